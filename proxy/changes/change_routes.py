@@ -10,8 +10,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from proxy.api.client_side import read_body
-from proxy.changes.live_changes import CannotChange, Changed, LiveChanges, LocalModelList
-from proxy.changes.live_settings import LiveSettings
+from proxy.changes.change_facts import Changed, LiveSettings, LocalModelList
+from proxy.changes.live_changes import CannotChange, LiveChanges
 from proxy.configuration.settled import ConfigError
 from proxy.events.errors import InvalidRequest
 

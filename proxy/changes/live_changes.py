@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from engine import bundled_model
 from engine.options.kinds import printable
-from proxy.changes.live_settings import LiveSetting, live_settings, read_changes, with_model
+from proxy.changes.change_facts import Changed, LiveSetting, LocalModel, LocalModelList
+from proxy.changes.live_settings import live_settings, read_changes, with_model
 from proxy.configuration.settings import ENGINE_SETTINGS, SETTINGS
 from proxy.configuration.settled import HostConfig
 from proxy.local_models.bench_records import BenchRecords
@@ -24,53 +23,6 @@ from proxy.supervision.supervisor import Supervisor
 
 class CannotChange(ValueError):
     """What was asked for is not possible on this host; the message says why."""
-
-
-class Changed(BaseModel):
-    """What follows from a change: the keys that differ now, and the requests that the engine waits for."""
-
-    changed: list[str]
-    restarting: bool = False
-    running: int = 0
-    model: str = ""
-
-
-class LocalModel(BaseModel):
-    """One model of this machine; bytes, tokens and speeds (tokens a second) are 0 where they are not known.
-
-    The speeds are those of its newest `anyclaude-tui models bench`. `reason` says why its condition is not
-    `ready`. `loaded`: it is the one that the engine has.
-    """
-
-    name: str
-    path: str
-    store: str
-    condition: str
-    reason: str = ""
-    architecture: str = ""
-    quantization: str = ""
-    size_bytes: int = 0
-    window_tokens: int = 0
-    fitting_tokens: int = 0
-    family: str = ""
-    cache: str = ""
-    prefill_speed: float = 0.0
-    decode_speed: float = 0.0
-    loaded: bool = False
-
-    @property
-    def served_tokens(self) -> int:
-        """The context that an engine would serve: the window, as far as it fits."""
-        known = [tokens for tokens in (self.window_tokens, self.fitting_tokens) if tokens]
-        return min(known, default=0)
-
-
-class LocalModelList(BaseModel):
-    """The models of the host's machine, and what its engine may take of the memory."""
-
-    models: list[LocalModel]
-    limit_bytes: int
-    limit_reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
-
-from pydantic import BaseModel
+from typing import Any
 
 from engine.options.kinds import checked, nearest, printable
 from engine.options.setting import Setting
+from proxy.changes.change_facts import LiveSetting
 from proxy.configuration.settings import ENGINE_SETTINGS, SETTINGS
 from proxy.configuration.settled import ConfigError, HostConfig
 
@@ -18,25 +17,6 @@ OF_THE_MODEL = ("tool_format", "thinking_format", "context_tokens", "adapter", "
 
 LIVE: dict[str, Setting] = {name: setting for name, setting in SETTINGS.items() if setting.live}
 """The settings that can be changed while a host runs, by the names of their fields."""
-
-
-class LiveSetting(BaseModel):
-    """One setting of a running host, as JSON has its values; `changed`: not as the host was started."""
-
-    key: str
-    meaning: str
-    allowed: str
-    value: Any
-    default: Any
-    default_text: str
-    effect: Literal["at once", "engine restart"]
-    changed: bool
-
-
-class LiveSettings(BaseModel):
-    """The settings that this host can change while it runs."""
-
-    settings: list[LiveSetting]
 
 
 def live_settings(now: HostConfig, begun: HostConfig, *, engine: bool) -> list[LiveSetting]:

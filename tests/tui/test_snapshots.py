@@ -27,6 +27,8 @@ BUSY = (
     ("trace-request", ("tab",)),
     ("trace-tools", ("tab", "tab", "tab")),
     ("context", ("c",)),
+    ("models", ("escape", "escape", "escape", "M", "down")),
+    ("settings", ("escape", "comma", "down")),
 )
 ON_TOP = (
     ("help", ("question_mark",)),

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from proxy.changes.change_facts import Changed, LiveSetting, LocalModel, LocalModelList
+from proxy.changes.live_settings import live_settings, read_changes
+from proxy.configuration.settled import HostConfig
 from proxy.events.causes import cause_of
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import Timings, Usage
@@ -242,6 +248,31 @@ def _body(row: TraceSummary) -> dict[str, Any]:
     }
 
 
+def sample_models() -> list[LocalModel]:
+    """One that is loaded, one with a smaller window, one that is too large, one without tool calls."""
+
+    def model(name: str, gigabytes: float, window: int, **more: Any) -> LocalModel:
+        found: dict[str, Any] = {
+            "store": "Hugging Face",
+            "condition": "ready",
+            "family": "qwen3_coder",
+            "fitting_tokens": window,
+        }
+        path = f"/home/ada/.cache/huggingface/{name}"
+        size = round(gigabytes * 1e9)
+        found |= {"name": name, "path": path, "size_bytes": size, "window_tokens": window, **more}
+        return LocalModel(**found)
+
+    return [
+        model("mlx-community/Devstral-Small-2507-4bit", 13.3, 131_072, family="mistral", decode_speed=24.0),
+        model(MODEL, 17.2, 262_144, loaded=True, prefill_speed=1_260.0, decode_speed=61.0),
+        model(
+            "mlx-community/GLM-4.6-4bit", 198.0, 202_752, condition="too large", reason="24.0 GB may be taken"
+        ),
+        model("someone/Poem-7B-4bit[bold]", 4.1, 32_768, family="", store="LM Studio"),
+    ]
+
+
 class SampleHost:
     """A host that knows the traces of one morning; counts what it is asked."""
 
@@ -251,6 +282,7 @@ class SampleHost:
         self.restarts = 0
         self.wishes: list[str] = []  # to change something
         self.refuses = ""
+        self.changed: dict[str, Any] = {}  # settings, by their fields
 
     async def traces(
         self, limit: int = 100, offset: int = 0, query: str = ""
@@ -308,6 +340,31 @@ class SampleHost:
         """Keep the wish."""
         self._take(f"cancel {request_id}")
         return request_id
+
+    async def models(self) -> LocalModelList:
+        """Three models, of which the second is loaded."""
+        return LocalModelList(models=sample_models(), limit_bytes=24_000_000_000, limit_reason="of 32 GB")
+
+    async def use_model(self, model: str, *, drain: bool = True) -> Changed:
+        """Keep the wish."""
+        self._take(f"model {model}")
+        return Changed(changed=["backends.mlx.model"], restarting=True, running=3, model=model)
+
+    async def settings(self) -> list[LiveSetting]:
+        """Those of a host as it begins, but for what was changed."""
+        begun = HostConfig(home=Path("/home/ada/.anyclaude"))
+        return live_settings(replace(begun, **self.changed), begun, engine=True)
+
+    async def change(self, changes: Mapping[str, Any], *, drain: bool = True) -> Changed:
+        """Keep the wish, and the change."""
+        self._take(f"change {dict(changes)}")
+        begun = HostConfig(home=Path("/home/ada/.anyclaude"))
+        try:
+            read = read_changes(changes, replace(begun, **self.changed), engine=True)
+        except ValueError as error:
+            raise HostError(f"HTTP 400: {error}") from None
+        self.changed |= read
+        return Changed(changed=list(changes) if read else [], restarting="loop_tokens" in read)
 
     async def stop(self, *, now: bool = False) -> None:
         """Keep the wish."""

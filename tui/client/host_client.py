@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -11,6 +12,7 @@ import httpx
 from pydantic import BaseModel
 
 from proxy.backends.plain_http import PlainTransport
+from proxy.changes.change_facts import Changed, LiveSetting, LiveSettings, LocalModelList
 from proxy.configuration.destination import without_password
 from proxy.configuration.known_backends import backend_kind
 from proxy.events.types import Event, HostState
@@ -128,6 +130,25 @@ class HostClient:
         """Restart the engine now, or after the requests that run; returns how many it waits for."""
         answer = await self._ask("POST", "/anyclaude/engine/restart", params={"drain": "1"} if drain else {})
         return int(_fields(answer).get("running", 0))
+
+    async def models(self) -> LocalModelList:
+        """The models of the host's machine."""
+        return _whole(LocalModelList, await self._ask("GET", "/anyclaude/models"), "the list of models")
+
+    async def use_model(self, model: str, *, drain: bool = True) -> Changed:
+        """Load another model, by its name or path there, after the requests that run or now."""
+        wish = {"model": model, "drain": drain}
+        return _whole(Changed, await self._ask("POST", "/anyclaude/model", json=wish), "the answer")
+
+    async def settings(self) -> list[LiveSetting]:
+        """The settings that can be changed while the host runs."""
+        answer = await self._ask("GET", "/anyclaude/settings")
+        return _whole(LiveSettings, answer, "the settings").settings
+
+    async def change(self, changes: Mapping[str, Any], *, drain: bool = True) -> Changed:
+        """Change settings by their keys; None takes one back to its default."""
+        wish = {"changes": dict(changes), "drain": drain}
+        return _whole(Changed, await self._ask("POST", "/anyclaude/settings", json=wish), "the answer")
 
     async def stop(self, *, now: bool = False) -> None:
         """End the host after the requests that run, or now."""

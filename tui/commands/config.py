@@ -9,7 +9,7 @@ import typer
 from engine.options.setting import OF_A_BACKEND
 from proxy.configuration.settings import SETTINGS
 from tui.commands.invocation import Invocation
-from tui.commands.options import Config, Port
+from tui.commands.options import Attach, Config, Port
 
 _HARMLESS = ", ".join(each.key.removeprefix(OF_A_BACKEND) for each in SETTINGS.values() if each.harmless)
 
@@ -57,6 +57,22 @@ Example
 and in the file: "$schema": ".anyclaude/schema.json"
 """
 
+SET_HELP = """Change a setting of the running host. Without KEY: list those that can be changed, and how.
+
+KEY is a key of the configuration file, or its last part. Some count at once, those of the engine by a restart
+of it, after the requests that run. A change lasts until the host ends; with --save also your own file gets it
+(~/.anyclauderc.json, or that of --config).
+
+\b
+Examples
+  anyclaude-tui config set
+  anyclaude-tui config set loopTokens 4000
+  anyclaude-tui config set prefixCacheBytes 6000000000 --save
+  anyclaude-tui config set keepAwake --default
+
+Exit code 1 if no host runs, or it refuses the change; then nothing is written either.
+"""
+
 app = typer.Typer(
     help="The configuration: what counts, from where, whether it is right.", no_args_is_help=True
 )
@@ -73,6 +89,29 @@ def show(
 
     invocation: Invocation = context.obj
     raise typer.Exit(run_config_show(invocation.over(port=port, config=config), as_json=as_json))
+
+
+@app.command("set", help=SET_HELP)
+def set_(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="[KEY]", help="The setting.", show_default=False)] = "",
+    value: Annotated[
+        str | None, typer.Argument(metavar="[VALUE]", help="Its value.", show_default=False)
+    ] = None,
+    default: Annotated[bool, typer.Option("--default", help="Take it back to its default.")] = False,
+    save: Annotated[bool, typer.Option("--save", help="Write it to your own file as well.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Do not wait for the requests that run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    from tui.commands.config_set import run_config_set
+
+    invocation: Invocation = context.obj.over(attach=attach, port=port, config=config)
+    raise typer.Exit(
+        run_config_set(invocation, key, value, default=default, save=save, now=now, as_json=as_json)
+    )
 
 
 @app.command("check", help=CHECK_HELP)

@@ -25,9 +25,9 @@ def run_cancel(invocation: Invocation, request_id: str, *, json_wanted: bool = F
         CommandFailed: no host runs, or it cancels nothing.
     """
     try:
-        cancelled = _ask(invocation, lambda client: client.cancel(request_id))
+        cancelled = ask_host(invocation, lambda client: client.cancel(request_id))
     except CommandFailed as failed:
-        return _refused(failed, json_wanted, cancelled=None)
+        return refused(failed, json_wanted, cancelled=None)
     if json_wanted:
         write_data(json.dumps({"cancelled": cancelled}) + "\n")
     else:
@@ -46,9 +46,9 @@ def run_restart(invocation: Invocation, *, drain: bool = False, json_wanted: boo
         CommandFailed: no host runs, or it runs no engine.
     """
     try:
-        running = _ask(invocation, lambda client: client.restart_engine(drain=drain))
+        running = ask_host(invocation, lambda client: client.restart_engine(drain=drain))
     except CommandFailed as failed:
-        return _refused(failed, json_wanted, restarting=False)
+        return refused(failed, json_wanted, restarting=False)
     if json_wanted:
         write_data(json.dumps({"restarting": True, "running": running}) + "\n")
     elif running:
@@ -58,7 +58,12 @@ def run_restart(invocation: Invocation, *, drain: bool = False, json_wanted: boo
     return ExitCode.FINE
 
 
-def _ask(invocation: Invocation, question: Callable[[HostClient], Awaitable[_T]]) -> _T:
+def ask_host(invocation: Invocation, question: Callable[[HostClient], Awaitable[_T]]) -> _T:
+    """The answer of the running host.
+
+    Raises:
+        CommandFailed: no host runs, or it refuses.
+    """
     host = find_host(invocation)
 
     async def asked() -> _T:
@@ -73,7 +78,8 @@ def _ask(invocation: Invocation, question: Callable[[HostClient], Awaitable[_T]]
     return asyncio.run(asked())
 
 
-def _refused(failed: CommandFailed, json_wanted: bool, **answer: object) -> int:
+def refused(failed: CommandFailed, json_wanted: bool, **answer: object) -> int:
+    """Report a host's refusal: raised, or, where JSON is wanted, as `answer` with the reason."""
     if not json_wanted or failed.exit_code != ExitCode.FAILED:
         raise failed
     write_data(json.dumps(answer | {"reason": failed.message}) + "\n")

@@ -67,6 +67,16 @@ class Invocation:
                 say(f"warning: {warning}")
         return settled
 
+    @property
+    def own_file(self) -> Path:
+        """The file that the user's settings are written to: the named one, else that in the home."""
+        from proxy.configuration.file import FILE_NAME, expand_home
+        from proxy.configuration.settings import CONFIG_FILE
+
+        cwd, user_home = surroundings()
+        named = self.options.get("config") or self.environ.get(CONFIG_FILE.env, "")
+        return cwd / expand_home(named, user_home) if named else user_home / FILE_NAME
+
     def base_url(self, settled: Settled) -> str:
         """The address of the host for commands: `--attach`, else the configured port on this machine.
 

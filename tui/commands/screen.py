@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from engine.process.descriptors import raise_descriptor_limit
+from engine.process.loopback import is_loopback_name
 from engine.process.private_files import private_folder
 from proxy.configuration.destination import public_url, without_password
 from proxy.configuration.settled import HostConfig
@@ -41,14 +43,15 @@ def run_screen(invocation: Invocation) -> int:
         url = invocation.base_url(settled)
         state = asyncio.run(_must_answer(url, config.token))
         say(f"requests go to {destination_of(state)}, according to the host on {public_url(url)}")
-        return _show(config, url, claude_command(urlsplit(url).port or 0, invocation.environ))
+        own = invocation.own_file if is_loopback_name(urlsplit(url).hostname or "") else None
+        return _show(config, url, claude_command(urlsplit(url).port or 0, invocation.environ), own)
     check_ports(config)
     for line in settled.account:
         say(line)
-    return _show(config, None, claude_command(config.port, invocation.environ))
+    return _show(config, None, claude_command(config.port, invocation.environ), invocation.own_file)
 
 
-def _show(config: HostConfig, attach_url: str | None, claude: str) -> int:
+def _show(config: HostConfig, attach_url: str | None, claude: str, own: Path | None) -> int:
     raise_descriptor_limit()
     from tui.client.host_process import HostProcess
     from tui.screen.app import run_app
@@ -63,6 +66,7 @@ def _show(config: HostConfig, attach_url: str | None, claude: str) -> int:
         token=config.token,
         log_path=logs / "screen.log",
         theme_path=config.home / FILE_NAME,
+        own_file=own,
     )
     for line in host.report if host is not None else ():
         say(line)

@@ -284,15 +284,17 @@ def run_app(
     token: str = "",
     log_path: Path | None = None,
     theme_path: Path | None = None,
+    own_file: Path | None = None,
 ) -> int:
     """Show the control center until the user quits; returns the exit code of the command.
 
     Output of libraries and children on file descriptors 1 and 2 goes to `log_path` (or nowhere), so that it
     does not overwrite the screen. Our own host is stopped before this returns. `theme_path` is the file that
-    the user's theme is remembered in.
+    the user's theme is remembered in, `own_file` the one for the user's settings, if the host is here.
     """
     themes = ThemeChoice(theme_path, light_background=light_background)
     app = ControlCenter(host, attach_url, token=token, claude=claude, themes=themes)
+    app.own_file = own_file
 
     async def run() -> None:
         try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from proxy.changes.change_facts import Changed, LiveSetting, LocalModelList
     from proxy.traces.analysis.context_facts import ContextBudget
     from proxy.traces.analysis.diff_facts import DiffFacts
     from proxy.traces.analysis.why_facts import Why
@@ -47,5 +50,13 @@ class HostApi(Protocol):
     async def restart_engine(self, *, drain: bool = False) -> int: ...
 
     async def cancel(self, request_id: str) -> str: ...
+
+    async def models(self) -> LocalModelList: ...
+
+    async def use_model(self, model: str, *, drain: bool = True) -> Changed: ...
+
+    async def settings(self) -> list[LiveSetting]: ...
+
+    async def change(self, changes: Mapping[str, Any], *, drain: bool = True) -> Changed: ...
 
     async def stop(self, *, now: bool = False) -> None: ...

@@ -9,8 +9,9 @@ from typing import Literal
 from textual.binding import Binding, BindingType
 
 Place = Literal[
-    "main", "streams", "cache", "tools", "health", "traces", "opened", "why", "trace", "diff", "context"
-]
+    "main", "streams", "cache", "tools", "health", "traces", "opened", "why", "trace", "diff", "context",
+    "models", "settings",
+]  # fmt: skip
 PANES: tuple[tuple[Place, str], ...] = (
     ("streams", "Streams"),
     ("cache", "Cache"),
@@ -57,6 +58,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("Why was this request slow, or failed?", "why", "w", short="why", rank=3),
     Command("Compare with the request before it", "diff", "d", short="diff", rank=4),
     Command("What fills this session's context window?", "context", "c", short="context", rank=5),
+    Command("Load another model", "models", "M", short="model", rank=8),
+    Command("Settings of the running host", "settings", "comma", shown=","),
     Command("Colours", "colours", "ctrl+t", shown="^t"),
     Command("Quit", "leave", "q,ctrl+c,ctrl+q", short="quit", rank=5),
     Command("Read the answer", "read", "enter,right,l", "streams", "read", 4, "enter"),
@@ -113,6 +116,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("Turn before", "turn(-1)", "left,h", "context", "turn before", 3, "←"),
     Command("Turn after", "turn(1)", "right,l", "context", "turn after", 4, "→"),
     Command("Copy it as text", "copy", "y", "context", "copy", 5),
+    Command("Load this model", "use", "enter", "models", "load it", 2),
+    Command("Look again", "reload", "r,f5", "models", "reload", 4),
+    Command("Copy its name", "copy", "y", "models", "copy name", 5),
+    Command("Change the value", "edit", "enter", "settings", "change", 2),
+    Command("Write it to your own file", "save", "w", "settings", "write to your file", 3),
+    Command("Back to its default", "default", "backspace,u", "settings", "default", 4, "u"),
 )
 
 

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 from textual import on, work
 
 from tui.screen.host_actions.asking import AskingApp
+from tui.screen.host_actions.questions import cannot_restart
 from tui.screen.keymap import PANES
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.diff import DiffScreen
+from tui.screen.screens.live_settings import SettingsScreen
 from tui.screen.screens.main import MainScreen
+from tui.screen.screens.models import ModelsScreen
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.screens.trace import TraceScreen
 from tui.screen.screens.why import WhyScreen
@@ -61,6 +64,19 @@ class NavigatingApp(AskingApp):
 
     def _opened(self) -> list[OpenedScreen]:
         return [screen for screen in self.screen_stack if isinstance(screen, OpenedScreen)]
+
+    def open_models(self) -> None:
+        """Open the list of models, where this host's engine can load one."""
+        if refusal := cannot_restart(self.store.snapshot()):
+            self.notify_user(
+                refusal.replace("No engine can be restarted", "No model can be loaded"), "warning"
+            )
+        else:
+            self.open(ModelsScreen(lambda: self._host_api().models()))
+
+    def open_settings(self) -> None:
+        """Open the settings of the running host."""
+        self.open(SettingsScreen(lambda: self._host_api().settings(), self.own_file))
 
     # -- what the screens ask of the host -----------------------------------------------------------------
 

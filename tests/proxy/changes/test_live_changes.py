@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,10 @@ from proxy.configuration.settled import ConfigError, HostConfig
 from proxy.library_loggers import DebugLevel
 from proxy.local_models.bench_records import BenchRecords, BenchRun
 from tests.proxy.test_host import ASK, Served, served, served_with_upstream
+from tui.commands.config_set import run_config_set
+from tui.commands.exit_codes import CommandFailed
+from tui.commands.invocation import Invocation
+from tui.commands.models.using import run_models_use
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +128,38 @@ async def test_settings_change_at_once_or_with_a_restart_of_the_engine(tmp_path:
         ):
             assert said in await refused(host, "settings", **wish)
         assert "no model" in await refused(host, "model", model="nowhere-at-all")
+
+
+async def test_commands_list_change_and_write_and_say_what_follows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    async with served(tmp_path) as host:
+        await host.until_engine("ready")
+        invocation = Invocation({"config": None}, host.url, {"HOME": str(tmp_path)})
+
+        async def said(command: Callable[..., int], *words: Any, code: int = 0, **options: Any) -> str:
+            assert await asyncio.to_thread(command, invocation, *words, **options) == code
+            return "".join(capsys.readouterr())
+
+        listed = await said(run_config_set, "", None)
+        assert re.search(r"^  keepAwake +true +at once$", listed, re.MULTILINE)
+        changed = await said(run_config_set, "keepAwake", "off", save=True)
+        assert "keepAwake counts from now on" in changed
+        assert json.loads((tmp_path / ".anyclauderc.json").read_text()) == {"keepAwake": False}
+        assert "* keepAwake" in await said(run_config_set, "", None)
+        assert "has this value already" in await said(run_config_set, "keepAwake", "no")
+        assert json.loads(await said(run_config_set, "loopTokens", "400", as_json=True)) == {
+            "changed": ["backends.mlx.loopTokens"], "restarting": True, "running": 0, "saved": "",
+        }  # fmt: skip
+        refused = json.loads(await said(run_config_set, "loopTokens", "1", as_json=True, code=1))
+        assert "allowed: " in refused["reason"]
+        with pytest.raises(CommandFailed, match="give a value, or --default"):
+            await said(run_config_set, "loopTokens", None)
+        assert "has bundled demo model already" in await said(run_models_use, "bundled demo model")
+        with pytest.raises(CommandFailed, match="no model"):
+            await said(run_models_use, "nowhere-at-all")
 
 
 async def test_without_an_engine_of_its_own_a_host_offers_neither_models_nor_the_engines_settings(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tui.commands.invocation import Invocation
-from tui.commands.options import Config
+from tui.commands.options import Attach, Config, Port
 
 models = typer.Typer(
     help="""Models on this machine: what is there and what fits, download, removal, speed.
@@ -20,6 +20,7 @@ Examples
   anyclaude-tui models list                 what is here, and with how much context it fits
   anyclaude-tui models list --suggest       which model to take, by memory, with sources
   anyclaude-tui models show NAME            one of them in detail
+  anyclaude-tui models use NAME             load it in the running host
   anyclaude-tui models pull ORG/NAME        download, or continue a download
   anyclaude-tui models bench NAME           prefill and decode speed, beside earlier runs
   anyclaude-tui models rm NAME              what would go; asks first
@@ -78,6 +79,32 @@ def models_show(
     from tui.commands.models.showing import run_models_show
 
     raise typer.Exit(run_models_show(_over(context, config), name, as_json=as_json))
+
+
+@models.command("use")
+def models_use(
+    context: typer.Context,
+    name: Model,
+    now: Annotated[
+        bool, typer.Option("--now", help="Do not wait for the requests that run; they are repeated.")
+    ] = False,
+    as_json: Json = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    """Load another model in the running host, after the requests that run.
+
+    Claude Code goes on with it: requests meanwhile are told to retry. What was chosen for the model before
+    (toolFormat, thinkingFormat, contextTokens, adapter, draftModel) does not count for another one. Where it
+    does not come up, the one before is loaded again. Until the host ends; "model" in your file is for good.
+
+    Exit code 1 if no host runs, or it cannot load the model.
+    """
+    from tui.commands.models.using import run_models_use
+
+    invocation = context.obj.over(attach=attach, port=port, config=config)
+    raise typer.Exit(run_models_use(invocation, name, now=now, as_json=as_json))
 
 
 @models.command("pull")

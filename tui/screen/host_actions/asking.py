@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from textual import on, work
@@ -26,6 +27,8 @@ from tui.screen.host_protocols import HostApi, OwnedHost
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.streams import StreamsPane
 from tui.screen.screens.confirm import ConfirmScreen
+from tui.screen.screens.live_settings import SettingsScreen
+from tui.screen.screens.models import ModelsScreen
 
 
 class AskingApp(App[None]):
@@ -36,6 +39,7 @@ class AskingApp(App[None]):
         self.store = Store()
         self._host = host
         self._stop_asked = False  # of the host, by a person
+        self.own_file: Path | None = None  # of the user's settings, where it is on the host's machine
 
     def _host_api(self) -> HostApi:
         """The host's API. Raises an error for people while there is no contact."""
@@ -77,6 +81,27 @@ class AskingApp(App[None]):
         if await self._agreed(cannot_cancel(request, snapshot), lambda: ask_cancel(request, snapshot)):
             with self._reporting("The request was not cancelled"):
                 await self._host_api().cancel(request)
+
+    @on(ModelsScreen.Chosen)
+    @work(name="model", group="model", exclusive=True, exit_on_error=False)
+    async def _use_model(self, event: ModelsScreen.Chosen) -> None:
+        with self._reporting("The model was not loaded"):
+            changed = await self._host_api().use_model(event.model)
+            after = f" after {plural(changed.running, 'request')}" if changed.running else ""
+            self.notify_user(f"{changed.model} is being loaded{after}; Health shows it.")
+
+    @on(SettingsScreen.Wished)
+    @work(name="setting", group="setting", exit_on_error=False)
+    async def _change_settings(self, event: SettingsScreen.Wished) -> None:
+        with self._reporting("Nothing was changed"):
+            changed = await self._host_api().change(event.changes)
+            if not changed.changed:
+                self.notify_user("It has this value already.")
+            elif changed.restarting:
+                after = f" after {plural(changed.running, 'request')}" if changed.running else ""
+                self.notify_user(f"The engine restarts with it{after}.")
+        if isinstance(self.screen, SettingsScreen):
+            self.screen.reload()
 
     async def _agreed(self, refusal: str, question: Callable[[], Question]) -> bool:
         """Ask the user, unless a reason speaks against it, which is shown."""

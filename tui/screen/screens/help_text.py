@@ -261,6 +261,44 @@ HELP: dict[str, tuple[Group, ...]] = {
             ),
         ),
     ),
+    "models": (
+        (
+            "",
+            (
+                (
+                    "",
+                    "",
+                    "The models in the stores of the host's machine. enter loads the selected one: what",
+                ),
+                ("", "", "follows stands below the list. Claude Code goes on with it, as requests meanwhile"),
+                ("", "", "are told to retry; where it does not come up, the one before is loaded again."),
+            ),
+        ),
+        (
+            "Columns",
+            (
+                ("●", "ok", "the model that the engine has"),
+                ("✗", "muted", "cannot be loaded; FITS says why"),
+                ("FITS", "", "tokens of context that fit beside its weights; all: its whole window"),
+                ("PREFILL TOK/S", "", "tokens a second, as anyclaude-tui models bench measured them here"),
+                ("CALLS", "", "the form of tool calls that its chat template shows"),
+            ),
+        ),
+    ),
+    "settings": (
+        (
+            "",
+            (
+                (
+                    "",
+                    "",
+                    "What can be changed while the host runs, until it ends. enter edits a value; empty",
+                ),
+                ("", "", "stands for the default. w writes the value to your own file."),
+            ),
+        ),
+        ("Marks", (("±", "accent", "changed since the host began"),)),
+    ),
     "why": (
         (
             "",

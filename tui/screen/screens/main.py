@@ -147,6 +147,14 @@ class MainScreen(Screen[None]):
         """Find a command by its name."""
         self.app.action_command_palette()
 
+    def action_models(self) -> None:
+        """Open the list of models."""
+        cast("NavigatingApp", self.app).open_models()
+
+    def action_settings(self) -> None:
+        """Open the settings of the running host."""
+        cast("NavigatingApp", self.app).open_settings()
+
     def action_colours(self) -> None:
         """Choose a theme."""
         self.app.search_themes()

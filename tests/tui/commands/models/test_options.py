@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[list[str], str, tuple[Any, ...], dict[str, Any]]] = {
     "list": (["list", "--json"], "listing.run_models_list", (), {"as_json": True}),
     "suggest": (["list", "--suggest"], "suggesting.run_models_suggest", (), {"as_json": False}),
     "show": (["show", "m"], "showing.run_models_show", ("m",), {"as_json": False}),
+    "use": (["use", "m", "--now"], "using.run_models_use", ("m",), {"now": True, "as_json": False}),
     "pull": (
         ["pull", "a/m", "--revision", "v1"],
         "pulling.run_models_pull",

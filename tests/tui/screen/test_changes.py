@@ -1,0 +1,115 @@
+"""Another model, and other settings, from the screen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.changes.change_facts import LocalModel
+from tests.tui.screen.test_app import scene
+from tests.tui.trace_samples import sample_models
+from tui.client.records import Snapshot
+from tui.screen.host_actions.changes import model_consequence
+from tui.screen.screens.live_settings import SettingsScreen, read_value
+from tui.screen.screens.models import ModelsScreen
+from tui.screen.widgets.line_table import LineTable
+
+
+async def test_three_keys_load_another_model_and_its_consequence_is_there_before() -> None:
+    async with scene() as it:
+        await it.press("M")
+        assert isinstance(it.app.screen, ModelsScreen)
+        assert "The engine has this model." in it.text()
+        await it.press("down")
+        assert "Its window has 131,072 tokens here; Claude Code was told 190,000." in it.text()
+        assert "new ones are told to retry" in it.text()
+        await it.press("enter")
+        assert it.app.screen is it.app.main
+        assert it.host.wishes == ["model /home/ada/.cache/huggingface/mlx-community/Devstral-Small-2507-4bit"]
+
+
+async def test_a_model_that_cannot_be_loaded_is_not(tmp_path: Path) -> None:
+    async with scene() as it:
+        await it.press("M", "end", "enter")
+        assert "It cannot be loaded: too large, 24.0 GB may be taken." in it.text()
+        await it.press("home", "enter")
+        assert isinstance(it.app.screen, ModelsScreen)
+        assert it.host.wishes == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"family": ""}, "shows no tool calls"),
+        ({"decode_speed": 0.0}, "anyclaude-tui models bench"),
+        ({"condition": "broken", "reason": "no config.json"}, "It cannot be loaded: broken, no config.json."),
+        ({"loaded": True}, "The engine has this model."),
+    ],
+)
+def test_what_follows_from_a_model_is_said(changes: dict[str, Any], says: str) -> None:
+    model = LocalModel.model_validate(sample_models()[0].model_dump() | changes)
+    assert any(says in text for text, _ in model_consequence(model, Snapshot()))
+
+
+async def test_a_setting_is_changed_taken_back_and_written(tmp_path: Path) -> None:
+    async with scene() as it:
+        it.app.own_file = file = tmp_path / "rc.json"
+        file.write_text('{"backend": "mlx", "backends": {"mlx": {"model": "m"}}}')
+        await it.press("comma")
+        assert isinstance(it.app.screen, SettingsScreen)
+        table = it.app.screen.query_one(LineTable)
+        table.select(next(place for place, row in enumerate(table.rows) if row.key.endswith("loopTokens")))
+        await it.press("enter", *"4", "0", "0", "0")  # behind nothing: it has its default
+        assert "The engine restarts after" in it.text()
+        await it.press("enter")
+        assert it.host.wishes == ["change {'backends.mlx.loopTokens': 4000}"]
+        assert table.selected.value == 4000
+        await it.press("w")
+        assert json.loads(file.read_text())["backends"] == {"mlx": {"model": "m", "loopTokens": 4000}}
+        await it.press("u", "w")
+        assert json.loads(file.read_text()) == {"backend": "mlx", "backends": {"mlx": {"model": "m"}}}
+        await it.press("enter", "x", "enter")
+        assert len(it.host.wishes) == 3
+        assert table.selected.value == 2000
+        await it.press("enter", "9", "escape")
+        assert len(it.host.wishes) == 3
+        await it.press("escape")
+        assert it.app.screen is it.app.main
+
+
+async def test_a_switch_is_turned_with_two_keys() -> None:
+    async with scene() as it:
+        await it.press("comma")
+        table = it.app.screen.query_one(LineTable)
+        table.select(next(place for place, row in enumerate(table.rows) if row.key == "keepAwake"))
+        await it.press("enter", "enter", "w")
+        assert it.host.wishes == ["change {'keepAwake': False}"]
+        assert "±  keepAwake" in it.text()
+
+
+async def test_a_host_that_does_not_answer_is_said() -> None:
+    async with scene() as it:
+        it.app.client = None
+        await it.press("M")
+        assert "no contact with the host yet" in it.text()
+        await it.press("escape", "comma")
+        assert "no contact with the host yet" in it.text()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", None),
+        ("on", True),
+        ("No", False),
+        ("6_000", 6000),
+        ("4,096", 4096),
+        ("0.5", 0.5),
+        ("hermes", "hermes"),
+    ],
+)
+def test_a_typed_value_is_read(text: str, value: Any) -> None:
+    assert read_value(text) == value

@@ -1,0 +1,67 @@
+"""What follows from another model or another setting, in sentences, before a person says yes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tui.client.figures import plural, rate, size
+from tui.client.records import Snapshot
+from tui.client.wire_text import line_text
+
+if TYPE_CHECKING:
+    from proxy.changes.change_facts import LiveSetting, LocalModel
+
+
+def model_consequence(model: LocalModel, snapshot: Snapshot) -> list[tuple[str, str]]:
+    """What follows from loading this model: sentences with their styles, the gravest first."""
+    if model.loaded:
+        return [("The engine has this model.", "muted")]
+    if model.condition != "ready":
+        return [(f"It cannot be loaded: {line_text(model.condition)}, {line_text(model.reason)}.", "bad")]
+    lines: list[tuple[str, str]] = []
+    told = snapshot.engine.context_tokens if snapshot.engine is not None else 0
+    if model.served_tokens and told > model.served_tokens:
+        lines.append(
+            (
+                f"Its window has {model.served_tokens:,} tokens here; Claude Code was told {told:,}."
+                " A longer conversation is refused until a new start: anyclaude-tui claude --continue",
+                "warn",
+            )
+        )
+    if not model.family:
+        lines.append(("Its template shows no tool calls, which Claude Code needs (--tool-format).", "warn"))
+    lines.append((f"{engine_restart(snapshot)} Prompts are computed anew: each model has its own cache.", ""))
+    if model.decode_speed:
+        prefill = f"prefill {rate(model.prefill_speed)}, " if model.prefill_speed else ""
+        speed = f"{prefill}decode {rate(model.decode_speed)} tokens/s"
+        lines.append((f"Measured here: {speed}.", "muted"))
+    else:
+        lines.append((f"Its speed: anyclaude-tui models bench {line_text(model.name)}", "muted"))
+    return [*lines, ("If it does not come up, the model before is loaded again.", "muted")]
+
+
+def setting_consequence(setting: LiveSetting, snapshot: Snapshot) -> str:
+    """What follows from another value."""
+    if setting.effect == "at once":
+        return "It counts at once, until the host ends; w writes it to your file."
+    return f"{engine_restart(snapshot)} Until the host ends; w writes it to your file."
+
+
+def engine_restart(snapshot: Snapshot) -> str:
+    """What a restart of the engine after its requests means now."""
+    active = len(snapshot.active)
+    if not active:
+        return "No request is running: the engine restarts at once."
+    waits = f"The engine restarts after {plural(active, 'request')}"
+    return f"{waits}; new ones are told to retry, as Claude Code does."
+
+
+def value_text(setting: LiveSetting, value: Any) -> str:
+    """A value for people; a default without a value of its own in words."""
+    if value == setting.default and setting.default_text and not isinstance(value, bool):
+        return line_text(setting.default_text)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and setting.key.endswith("Bytes"):
+        return size(value)
+    return line_text(str(value))

@@ -1,0 +1,210 @@
+"""The settings that a running host can change: values, what is allowed, and what follows from a change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input, Label
+
+from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
+from tui.screen.host_actions.changes import setting_consequence, value_text
+from tui.screen.keymap import bindings
+from tui.screen.screens.opened import OpenedScreen
+from tui.screen.styled_line import Line
+from tui.screen.widgets.canvas import Canvas, Heading
+from tui.screen.widgets.columns import Column
+from tui.screen.widgets.line_table import LineTable
+
+if TYPE_CHECKING:
+    from proxy.changes.change_facts import LiveSetting
+
+
+class SettingsScreen(OpenedScreen):
+    """Lists the settings; enter edits one. `own_file` is the user's, where it is on the host's machine."""
+
+    place = "settings"
+    BINDINGS = bindings("settings")
+    DEFAULT_CSS = """
+    SettingsScreen #setting { height: 9; }
+    SettingsScreen #edit { height: 1; display: none; background: $panel; }
+    SettingsScreen #edit.open { display: block; }
+    SettingsScreen #edit Label { padding: 0 1; color: $accent; background: $panel; }
+    SettingsScreen #edit Input { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
+    """
+
+    class Wished(Message):
+        """A person wants these values, by key; None takes one back."""
+
+        def __init__(self, changes: dict[str, Any]) -> None:
+            super().__init__()
+            self.changes = changes
+
+    def __init__(self, load: Callable[[], Awaitable[list[LiveSetting]]], own_file: Path | None) -> None:
+        super().__init__()
+        self._load = load
+        self._own_file = own_file
+
+    @property
+    def subject(self) -> str:
+        return "settings"
+
+    def content(self) -> ComposeResult:
+        yield Heading("Settings of the running host", id="settings-heading")
+        yield LineTable["LiveSetting"](_COLUMNS, key=lambda one: one.key, newest_first=True)
+        yield Heading("The setting", id="setting-heading")
+        yield Canvas(self._setting, id="setting")
+        with Horizontal(id="edit"):
+            yield Label("new value", markup=False)
+            yield ValueInput(compact=True)
+
+    @property
+    def _table(self) -> LineTable[LiveSetting]:
+        return self.query_one(LineTable)
+
+    def on_mount(self) -> None:
+        self._table.focus()
+        self._table.empty = [[("Asking the host …", "muted")]]
+        self.reload()
+
+    def reload(self) -> None:
+        """Ask the host again; the selection stays."""
+        self.run_worker(self._fetch(), name="settings", group="settings", exclusive=True, exit_on_error=False)
+
+    async def _fetch(self) -> None:
+        selected = self._table.selected if self._table.rows else None
+        try:
+            found = await self._load()
+        except Exception as error:
+            if self.is_attached:
+                self._table.empty = [[(line_text(str(error)) or type(error).__name__, "bad")]]
+                self._table.show([], 0.0)
+            return
+        if not (self.is_attached and self.app.is_running):
+            return
+        self._table.show(found, 0.0)
+        keys = [one.key for one in found]
+        self._table.select(keys.index(selected.key) if selected and selected.key in keys else 0)
+        self._draw()
+
+    @on(LineTable.Selected)
+    def _draw(self) -> None:
+        self.query_one("#setting", Canvas).paint()
+
+    # -- commands -----------------------------------------------------------------------------------------
+
+    @on(LineTable.Opened)
+    def action_edit(self) -> None:
+        """Edit the selected value; of a switch, the other one is offered."""
+        setting = self._table.selected
+        if setting is None:
+            return
+        self.query_one("#edit").add_class("open")
+        field = self.query_one(ValueInput)
+        value = not setting.value if isinstance(setting.value, bool) else setting.value
+        unset = value is None or (value == setting.default and not isinstance(value, bool))
+        field.value = "" if unset else value if isinstance(value, str) else json.dumps(value)
+        field.placeholder = line_text(setting.allowed)
+        field.cursor_position = len(field.value)
+        field.focus()
+
+    @on(Input.Submitted)
+    def _apply(self, event: Input.Submitted) -> None:
+        event.stop()
+        setting, text = self._table.selected, event.value.strip()
+        self.close_input()
+        if setting is not None:
+            self.app.post_message(self.Wished({setting.key: read_value(text)}))
+
+    def close_input(self) -> None:
+        """Close the input, and go back to the list."""
+        self.query_one("#edit").remove_class("open")
+        self._table.focus()
+
+    def action_default(self) -> None:
+        """Take the selected setting back to its default."""
+        if (setting := self._table.selected) is not None:
+            self.app.post_message(self.Wished({setting.key: None}))
+
+    def action_save(self) -> None:
+        """Write the selected value to the user's own file."""
+        setting = self._table.selected
+        if setting is None:
+            return
+        if self._own_file is None:
+            text = "The host may be on another machine; there: anyclaude-tui config set KEY VALUE --save"
+            self.app.notify(text, timeout=6, markup=False)
+            return
+        from proxy.changes.own_file import save_setting  # slow to import, and rarely needed
+
+        value = None if setting.value == setting.default else setting.value
+        try:
+            save_setting(self._own_file, setting.key, value)
+        except (ValueError, OSError) as error:
+            self.app.notify(
+                line_text(f"Not written: {error}", 500), severity="error", timeout=6, markup=False
+            )
+            return
+        what = "taken out of" if value is None else "written to"
+        self.app.notify(line_text(f"{setting.key} is {what} {self._own_file}."), timeout=4, markup=False)
+
+    def _setting(self, width: int, height: int) -> list[Line]:
+        setting = self._table.selected if self._table.rows else None
+        if setting is None:
+            return []
+        lines: list[Line] = []
+        for text, style in (
+            (line_text(setting.meaning), ""),
+            (f"Allowed: {line_text(setting.allowed)}", "muted"),
+            (f"Default: {value_text(setting, setting.default)}", "muted"),
+            (
+                setting_consequence(setting, self.control_center.store.snapshot()),
+                "warn" if setting.effect != "at once" else "",
+            ),
+        ):
+            lines += [[(" " + part, style)] for part in wrap(text, width - 2)]
+        return lines[:height]
+
+
+class ValueInput(Input):
+    """The input for a value; esc gives it up."""
+
+    BINDINGS = [Binding("escape", "give_up", show=False)]  # noqa: RUF012 - as Textual declares it
+
+    def action_give_up(self) -> None:
+        """Close it without a change."""
+        screen = self.screen
+        if isinstance(screen, SettingsScreen):
+            screen.close_input()
+
+
+def read_value(text: str) -> Any:
+    """What a typed value stands for: empty for the default, JSON where it is some, else the text."""
+    if not text:
+        return None
+    words = {"on": True, "yes": True, "off": False, "no": False}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return json.loads(text.replace(",", "").replace("_", "") if text[:1].isdigit() else text)
+    except ValueError:
+        return text
+
+
+def _value(setting: LiveSetting, cells: int) -> Line:
+    return [(shorten(value_text(setting, setting.value), cells), "accent bold" if setting.changed else "")]
+
+
+_COLUMNS: tuple[Column[LiveSetting], ...] = (
+    Column("", lambda row, now, cells: [("±" if row.changed else " ", "accent")], 1),
+    Column("KEY", lambda row, now, cells: [(shorten_middle(line_text(row.key), cells), "")], 36, least=20),
+    Column("VALUE", lambda row, now, cells: _value(row, cells), 28, least=12, grow=1),
+    Column("TAKES EFFECT", lambda row, now, cells: [(row.effect, "muted")], 16, rank=1),
+)
