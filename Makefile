@@ -66,7 +66,7 @@ settings: $(STAMP) ## write the tables of settings in the docs anew, after a cha
 	$(BIN)/python -m proxy.configuration.reference README.md docs/settings.md
 
 snapshots: $(STAMP) ## redraw the snapshots of the screens; look at them before committing
-	$(BIN)/python -m pytest tests/tui --snapshot-update $(ARGS)
+	$(BIN)/python -m pytest tests/tui/test_snapshots.py -n 0 --snapshot-update $(ARGS)
 
 # The real client, for the end-to-end tests. Without npm they are skipped, except in CI, where they must run.
 claude-code: ## the real Claude Code, for its end-to-end tests
