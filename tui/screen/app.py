@@ -31,7 +31,7 @@ from tui.client.wire_text import line_text
 from tui.screen.command_palette import CommandProvider
 from tui.screen.host_protocols import HostApi, OwnedHost
 from tui.screen.navigation import NavigatingApp
-from tui.screen.output_redirect import is_writing, redirect_output
+from tui.screen.output_redirect import redirect_output
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.opened import OpenedScreen
@@ -197,7 +197,7 @@ class ControlCenter(NavigatingApp):
             self.store.take(item)
         self.store.lose(dropped, now)
         self.store.expire(now)
-        if self.is_behind:
+        if not self.frame_budget.allows(time.monotonic(), behind=self.is_behind):
             return  # what is drawn now would stand before the answer to the next key
         if self.store.wants_state and self._feed is not None and not self._refreshing:
             self._refreshing = True
@@ -209,12 +209,6 @@ class ControlCenter(NavigatingApp):
             self.screen.show(snapshot, vitals)
         elif isinstance(self.screen, OpenedScreen):
             self.screen.show(snapshot, title_text(vitals))
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether the terminal has not taken what was drawn before: a slow link."""
-        writer = getattr(self._driver, "_writer_thread", None)
-        return writer is not None and (not writer._queue.empty() or is_writing(writer._file))
 
     def _handle_exception(self, error: Exception) -> None:
         self.crash = self.crash or error

@@ -61,6 +61,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Load another model", "models", "M", short="model", rank=8),
     Command("Settings of the running host", "settings", "comma", shown=","),
     Command("Colours", "colours", "ctrl+t", shown="^t"),
+    Command("Draw the screen again", "app.redraw", "ctrl+l", shown="^l"),
     Command("Quit", "leave", "q,ctrl+c,ctrl+q", short="quit", rank=5),
     Command("Read the answer", "read", "enter,right,l", "streams", "read", 4, "enter"),
     Command("Back to the list; again: clear the filter", "list", "escape,left,h", "streams"),

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from textual import on, work
-from textual.app import App
 
 from tui.client.figures import plural
 from tui.client.store import Store
 from tui.client.wire_text import line_text
+from tui.screen.frames.paced_app import PacedApp
 from tui.screen.host_actions.questions import (
     START_AGAIN,
     Question,
@@ -31,7 +31,7 @@ from tui.screen.screens.live_settings import SettingsScreen
 from tui.screen.screens.models import ModelsScreen
 
 
-class AskingApp(App[None]):
+class AskingApp(PacedApp):
     """The part of the control center that changes something; `host` is the one it owns, if it owns one."""
 
     def __init__(self, host: OwnedHost | None) -> None:

@@ -1,0 +1,174 @@
+"""What the terminal shows, cell by cell, and the shortest text that makes it show something else.
+
+Textual draws a changed line whole, with all attributes of each of its parts. Here only the cells that differ
+from those on the terminal are written, and of their attributes only those that change (ECMA-48, SGR and CUP).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from unicodedata import combining
+
+from rich.cells import cell_len
+from rich.color import ColorSystem
+from rich.style import Style
+from textual.strip import Strip
+
+# A move of the cursor takes some six bytes: up to so many equal cells are written again instead.
+_BRIDGE = 4
+_RESET = "\x1b[0m"
+
+Look = tuple[str, str, str]
+"""Attributes, foreground and background, each as parameters of SGR; "" is the terminal's own."""
+_PLAIN: Look = ("", "", "")
+
+
+class TerminalCells:
+    """The cells of a terminal, as they were written last; those that are not known are written anew."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self._text: list[list[str]] = []
+        self._looks: list[list[Look | None]] = []
+        self._known_looks: dict[Style | None, Look] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Take all cells as unknown: something else has written on the terminal."""
+        self._text = [[""] * self.width for _ in range(self.height)]
+        self._looks = [[None] * self.width for _ in range(self.height)]
+
+    def write(self, pieces: Iterable[tuple[int, int, Strip]], colours: ColorSystem) -> str:
+        """The text that makes the terminal show `pieces`: column, line and content of each.
+
+        It begins and ends with no attribute set. A piece with wide or combined characters is written whole,
+        since terminals differ in how many cells those take.
+        """
+        out: list[str] = []
+        look = _PLAIN
+        for x, y, strip in pieces:
+            if not (0 <= y < self.height and 0 <= x < self.width):
+                continue
+            cells = self._cells(strip, colours)
+            if cells is None:
+                if look != _PLAIN:
+                    out.append(_RESET)
+                    look = _PLAIN
+                look = self._whole(out, x, y, strip, colours)
+            else:
+                look = self._changes(out, x, y, *cells, look)
+        if look != _PLAIN:
+            out.append(_RESET)
+        return "".join(out)
+
+    def _cells(self, strip: Strip, colours: ColorSystem) -> tuple[list[str], list[Look]] | None:
+        """Characters and looks of a strip; None where not each character takes one cell."""
+        text: list[str] = []
+        looks: list[Look] = []
+        for content, style, _ in strip:
+            if (style is not None and style._link) or not text_is_narrow(content):
+                return None
+            text.extend(content)
+            looks += [self._look(style, colours)] * len(content)
+        return (text, looks)
+
+    def _whole(self, out: list[str], x: int, y: int, strip: Strip, colours: ColorSystem) -> Look:
+        end = min(self.width, x + strip.cell_length)
+        out.append(f"\x1b[{y + 1};{x + 1}H")
+        for content, style, _ in strip:
+            out.append(content if style is None else Strip.render_style(style, content, colours))
+        self._text[y][x:end] = [""] * (end - x)
+        self._looks[y][x:end] = [None] * (end - x)
+        return _PLAIN
+
+    def _changes(
+        self, out: list[str], x: int, y: int, text: list[str], looks: list[Look], look: Look
+    ) -> Look:
+        length = min(len(text), self.width - x)
+        shown, shown_looks = self._text[y], self._looks[y]
+        if shown[x : x + length] == text[:length] and shown_looks[x : x + length] == looks[:length]:
+            return look
+        at = 0
+        while at < length:
+            if shown_looks[x + at] == looks[at] and shown[x + at] == text[at]:
+                at += 1
+                continue
+            end = self._run_end(x, y, at, text, looks, length)
+            out.append(f"\x1b[{y + 1};{x + at + 1}H")
+            while at < end:
+                stop, wanted = at + 1, looks[at]
+                while stop < end and looks[stop] is wanted:
+                    stop += 1
+                if wanted != look:
+                    out.append(turned(look, wanted))
+                    look = wanted
+                out.append("".join(text[at:stop]))
+                at = stop
+        shown[x : x + length] = text[:length]
+        shown_looks[x : x + length] = looks[:length]
+        return look
+
+    def _run_end(self, x: int, y: int, start: int, text: list[str], looks: list[Look], length: int) -> int:
+        """Where the run of cells that begins at `start` and is written at once ends."""
+        shown, shown_looks = self._text[y], self._looks[y]
+        end = at = start + 1
+        while at < length and at - end <= _BRIDGE:
+            if shown_looks[x + at] != looks[at] or shown[x + at] != text[at]:
+                if any(looks[place] != looks[end - 1] for place in range(end, at)):
+                    break  # equal cells of another look cost more than a move
+                end = at + 1
+            at += 1
+        return end
+
+    def _look(self, style: Style | None, colours: ColorSystem) -> Look:
+        known = self._known_looks.get(style)
+        if known is None:
+            if len(self._known_looks) > 4096:
+                self._known_looks.clear()
+            known = self._known_looks[style] = _PLAIN if style is None else look_of(style, colours)
+        return known
+
+
+def look_of(style: Style, colours: ColorSystem) -> Look:
+    """A style's attributes, foreground and background."""
+    attributes = Style(
+        bold=style.bold,
+        dim=style.dim,
+        italic=style.italic,
+        underline=style.underline,
+        blink=style.blink,
+        reverse=style.reverse,
+        strike=style.strike,
+        underline2=style.underline2,
+        overline=style.overline,
+    )
+    fore = "" if style.color is None else ";".join(style.color.downgrade(colours).get_ansi_codes())
+    back = "" if style.bgcolor is None else ";".join(style.bgcolor.downgrade(colours).get_ansi_codes(False))
+    return Strip.render_ansi(attributes, colours), fore, back
+
+
+def turned(before: Look, after: Look) -> str:
+    """The sequence that turns one look into another one."""
+    if before[0] not in ("", after[0]):  # an attribute ends
+        return f"\x1b[{';'.join(('0', *(part for part in after if part)))}m"
+    parts = [after[0]] if before[0] != after[0] else []
+    parts += [after[1] or "39"] if before[1] != after[1] else []
+    parts += [after[2] or "49"] if before[2] != after[2] else []
+    return f"\x1b[{';'.join(parts)}m"
+
+
+_NARROW: set[str] = set()  # characters that are known to take one cell
+_WIDE: set[str] = set()  # and those that take none or two
+
+
+def text_is_narrow(text: str) -> bool:
+    """Whether each character takes one cell."""
+    if text.isascii() or _NARROW.issuperset(text):
+        return True
+    for character in text:
+        if character not in _NARROW:
+            if character in _WIDE or cell_len(character) != 1 or combining(character):
+                _WIDE.add(character)
+                return False
+            _NARROW.add(character)
+    return True
