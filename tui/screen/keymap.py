@@ -91,6 +91,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Help for this screen", "help", "question_mark,f1", "opened", "help", 7, "?"),
     Command("Find a command", "palette", "colon,ctrl+p", "opened", "commands", 9, ":"),
     Command("Colours", "colours", "ctrl+t", "opened", shown="^t"),
+    Command("Draw the screen again", "app.redraw", "ctrl+l", "opened", shown="^l"),
     Command("Quit", "leave", "ctrl+c,ctrl+q", "opened", shown="^c"),
     Command("Back", "back", "escape,w,q", "why", "back", 3, "esc"),
     Command("Open its trace", "trace", "t,enter", "why", "trace", 1),
