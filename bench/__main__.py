@@ -23,6 +23,7 @@ from bench import (
     random_calls,
     restoring,
     scheduling,
+    screen,
     side_by_side,
     trace_analysis,
     turn_latency,
@@ -44,6 +45,7 @@ BENCHES = {
     "grammar_cost": grammar_cost.measure,
     "random_calls": random_calls.measure,
     "trace_analysis": trace_analysis.measure,
+    "screen": screen.measure,
 }
 
 

@@ -111,6 +111,7 @@ def test_the_chunk_that_tells_the_role_is_no_delta() -> None:
         "grammar_cost",
         "random_calls",
         "trace_analysis",
+        "screen",
     ],
 )
 def test_each_bench_runs_and_prints_a_line_a_figure(name: str, capsys: pytest.CaptureFixture[str]) -> None:

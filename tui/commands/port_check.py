@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from engine.process.listening import CannotListen, bind
-from engine.process.port_holder import port_holder
 from proxy.configuration.settled import HostConfig
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import local_url
@@ -102,5 +101,7 @@ def _shut(connected: socket.socket) -> None:
 
 
 def _by_whom(port: int) -> str:
+    from engine.process.port_holder import port_holder  # psutil, which a free port has no need of
+
     who = port_holder(port)
     return f" by {who}" if who else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from engine.process.descriptors import raise_descriptor_limit
@@ -12,13 +13,14 @@ from engine.process.loopback import is_loopback_name
 from engine.process.private_files import private_folder
 from proxy.configuration.destination import public_url, without_password
 from proxy.configuration.settled import HostConfig
-from proxy.events.types import HostState
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
-from tui.commands.narration import destination_of
 from tui.commands.port_check import check_ports
 from tui.commands.program_name import claude_command
 from tui.commands.trust_question import question
+
+if TYPE_CHECKING:
+    from proxy.events.types import HostState
 
 
 def run_screen(invocation: Invocation) -> int:
@@ -40,6 +42,8 @@ def run_screen(invocation: Invocation) -> int:
             f"{why}; without one, use: anyclaude-tui --no-ui",
         )
     if invocation.attach:
+        from tui.commands.narration import destination_of
+
         url = invocation.base_url(settled)
         state = asyncio.run(_must_answer(url, config.token))
         say(f"requests go to {destination_of(state)}, according to the host on {public_url(url)}")

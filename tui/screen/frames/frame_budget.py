@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-BYTES_PER_S = 18_000.0
+BYTES_PER_S = 16_000.0
 LEAST_BYTES_PER_S = 2_000.0
 BURST_BYTES = 2_000.0  # what may be owed while the next frame is drawn
 _SLOWER, _FASTER_PER_S = 0.7, 1_000.0

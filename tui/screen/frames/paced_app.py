@@ -53,6 +53,9 @@ class PacedApp(App[None]):
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Textual's, but for what is written for an update of the compositor's."""
         driver = self._driver
+        if renderable is None:
+            super()._display(screen, renderable)
+            return
         if not isinstance(renderable, ChopsUpdate | LayoutUpdate) or driver is None or driver.is_inline:
             self.forget_terminal()
             super()._display(screen, renderable)
