@@ -126,6 +126,18 @@ def _prices(value: Any) -> dict[str, dict[str, float]]:
     return value
 
 
+def _texts(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise _refuse()
+    return {_filled_text(name): _filled_text(text) for name, text in value.items()}
+
+
+def _texts_by_name(value: Any) -> dict[str, dict[str, str]]:
+    if not isinstance(value, dict):
+        raise _refuse()
+    return {_filled_text(name): _texts(texts) for name, texts in value.items()}
+
+
 def _folders(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         raise _refuse()
@@ -276,6 +288,16 @@ PRICES = Kind(
             "additionalProperties": False,
         },
     },
+    _json,
+)
+NOTIFY = word(("off", "bell", "terminal", "system"), '"off", "bell", "terminal" or "system"')
+_FILLED = _TEXT_SCHEMA | {"pattern": r"\S"}
+_TEXTS_SCHEMA = {"type": "object", "propertyNames": _FILLED, "additionalProperties": _FILLED}
+KEYS = Kind('keys by action, such as {"why": "f2", "streams.cancel": "X"}', _texts, _TEXTS_SCHEMA, _json)
+THEMES = Kind(
+    'colours by theme, such as {"mine": {"base": "anyclaude-night", "background": "#000000"}}',
+    _texts_by_name,
+    {"type": "object", "propertyNames": _FILLED, "additionalProperties": _TEXTS_SCHEMA},
     _json,
 )
 FOLDERS = Kind(

@@ -16,12 +16,15 @@ from engine.options.kinds import (
     FLAG,
     FLAG_OR_BILLIONS,
     FOLDERS,
+    KEYS,
     LEVEL,
     NAME,
+    NOTIFY,
     PORT,
     PRICES,
     SECRET,
     TEXT,
+    THEMES,
     URL,
     word,
 )
@@ -220,6 +223,38 @@ class HostSettings(RunSettings):
         "show model, tokens/s, context and hit rate in Claude Code's status line, in place of your own line",
         key="statusLine",
         more="living-with-it.md#in-claude-codes-status-line",
+    )
+    theme: str = declared(
+        "",
+        TEXT,
+        "colours of the screen, by name: those that it has are listed on ctrl+t",
+        key="theme",
+        usual="the one chosen last, else one that fits the terminal's background",
+        more="control-center.md#colours",
+    )
+    themes: dict[str, dict[str, str]] = declared(
+        {},
+        THEMES,
+        "your own colours for the screen: what differs from the theme that is the base",
+        key="themes",
+        usual="none",
+        more="control-center.md#colours",
+    )
+    keys: dict[str, str] = declared(
+        {},
+        KEYS,
+        "your own keys for the screen's commands; anyclaude-tui config keys lists all",
+        key="keys",
+        usual="none",
+        more="control-center.md#your-own-keys",
+    )
+    notify: str = declared(
+        "off",
+        NOTIFY,
+        "how the screen calls you when something needs a person: the terminal's bell, a notification by the"
+        " terminal, or one by macOS (elsewhere by the terminal)",
+        key="notify",
+        more="control-center.md#notifications",
     )
     prompt_diet: bool | float = declared(
         False,

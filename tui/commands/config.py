@@ -73,6 +73,18 @@ Examples
 Exit code 1 if no host runs, or it refuses the change; then nothing is written either.
 """
 
+KEYS_HELP = """List the commands of the screen: the name of each, its keys, and what it does.
+
+Your own keys stand in the configuration under these names, or without the place for all places at once:
+  "keys": {"why": "f2", "streams.cancel": "X,ctrl+k", "pane:cache": "f6"}
+A key is a sign (X, ?), f1 to f24, or a name (space, delete), with ctrl+, shift+ or alt+ before it.
+
+\b
+Examples
+  anyclaude-tui config keys
+  anyclaude-tui config keys --json | jq -r 'select(.yours) | .name'
+"""
+
 app = typer.Typer(
     help="The configuration: what counts, from where, whether it is right.", no_args_is_help=True
 )
@@ -134,6 +146,16 @@ def schema() -> None:
     from tui.commands.output import write_data
 
     write_data(json.dumps(json_schema(), indent=2) + "\n")
+
+
+@app.command("keys", help=KEYS_HELP)
+def keys(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Each as one line of JSON.")] = False,
+) -> None:
+    from tui.commands.screen import run_config_keys
+
+    raise typer.Exit(run_config_keys(context.obj, as_json=as_json))
 
 
 @app.command("trust", help=TRUST_HELP)

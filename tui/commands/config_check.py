@@ -54,7 +54,9 @@ def _start_here(invocation: Invocation) -> tuple[list[str], list[str]]:
         settled = settle(invocation.options, environ=invocation.environ, cwd=cwd, user_home=user_home)
     except ConfigError as error:
         return list(error.problems), list(error.warnings)
-    return [], list(settled.warnings)
+    from tui.commands.screen import screen_choices
+
+    return screen_choices(settled.config)[1], list(settled.warnings)
 
 
 def _files(invocation: Invocation, named: str) -> list[Path]:

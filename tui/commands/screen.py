@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,15 +13,17 @@ from engine.process.descriptors import raise_descriptor_limit
 from engine.process.loopback import is_loopback_name
 from engine.process.private_files import private_folder
 from proxy.configuration.destination import public_url, without_password
-from proxy.configuration.settled import HostConfig
+from proxy.configuration.settled import ConfigError, HostConfig
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
+from tui.commands.output import write_data
 from tui.commands.port_check import check_ports
 from tui.commands.program_name import claude_command
 from tui.commands.trust_question import question
 
 if TYPE_CHECKING:
     from proxy.events.types import HostState
+    from tui.screen.choices.configured import ScreenChoices
 
 
 def run_screen(invocation: Invocation) -> int:
@@ -36,7 +39,10 @@ def run_screen(invocation: Invocation) -> int:
     asks = terminal and not invocation.attach
     settled = invocation.settle(question(invocation.environ) if asks else None)
     config = settled.config
-    if not terminal:
+    choices, problems = screen_choices(config) if terminal else (None, [])
+    if problems:
+        raise ConfigError(problems)
+    if not terminal or choices is None:
         raise CommandFailed(
             ExitCode.USAGE,
             f"{why}; without one, use: anyclaude-tui --no-ui",
@@ -48,17 +54,24 @@ def run_screen(invocation: Invocation) -> int:
         state = asyncio.run(_must_answer(url, config.token))
         say(f"requests go to {destination_of(state)}, according to the host on {public_url(url)}")
         own = invocation.own_file if is_loopback_name(urlsplit(url).hostname or "") else None
-        return _show(config, url, claude_command(urlsplit(url).port or 0, invocation.environ), own)
+        return _show(config, url, claude_command(urlsplit(url).port or 0, invocation.environ), choices, own)
     check_ports(config)
     for line in settled.account:
         say(line)
-    return _show(config, None, claude_command(config.port, invocation.environ), invocation.own_file)
+    return _show(config, None, claude_command(config.port, invocation.environ), choices, invocation.own_file)
 
 
-def _show(config: HostConfig, attach_url: str | None, claude: str, own: Path | None) -> int:
+def _show(
+    config: HostConfig,
+    attach_url: str | None,
+    claude: str,
+    choices: ScreenChoices | None = None,
+    own: Path | None = None,
+) -> int:
     raise_descriptor_limit()
     from tui.client.host_process import HostProcess
     from tui.screen.app import run_app
+    from tui.screen.choices.configured import DEFAULT_CHOICES
     from tui.screen.theme_choice import FILE_NAME
 
     logs = private_folder(config.home / "logs")
@@ -71,10 +84,45 @@ def _show(config: HostConfig, attach_url: str | None, claude: str, own: Path | N
         log_path=logs / "screen.log",
         theme_path=config.home / FILE_NAME,
         own_file=own,
+        choices=choices or DEFAULT_CHOICES,
     )
     for line in host.report if host is not None else ():
         say(line)
     return code
+
+
+def screen_choices(config: HostConfig) -> tuple[ScreenChoices, list[str]]:
+    """What the configuration says of the screen, and one line for each thing that is wrong with it."""
+    from tui.screen.choices.configured import settle_choices
+
+    return settle_choices(config.theme, config.themes, config.keys, config.notify)
+
+
+def run_config_keys(invocation: Invocation, *, as_json: bool) -> int:
+    """Print each command of the screen: its name, its keys, and what it does; returns the exit code.
+
+    Raises:
+        proxy.configuration.settled.ConfigError: the configuration is wrong, its keys included.
+    """
+    choices, problems = screen_choices(invocation.settle().config)
+    if problems:
+        raise ConfigError(problems)
+    from tui.screen.keymap import all_commands, shown_key, take_keys
+
+    take_keys(choices.keys)
+    rows = [
+        (one.id, " ".join(map(shown_key, one.keys.split(","))), one.title, one.id in choices.keys)
+        for one in all_commands()
+    ]
+    if as_json:
+        names = ("name", "keys", "title", "yours")
+        write_data("".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows))
+        return ExitCode.FINE
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]  # type: ignore[arg-type]
+    for name, keys, title, yours in rows:
+        mark = "  (yours)" if yours else ""
+        write_data(f"{name:<{widths[0]}}  {keys:<{widths[1]}}  {title}{mark}\n")
+    return ExitCode.FINE
 
 
 async def _must_answer(url: str, token: str) -> HostState:

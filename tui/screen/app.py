@@ -28,8 +28,10 @@ from tui.client.inbox import Inbox
 from tui.client.loaded_rows import PAGE
 from tui.client.records import Link
 from tui.client.wire_text import line_text
+from tui.screen.choices.configured import DEFAULT_CHOICES, ScreenChoices
 from tui.screen.command_palette import CommandProvider
 from tui.screen.host_protocols import HostApi, OwnedHost
+from tui.screen.keymap import take_keys
 from tui.screen.navigation import NavigatingApp
 from tui.screen.output_redirect import redirect_output
 from tui.screen.screens.confirm import ConfirmScreen
@@ -40,7 +42,7 @@ from tui.screen.terminal_colours import In16Colours, In256Colours
 from tui.screen.terminal_title import TerminalTitle, kept_title
 from tui.screen.theme_choice import ThemeChoice
 from tui.screen.theme_styles import ThemeStyles
-from tui.screen.themes import DAY, NIGHT
+from tui.screen.themes import NIGHT, OWN_THEMES
 from tui.screen.widgets.vital_signs import VitalSignsReader, title_text
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class ControlCenter(NavigatingApp):
         token: str = "",
         claude: str = "anyclaude-tui claude",
         themes: ThemeChoice | None = None,
+        choices: ScreenChoices = DEFAULT_CHOICES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(host)
@@ -92,8 +95,10 @@ class ControlCenter(NavigatingApp):
             "256": [In256Colours()],
             "standard": [In16Colours()],
         }
-        self.register_theme(NIGHT)
-        self.register_theme(DAY)
+        for theme in (*OWN_THEMES, *choices.themes):
+            self.register_theme(theme)
+        self._choices = choices
+        take_keys(choices.keys)
         self._themes = themes or ThemeChoice()
         first = self._themes.first()
         self._unknown_theme = "" if first in self.available_themes else first
@@ -119,6 +124,8 @@ class ControlCenter(NavigatingApp):
         if theme.name != self._first_theme:
             self._first_theme = theme.name
             self._themes.keep(theme.name)
+            if self._themes.configured not in ("", theme.name):
+                self.notify_user(f"The next screen begins with {self._themes.configured}, as configured.")
         for screen in self.screen_stack:
             screen.refresh(layout=True)
             for widget in screen.query("*"):
@@ -131,6 +138,7 @@ class ControlCenter(NavigatingApp):
     # -- the two workers, and the frame -------------------------------------------------------------------
 
     def on_mount(self) -> None:
+        self.set_keymap(self._choices.keys)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self.set_interval(FRAME_S, self.frame)
         if self._unknown_theme:
@@ -279,15 +287,17 @@ def run_app(
     log_path: Path | None = None,
     theme_path: Path | None = None,
     own_file: Path | None = None,
+    choices: ScreenChoices = DEFAULT_CHOICES,
 ) -> int:
     """Show the control center until the user quits; returns the exit code of the command.
 
     Output of libraries and children on file descriptors 1 and 2 goes to `log_path` (or nowhere), so that it
     does not overwrite the screen. Our own host is stopped before this returns. `theme_path` is the file that
-    the user's theme is remembered in, `own_file` the one for the user's settings, if the host is here.
+    the user's theme is remembered in, `choices` what the configuration says of the screen,
+    `own_file` the file for the user's settings, if the host is here.
     """
-    themes = ThemeChoice(theme_path, light_background=light_background)
-    app = ControlCenter(host, attach_url, token=token, claude=claude, themes=themes)
+    themes = ThemeChoice(theme_path, light_background=light_background, configured=choices.theme)
+    app = ControlCenter(host, attach_url, token=token, claude=claude, themes=themes, choices=choices)
     app.own_file = own_file
 
     async def run() -> None:

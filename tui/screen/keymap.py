@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from textual.binding import Binding, BindingType
+from textual.keys import key_to_character
 
 Place = Literal[
     "main", "streams", "cache", "tools", "health", "traces", "opened", "why", "trace", "diff", "context",
@@ -42,7 +44,19 @@ class Command:
     @property
     def key(self) -> str:
         """The key as users see it."""
-        return self.shown or self.keys.split(",")[0]
+        return self.shown or shown_key(self.keys.split(",")[0])
+
+    @property
+    def name(self) -> str:
+        """The action as a configuration names it: `why`, `pane:cache`, `step:-1`."""
+        action, _, argument = self.action.removeprefix("app.").partition("(")
+        argument = re.sub(r"[^\w-]", "", argument)
+        return f"{action}:{argument}" if argument else action
+
+    @property
+    def id(self) -> str:
+        """Its name with its place, which no other command has."""
+        return f"{self.place}.{self.name}"
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -134,24 +148,65 @@ WHILE_FILTERING = (
 )
 
 
+# The user's own keys, by id: they are those of the whole process, as the table is.
+_own_keys: dict[str, str] = {}
+
+
+def take_keys(keys: Mapping[str, str]) -> None:
+    """From now on show these keys, by id (`tui.screen.choices.user_keys`), in place of the table's."""
+    _own_keys.clear()
+    _own_keys.update(keys)
+
+
 def commands(*places: str) -> list[Command]:
-    """The commands of `places`, in the table's order."""
-    return [command for command in COMMANDS if command.place in places]
+    """The commands of `places`, in the table's order, with the user's keys."""
+    return [_with_own_keys(command) for command in COMMANDS if command.place in places]
+
+
+def all_commands() -> list[Command]:
+    """The whole table, with the user's keys."""
+    return [_with_own_keys(command) for command in COMMANDS]
 
 
 def commands_on(place: str) -> list[Command]:
+    """All commands of a screen over the panes, with the user's keys."""
+    return [_with_own_keys(command) for command in default_commands_on(place)]
+
+
+def default_commands_on(place: str) -> list[Command]:
     """All commands of a screen over the panes: its own, and the common ones whose keys it leaves free."""
-    own = commands(place)
+    own = [command for command in COMMANDS if command.place == place]
     taken = {key for command in own for key in command.keys.split(",")}
-    return own + [one for one in commands("opened") if not taken.intersection(one.keys.split(","))]
+    common = (command for command in COMMANDS if command.place == "opened")
+    return own + [one for one in common if not taken.intersection(one.keys.split(","))]
+
+
+def _with_own_keys(command: Command) -> Command:
+    keys = _own_keys.get(command.id)
+    return command if keys is None else replace(command, keys=keys, shown="")
 
 
 def bindings(place: str) -> list[BindingType]:
     """The Textual bindings of the main screen, of a pane, or of a screen over the panes."""
-    found = commands(place) if place in _BELOW else commands_on(place)
+    found = [one for one in COMMANDS if one.place == place] if place in _BELOW else default_commands_on(place)
     return [
-        Binding(command.keys, command.action, command.title, show=False, priority=False) for command in found
+        Binding(command.keys, command.action, command.title, show=False, id=command.id) for command in found
     ]
+
+
+_SHOWN = {
+    "slash": "/", "question_mark": "?", "colon": ":", "escape": "esc", "right": "→", "left": "←", "up": "↑",
+    "down": "↓", "pageup": "pgup", "pagedown": "pgdn",
+}  # fmt: skip
+
+
+def shown_key(key: str) -> str:
+    """One key, named as Textual does, as users see it."""
+    *modifiers, base = key.split("+")
+    sign = key_to_character(base) or ""
+    if base not in _SHOWN and sign.isprintable() and not sign.isspace():
+        base = sign or base
+    return "".join("^" if one == "ctrl" else f"{one}+" for one in modifiers) + _SHOWN.get(base, base)
 
 
 def footer(found: Iterable[Command]) -> list[Command]:

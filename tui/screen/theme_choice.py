@@ -1,4 +1,4 @@
-"""Which theme a screen begins with: the environment's, the one that the user chose last, or a fit."""
+"""Which theme a screen begins with: the environment's, the configuration's, the last choice, or a fit."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ class ThemeChoice:
         path: Path | None = None,
         environ: Mapping[str, str] = os.environ,
         light_background: Callable[[], bool | None] = lambda: None,
+        *,
+        configured: str = "",
     ) -> None:
+        self.configured = configured
         self._path = path
         self._environ = environ
         self._light_background = light_background
 
     def first(self) -> str:
         """The name of the theme to begin with; there may be none of this name."""
-        return self._environ.get("TEXTUAL_THEME") or self._kept() or self._fit()
+        return self._environ.get("TEXTUAL_THEME") or self.configured or self._kept() or self._fit()
 
     def keep(self, name: str) -> None:
         """Remember the theme for the next start; a folder that takes no file keeps none."""

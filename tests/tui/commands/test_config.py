@@ -18,6 +18,8 @@ from tui.commands.config_check import run_config_check
 from tui.commands.config_show import run_config_show
 from tui.commands.exit_codes import CommandFailed
 from tui.commands.invocation import Invocation
+from tui.commands.screen import run_config_keys
+from tui.screen.keymap import take_keys
 
 NAME = ".anyclauderc.json"
 
@@ -184,3 +186,31 @@ def test_the_schema_is_data(tmp_path: Path) -> None:
     ended = run(tmp_path, "config", "schema")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert json.loads(ended.stdout) == json_schema()
+
+
+class TestKeys:
+    def test_each_command_of_the_screen_is_listed_with_its_keys(
+        self, place: Place, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.own({"keys": {"main.why": "f2,ctrl+w"}})
+        assert run_config_keys(Invocation({}, environ={}), as_json=True) == 0
+        records = {row["name"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+        assert records["main.why"] == {
+            "name": "main.why",
+            "keys": "f2 ^w",
+            "title": "Why was this request slow, or failed?",
+            "yours": True,
+        }
+        assert (records["trace.why"]["keys"], records["trace.why"]["yours"]) == ("w", False)
+        assert run_config_keys(Invocation({}, environ={}), as_json=False) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[:3] for line in lines if "(yours)" in line] == [["main.why", "f2", "^w"]]
+        take_keys({})
+
+    def test_wrong_ones_are_told_by_the_list_and_by_the_check(self, place: Place) -> None:
+        place.own({"keys": {"whi": "f2"}, "theme": "nigt"})
+        with pytest.raises(ConfigError, match=r"keys\.whi: there is no such action"):
+            run_config_keys(Invocation({}, environ={}), as_json=False)
+        with pytest.raises(ConfigError) as raised:
+            run_config_check(Invocation({}, environ={}), "")
+        assert [problem.partition(":")[0] for problem in raised.value.problems] == ["theme", "keys.whi"]

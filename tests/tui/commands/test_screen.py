@@ -182,4 +182,4 @@ def test_the_screen_takes_more_descriptors_than_it_was_given(
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
     monkeypatch.setattr("tui.screen.app.run_app", limit)
-    assert _show(HostConfig(home=tmp_path), None, "anyclaude-tui claude", None) == min(hard, WANTED)
+    assert _show(HostConfig(home=tmp_path), None, "anyclaude-tui claude") == min(hard, WANTED)

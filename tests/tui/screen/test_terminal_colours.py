@@ -32,9 +32,9 @@ from tui.client.records import Link
 from tui.screen.app import ControlCenter
 from tui.screen.terminal_colours import CONTRAST, RGB, In16Colours, In256Colours, contrast
 from tui.screen.theme_styles import ThemeStyles
-from tui.screen.themes import DAY, NIGHT
+from tui.screen.themes import DAY, NIGHT, OWN_THEMES
 
-THEMES = {theme.name: theme for theme in (NIGHT, DAY, *BUILTIN_THEMES.values())}
+THEMES = {theme.name: theme for theme in (*OWN_THEMES, *BUILTIN_THEMES.values())}
 KEYBOARD_PROTOCOL = rb"\x1b\[[<>=?][0-9;]*u"  # pyte takes its end for text
 colours = st.tuples(*[st.integers(0, 255)] * 3)
 

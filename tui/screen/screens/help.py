@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from tui.client.wire_text import wrap
-from tui.screen.keymap import PANES, commands, commands_on
+from tui.screen.keymap import PANES, commands, commands_on, shown_key
 from tui.screen.screens.help_text import HELP, VITAL_SIGNS
 from tui.screen.widgets.canvas import Heading
 from tui.screen.widgets.text_tail import TextTail
@@ -77,7 +77,6 @@ def _entry(name: str, style: str, meaning: str, cells: int) -> list[tuple[str, s
 
 
 def _keys(keys: str, shown: str) -> str:
-    names = {"slash": "/", "question_mark": "?", "escape": "esc", "right": "→", "left": "←"}
     if shown and "," not in keys:
         return shown
-    return " ".join(names.get(key, key.replace("ctrl+", "^")) for key in keys.split(","))
+    return " ".join(map(shown_key, keys.split(",")))
