@@ -99,6 +99,7 @@ class ControlCenter(NavigatingApp):
             self.register_theme(theme)
         self._choices = choices
         take_keys(choices.keys)
+        self.notify_by = choices.notify
         self._themes = themes or ThemeChoice()
         first = self._themes.first()
         self._unknown_theme = "" if first in self.available_themes else first
@@ -213,6 +214,7 @@ class ControlCenter(NavigatingApp):
         snapshot = self.store.snapshot()
         vitals = self._vital_signs.read(snapshot, self.store.output_rate, now)
         self._terminal_title.show(title_text(vitals), self._driver)
+        self.call_if_needed(snapshot, vitals, now)
         if isinstance(self.screen, MainScreen):
             self.screen.show(snapshot, vitals)
         elif isinstance(self.screen, OpenedScreen):

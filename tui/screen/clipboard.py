@@ -1,7 +1,8 @@
 """Copies to the clipboard of the user's machine: with `pbcopy` on macOS, else through the terminal (OSC 52).
 
 Terminal.app ignores OSC 52, so `pbcopy` comes first on a Mac. Over ssh `pbcopy` would write the clipboard of
-the remote Mac, so there only OSC 52 is used.
+the remote Mac. tmux ignores OSC 52 from programs unless its option set-clipboard is on, so within tmux its
+own command passes the text to the terminal outside, also over ssh; it is in tmux's buffers then, too.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import os
 import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from textual.app import App
 
 from tui.client.figures import plural
 
 TIMEOUT_S = 5.0
+_TMUX = ("load-buffer", "-w", "-")  # -w: to the terminal's clipboard too (tmux 3.2)
 # Without a UTF-8 locale (ssh, launchd) pbcopy reads bytes in another encoding.
 _UTF8 = {"LC_ALL": "en_US.UTF-8"}
 
@@ -56,22 +58,26 @@ def copy(
         _notify_copied(app, text, what)
 
 
-def _tool(environ: Mapping[str, str]) -> str | None:
-    if sys.platform != "darwin" or environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
-        return None
-    return shutil.which("pbcopy", path=environ.get("PATH"))
+def _tool(environ: Mapping[str, str]) -> Sequence[str]:
+    """The command that copies its input; none where the terminal is asked."""
+    remote = environ.get("SSH_CONNECTION") or environ.get("SSH_TTY")
+    pbcopy = shutil.which("pbcopy", path=environ.get("PATH"))
+    if sys.platform == "darwin" and not remote and pbcopy:
+        return (pbcopy,)
+    tmux = shutil.which("tmux", path=environ.get("PATH")) if environ.get("TMUX") else None
+    return (tmux, *_TMUX) if tmux else ()
 
 
 async def _with_tool(
-    app: App[None], tool: str, text: str, what: str, environ: Mapping[str, str], timeout_s: float
+    app: App[None], tool: Sequence[str], text: str, what: str, environ: Mapping[str, str], timeout_s: float
 ) -> None:
     try:
         await _run(tool, text.encode(), environ, timeout_s)
     except _Failed as failure:
         app.copy_to_clipboard(text)
         app.notify(
-            f"pbcopy did not copy the {what} ({failure}). The terminal was asked to copy it; Terminal.app"
-            " ignores that. Paste to check.",
+            f"{os.path.basename(tool[0])} did not copy the {what} ({failure}). The terminal was asked to copy"
+            " it; Terminal.app ignores that. Paste to check.",
             severity="warning",
             timeout=8,
             markup=False,
@@ -80,7 +86,7 @@ async def _with_tool(
         _notify_copied(app, text, what)
 
 
-async def _run(tool: str, content: bytes, environ: Mapping[str, str], timeout_s: float) -> None:
+async def _run(tool: Sequence[str], content: bytes, environ: Mapping[str, str], timeout_s: float) -> None:
     """Write `content` to the tool and wait until it ends; it does not outlive this call.
 
     Raises:
@@ -88,7 +94,7 @@ async def _run(tool: str, content: bytes, environ: Mapping[str, str], timeout_s:
     """
     try:
         process = await asyncio.create_subprocess_exec(
-            tool, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, env=environ
+            *tool, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, env=environ
         )
     except OSError as error:
         raise _Failed(error.strerror or str(error)) from error

@@ -123,3 +123,21 @@ async def test_a_text_that_has_no_bytes_is_copied_as_far_as_it_has(
         copy(it.app, "half \ud83d here", "answer", environ={"PATH": ""})
         assert "Copied the answer" in await it.end()
         assert it.app.clipboard == "half ? here"
+
+
+async def test_within_tmux_its_own_command_passes_the_text_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default tmux ignores OSC 52 from programs."""
+    async with copying(tmp_path, monkeypatch) as it:
+        tool = tmp_path / "tmux"
+        tool.write_text(f"#!/bin/sh\necho $* > {tmp_path}/arguments; cat > {tmp_path}/text\n")
+        tool.chmod(0o700)
+        copy(it.app, TEXT, "answer", environ=it.environ | {"TMUX": "/tmp/x", "SSH_TTY": "t"})
+        assert await it.end() == "Copied the answer: 11 characters."
+        assert it.written("arguments") == "load-buffer -w -\n"
+        assert it.written("text") == TEXT
+        tool.write_text("#!/bin/sh\ncat > /dev/null; exit 1\n")  # as before tmux 3.2
+        copy(it.app, TEXT, "answer", environ=it.environ | {"TMUX": "/tmp/x", "SSH_TTY": "t"})
+        assert "tmux did not copy the answer (exit code 1)" in await it.end()
+        assert it.app.clipboard == TEXT

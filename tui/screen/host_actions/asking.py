@@ -12,7 +12,6 @@ from textual import on, work
 from tui.client.figures import plural
 from tui.client.store import Store
 from tui.client.wire_text import line_text
-from tui.screen.frames.paced_app import PacedApp
 from tui.screen.host_actions.questions import (
     START_AGAIN,
     Question,
@@ -24,6 +23,7 @@ from tui.screen.host_actions.questions import (
     cannot_stop,
 )
 from tui.screen.host_protocols import HostApi, OwnedHost
+from tui.screen.notifications.calling_app import CallingApp
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.streams import StreamsPane
 from tui.screen.screens.confirm import ConfirmScreen
@@ -31,7 +31,7 @@ from tui.screen.screens.live_settings import SettingsScreen
 from tui.screen.screens.models import ModelsScreen
 
 
-class AskingApp(PacedApp):
+class AskingApp(CallingApp):
     """The part of the control center that changes something; `host` is the one it owns, if it owns one."""
 
     def __init__(self, host: OwnedHost | None) -> None:

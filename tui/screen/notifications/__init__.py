@@ -1,0 +1,1 @@
+"""Calling a person who does not look at the screen."""
