@@ -40,6 +40,7 @@ Examples
   anyclaude-tui --no-ui                   without a screen: a server, an ssh session
   anyclaude-tui --detach                  in the background; then: status, stop
   anyclaude-tui --attach 127.0.0.1:8082   only the screen, for a host that runs
+  anyclaude-tui --play demo               the screen on a recording, without a model
   anyclaude-tui traces show ID --tool 1   how a tool call was read, step by step
   anyclaude-tui metrics                   what the cache did, day by day
   anyclaude-tui models list               which models are here, and what fits
@@ -107,6 +108,15 @@ def start(
         typer.Option("--detach", help="No screen: the proxy in the background; returns when it listens."),
     ] = False,
     under_launchd: Annotated[bool, typer.Option("--under-launchd", hidden=True)] = False,
+    play: Annotated[
+        str,
+        typer.Option(
+            "--play",
+            metavar="FILE",
+            show_default=False,
+            help="Show a recording or a bug bundle, without a host; demo: the bundled one.",
+        ),
+    ] = "",
     attach: Attach = None,
     config: Config = None,
     version: Annotated[
@@ -123,8 +133,14 @@ def start(
     if (no_ui or detach) and (attach or context.invoked_subcommand):
         what = "--attach" if attach else f'"{context.invoked_subcommand}"'
         raise CommandFailed(ExitCode.USAGE, f"{starts} starts a host, {what} uses one; leave one of them out")
+    if play and (no_ui or detach or attach or context.invoked_subcommand):
+        raise CommandFailed(ExitCode.USAGE, "--play shows a recording, without a host or another command")
     if context.invoked_subcommand:
         return
+    if play:
+        from tui.commands.playing import run_play
+
+        raise typer.Exit(run_play(invocation, play))
     if detach:
         from tui.commands.detached import run_detached
 

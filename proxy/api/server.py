@@ -67,7 +67,7 @@ def create_app(
         title="anyclaude host", version=version, docs_url=None, redoc_url=None, openapi_url=OPENAPI_PATH
     )
     app.add_middleware(AccessGuard, token=config.token, bound_host=config.host)
-    _answer_faults_in_anthropics_shape(app)
+    answer_faults_in_anthropics_shape(app)
     if isinstance(backend, ClaudeBackend):
         endpoint = ForwardEndpoint(
             backend, recorder, config.backend_name, engine_gate, max_body_bytes=max_body_bytes
@@ -113,7 +113,9 @@ def _add_greetings(app: FastAPI) -> None:
         return _json(200, {"message": "hello"}, new_request_id())
 
 
-def _answer_faults_in_anthropics_shape(app: FastAPI) -> None:
+def answer_faults_in_anthropics_shape(app: FastAPI) -> None:
+    """Give each error that a route raises the body of an error of the Anthropic API."""
+
     @app.exception_handler(ProxyError)
     async def proxy_error(_: Request, error: ProxyError) -> Response:
         return _fault(error)

@@ -29,9 +29,9 @@ class Screens:
         self._elsewhere = elsewhere
         self._other: list[Path] = []
 
-    def compare(self, name: str, svg: str) -> None:
-        """Note whether `svg` equals snapshots/NAME.svg; with --snapshot-update it becomes that file."""
-        kept, drawn = SNAPSHOTS / f"{name}.svg", normalize_svg(svg).rstrip() + "\n"
+    def compare(self, name: str, svg: str, *, file: Path | None = None) -> None:
+        """Note whether `svg` equals snapshots/NAME.svg, or `file`; with --snapshot-update it becomes that."""
+        kept, drawn = file or SNAPSHOTS / f"{name}.svg", normalize_svg(svg).rstrip() + "\n"
         if self._update:
             kept.write_text(drawn, encoding="utf-8", newline="\n")
         if not kept.exists() or kept.read_text(encoding="utf-8") != drawn:

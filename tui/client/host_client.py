@@ -36,7 +36,9 @@ class HostClient:
     Every method raises `HostError` when there is no good answer.
     """
 
-    def __init__(self, url: str, token: str = "") -> None:
+    def __init__(
+        self, url: str, token: str = "", *, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         self.url = without_password(url.rstrip("/"))
         headers = {"authorization": f"Bearer {token}"} if token else {}
         # Loading certificates takes 30 ms and more; a host on this machine has none.
@@ -48,7 +50,7 @@ class HostClient:
             timeout=TIMEOUT_S,
             verify=verify,
             # httpx's own raises AttributeError where a host that ends closes the connection at once.
-            transport=None if verify else PlainTransport(),
+            transport=transport or (None if verify else PlainTransport()),
             trust_env=False,
         )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LinkState = Literal["starting", "connecting", "live", "reconnecting", "ended"]
 RequestPhase = Literal["received", "queued", "prefill", "decode", "done", "failed", "cancelled", "lost"]
+RECORDED = "recorded"  # the detail of a link that lives on a recording
 ACTIVE: frozenset[RequestPhase] = frozenset({"received", "queued", "prefill", "decode"})
 
 
@@ -180,6 +181,11 @@ class Link:
     detail: str = ""
     since: float = 0.0  # epoch seconds; of the first break, while attempts are in vain
     attempt: int = 0
+
+    @property
+    def recorded(self) -> bool:
+        """There is no host: what it said is played from a recording."""
+        return self.detail == RECORDED and not self.gone
 
     @property
     def gone(self) -> bool:

@@ -33,6 +33,12 @@ class Store:
         self._link = Link()
         self._forget()
 
+    def clear(self) -> None:
+        """Forget everything, to be told it anew from the beginning."""
+        self._forget()
+        self._link = Link()
+        self._version += 1
+
     def _forget(self) -> None:
         self._host: HostFacts | None = None
         self._requests = RequestReducer()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from tui.commands.trust_question import question
 
 if TYPE_CHECKING:
     from proxy.events.types import HostState
+    from proxy.recordings.format import Recording
     from tui.screen.choices.configured import ScreenChoices
 
 
@@ -33,20 +35,18 @@ def run_screen(invocation: Invocation) -> int:
         proxy.configuration.settled.ConfigError: the configuration is wrong.
         CommandFailed: there is no terminal, a port is busy, or no host answers at `--attach`.
     """
-    dumb = invocation.environ.get("TERM") == "dumb"
-    why = f"the screen needs a terminal{' that can move its cursor (TERM is dumb)' if dumb else ''}"
-    terminal = sys.stdin.isatty() and sys.stdout.isatty() and not dumb
-    asks = terminal and not invocation.attach
+    why = no_screen(invocation.environ)
+    asks = not why and not invocation.attach
     settled = invocation.settle(question(invocation.environ) if asks else None)
     config = settled.config
-    choices, problems = screen_choices(config) if terminal else (None, [])
-    if problems:
-        raise ConfigError(problems)
-    if not terminal or choices is None:
+    if why:
         raise CommandFailed(
             ExitCode.USAGE,
             f"{why}; without one, use: anyclaude-tui --no-ui",
         )
+    choices, problems = screen_choices(config)
+    if problems:
+        raise ConfigError(problems)
     if invocation.attach:
         from tui.commands.narration import destination_of
 
@@ -59,6 +59,14 @@ def run_screen(invocation: Invocation) -> int:
     for line in settled.account:
         say(line)
     return _show(config, None, claude_command(config.port, invocation.environ), choices, invocation.own_file)
+
+
+def no_screen(environ: Mapping[str, str]) -> str:
+    """Why no screen can be shown here; empty where one can."""
+    dumb = environ.get("TERM") == "dumb"
+    if sys.stdin.isatty() and sys.stdout.isatty() and not dumb:
+        return ""
+    return f"the screen needs a terminal{' that can move its cursor (TERM is dumb)' if dumb else ''}"
 
 
 def _show(
@@ -123,6 +131,17 @@ def run_config_keys(invocation: Invocation, *, as_json: bool) -> int:
         mark = "  (yours)" if yours else ""
         write_data(f"{name:<{widths[0]}}  {keys:<{widths[1]}}  {title}{mark}\n")
     return ExitCode.FINE
+
+
+def show_recording(recording: Recording, home: Path) -> int:
+    """Show a recording until the user quits; returns the exit code. `home` has the theme and the log."""
+    from tui.screen.app import show_app
+    from tui.screen.playing.playing_app import PlayingApp
+    from tui.screen.terminal_background import light_background
+    from tui.screen.theme_choice import FILE_NAME, ThemeChoice
+
+    themes = ThemeChoice(home / FILE_NAME, light_background=light_background)
+    return show_app(PlayingApp(recording, themes=themes), private_folder(home / "logs") / "screen.log")
 
 
 async def _must_answer(url: str, token: str) -> HostState:

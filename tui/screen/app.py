@@ -301,6 +301,11 @@ def run_app(
     themes = ThemeChoice(theme_path, light_background=light_background, configured=choices.theme)
     app = ControlCenter(host, attach_url, token=token, claude=claude, themes=themes, choices=choices)
     app.own_file = own_file
+    return show_app(app, log_path, host)
+
+
+def show_app(app: ControlCenter, log_path: Path | None, host: OwnedHost | None = None) -> int:
+    """Show `app` until the user quits, and stop its own host then; returns the exit code of the command."""
 
     async def run() -> None:
         try:

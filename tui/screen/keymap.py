@@ -12,7 +12,7 @@ from textual.keys import key_to_character
 
 Place = Literal[
     "main", "streams", "cache", "tools", "health", "traces", "opened", "why", "trace", "diff", "context",
-    "models", "settings",
+    "models", "settings", "play",
 ]  # fmt: skip
 PANES: tuple[tuple[Place, str], ...] = (
     ("streams", "Streams"),
@@ -21,7 +21,7 @@ PANES: tuple[tuple[Place, str], ...] = (
     ("health", "Health"),
     ("traces", "Traces"),
 )
-_BELOW = frozenset({"main", *(place for place, _ in PANES)})
+_BELOW = frozenset({"main", "play", *(place for place, _ in PANES)})
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,26 @@ COMMANDS: tuple[Command, ...] = (
     Command("Back to its default", "default", "backspace,u", "settings", "default", 4, "u"),
 )
 
+# What the keys of a recording do, on the main screen; they come before those of its panes.
+PLAYING: tuple[Command, ...] = (
+    Command("Pause, or go on", "pause", "space", "play", "pause", 0),
+    Command("Back: 5 seconds, or 1/40 of a long recording", "seek(-1)", "left", "play", shown="←"),
+    Command("On: 5 seconds, or 1/40 of a long recording", "seek(1)", "right", "play", "seek", 0, "← →"),
+    Command("To the incident before", "incident(-1)", "shift+left", "play", shown="⇧←"),
+    Command(
+        "To the next ✗ failure, ↻ restart, ! miss", "incident(1)", "shift+right", "play", "✗ ↻ !", 0, "⇧→"
+    ),
+    Command("Slower", "speed(-1)", "less_than_sign", "play", shown="<"),
+    Command("Faster", "speed(1)", "greater_than_sign", "play", "speed", 0, "< >"),
+)
+# These change something on a host; a recording has none.
+NEEDS_HOST = frozenset(("cancel", "restart", "drain", "stop", "bundle"))
+
+
+def without_host(app: object, action: str) -> bool:
+    """Whether this action would change something on a host, and `app` shows a recording."""
+    return bool(getattr(app, "plays", False)) and action in NEEDS_HOST
+
 
 WHILE_FILTERING = (
     Command("Keep the filter", "", "enter", short="keep the filter"),
@@ -160,7 +180,7 @@ def take_keys(keys: Mapping[str, str]) -> None:
 
 def commands(*places: str) -> list[Command]:
     """The commands of `places`, in the table's order, with the user's keys."""
-    return [_with_own_keys(command) for command in COMMANDS if command.place in places]
+    return [_with_own_keys(command) for command in (*COMMANDS, *PLAYING) if command.place in places]
 
 
 def all_commands() -> list[Command]:
@@ -187,10 +207,17 @@ def _with_own_keys(command: Command) -> Command:
 
 
 def bindings(place: str) -> list[BindingType]:
-    """The Textual bindings of the main screen, of a pane, or of a screen over the panes."""
-    found = [one for one in COMMANDS if one.place == place] if place in _BELOW else default_commands_on(place)
+    """The Textual bindings of the main screen, of a pane, or of a screen over the panes.
+
+    Those of a recording come before those of the focused widget.
+    """
+    below = [one for one in (*COMMANDS, *PLAYING) if one.place == place]
+    found = below if place in _BELOW else default_commands_on(place)
     return [
-        Binding(command.keys, command.action, command.title, show=False, id=command.id) for command in found
+        Binding(
+            command.keys, command.action, command.title, show=False, priority=place == "play", id=command.id
+        )
+        for command in found
     ]
 
 

@@ -24,15 +24,14 @@ def without_contents(trace: Trace) -> Trace:
     """A copy in which each text that a person, a model or a tool wrote is `[N characters]`."""
     sent, got, cache = trace.request, trace.response, trace.cache
     headers = {
-        name: value if name.lower() in _KEPT_HEADERS else _blank(value)
-        for name, value in sent.headers.items()
+        name: value if name.lower() in _KEPT_HEADERS else blank(value) for name, value in sent.headers.items()
     }
     names = ("session", "agent", "agent_type", "prompt_id", "retry_of")
-    named = {name: _word(getattr(trace, name)) for name in names}
-    request = {"headers": headers, "query": _blank(sent.query), "body": _emptied(sent.body)}
-    error = got.error and ErrorInfo(type=_word(got.error.type), message=_blank(got.error.message))
+    named = {name: word(getattr(trace, name)) for name in names}
+    request = {"headers": headers, "query": blank(sent.query), "body": _emptied(sent.body)}
+    error = got.error and ErrorInfo(type=word(got.error.type), message=blank(got.error.message))
     if cache and (miss := cache.miss):
-        texts = {"before": _blank(miss.before), "now": _blank(miss.now)}
+        texts = {"before": blank(miss.before), "now": blank(miss.now)}
         cache = cache.model_copy(update={"miss": miss.model_copy(update=texts)})
     return trace.model_copy(
         update={
@@ -41,7 +40,7 @@ def without_contents(trace: Trace) -> Trace:
             "response": got.model_copy(update={"message": _emptied(got.message), "error": error}),
             "cache": cache,
             "tool_calls": [_emptied_call(call) for call in trace.tool_calls],
-            "notes": [_blank(note) for note in trace.notes],
+            "notes": [blank(note) for note in trace.notes],
             **named,
             "model": PurePath(trace.model).name,  # not where it lies
             "upstream_model": PurePath(trace.upstream_model).name,
@@ -52,22 +51,22 @@ def without_contents(trace: Trace) -> Trace:
 def _emptied_call(call: ToolCall) -> ToolCall:
     return call.model_copy(
         update={
-            "id": _word(call.id),
-            "name": _word(call.name),
-            "raw": _blank(call.raw),
+            "id": word(call.id),
+            "name": word(call.name),
+            "raw": blank(call.raw),
             "tokens": [],
-            "relaxed": _blank(call.relaxed),
+            "relaxed": blank(call.relaxed),
             "input": _emptied(call.input, written=True),
-            "repairs": [_blank(repair) for repair in call.repairs],
-            "detail": _blank(call.detail),
-            "result": None if call.result is None else _blank(call.result),
+            "repairs": [blank(repair) for repair in call.repairs],
+            "detail": blank(call.detail),
+            "result": None if call.result is None else blank(call.result),
         }
     )
 
 
 def _emptied(value: Any, depth: int = 0, *, written: bool = False) -> Any:
     if isinstance(value, str) or depth > _DEEPEST:
-        return _blank(str(value))
+        return blank(str(value))
     if isinstance(value, dict):
         return {
             _name(key, place): _field(key, item, depth + 1, written)
@@ -85,15 +84,16 @@ def _name(key: str, place: int) -> str:
 
 def _field(key: str, value: Any, depth: int, written: bool) -> Any:
     if key in _KEPT and isinstance(value, str) and not written:
-        return _word(value)
+        return word(value)
     return _emptied(value, depth, written=written or key in _WRITTEN)
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
     """A name or an id as it is; one with white space, or a path, or of another script, is text."""
     plain = len(text) <= 80 and text.isascii() and not any(char.isspace() or char in "/\\" for char in text)
-    return text if plain else _blank(text)
+    return text if plain else blank(text)
 
 
-def _blank(text: str) -> str:
+def blank(text: str) -> str:
+    """How long a text was, in its place."""
     return f"[{len(text)} characters]" if text else ""

@@ -10,7 +10,7 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from tui.client.records import Snapshot
-from tui.screen.keymap import Place
+from tui.screen.keymap import Place, without_host
 from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.text_tail import TextTail
@@ -66,6 +66,9 @@ class Pane(Container):
     def home(self) -> Widget | None:
         """The widget that gets the focus with the pane."""
         return self.main_table
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not without_host(self.app, action)
 
     def set_filter(self, query: str, *, done: bool = True) -> None:
         """Filter the list."""

@@ -13,7 +13,7 @@ from textual.widgets import ContentSwitcher
 from tui.client.filter import known_values
 from tui.client.records import Snapshot
 from tui.client.store import Store
-from tui.screen.keymap import PANES, WHILE_FILTERING, Command, bindings, commands, footer
+from tui.screen.keymap import PANES, WHILE_FILTERING, Command, bindings, commands, footer, without_host
 from tui.screen.panes.cache import CachePane
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.pane import Pane
@@ -97,11 +97,16 @@ class MainScreen(Screen[None]):
         shown = footer(commands("main", pane.place))
         left_out = {"filter", "why", "diff", "open_trace", "context"} if pane.main_table is None else set()
         left_out |= pane.unavailable
-        return [one for one in shown if one.action not in left_out]
+        offered = [one for one in shown if one.action not in left_out]
+        return [one for one in offered if not without_host(self.app, one.action)]
 
     def command_list(self) -> list[Command]:
         """The commands of this screen and pane, for the palette."""
-        return commands(self.current.place, "main")
+        found = commands(self.current.place, "main")
+        return [one for one in found if not without_host(self.app, one.action)]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not without_host(self.app, action)
 
     async def run_command(self, command: Command) -> None:
         """Run `command` in its pane or on the screen."""

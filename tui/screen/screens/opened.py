@@ -9,7 +9,7 @@ from textual.screen import Screen
 
 from tui.client.records import Snapshot
 from tui.client.wire_text import shorten
-from tui.screen.keymap import Command, Place, commands_on, footer
+from tui.screen.keymap import Command, Place, commands_on, footer, without_host
 from tui.screen.screens.help import HelpScreen
 from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas
@@ -76,7 +76,10 @@ class OpenedScreen(Screen[None]):
 
     def command_list(self) -> list[Command]:
         """The commands of this screen, for the key bar and the palette."""
-        return commands_on(self.place)
+        return [one for one in commands_on(self.place) if not without_host(self.app, one.action)]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not without_host(self.app, action)
 
     async def run_command(self, command: Command) -> None:
         """Run `command`."""

@@ -50,6 +50,8 @@ def link_words(snapshot: Snapshot, room: int) -> Line:
     if snapshot.damaged:
         words += [(f"{snapshot.damaged} unreadable  ", "warn")]
     match link.state:
+        case "live" if link.recorded:
+            words += [("▷ ", "accent"), ("recording ", "muted")]
         case "live":
             words += [("● ", "ok"), ("live ", "muted")]
         case "reconnecting":

@@ -1,0 +1,162 @@
+"""A host's API without a host: a recording's traces answer as those of a host do, up to the moment shown."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engine.wire.json_text import encode_json
+from proxy.api.host_routes import host_routes
+from proxy.api.server import answer_faults_in_anthropics_shape
+from proxy.events.errors import InvalidRequest, NotFound
+from proxy.events.types import EngineState, ErrorInfo, Timings
+from proxy.record.past_events import CLIENT_CLOSED_REQUEST
+from proxy.recordings.format import Recording
+from proxy.traces.analysis.facts import TraceFacts
+from proxy.traces.files import trace_path
+from proxy.traces.index import IndexEntry, TraceIndex
+from proxy.traces.listing.list_row import list_row
+from proxy.traces.marks import set_mark
+from proxy.traces.reading import TraceNotFound
+from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary
+from proxy.traces.summary import summarize
+
+if TYPE_CHECKING:
+    from proxy.api.host_routes import ObservedHost
+    from proxy.events.types import HostState
+
+NOTHING_RUNS = "this is a recording: there is no host that could do it"
+
+NO_ANSWER = "the recording has no answer to that"
+
+
+class PlayedTraces:
+    """In place of a host's trace store: the traces of a recording that have ended at the moment shown.
+
+    `folder` is an empty folder of this player's own, for the marks. Building it takes about 2 ms a trace.
+    """
+
+    def __init__(self, recording: Recording, folder: Path) -> None:
+        self.folder = folder
+        self.index = TraceIndex(None, notice=lambda text: None)
+        self._traces = recording.traces
+        self._rows = recording.rows
+        rows = {trace.id: _row(trace) for trace in recording.traces.values()} | recording.rows
+        ordered = sorted(rows.values(), key=_end)
+        self._ends = [_end(row) for row in ordered]
+        self._entries = [_entry(row, recording.traces.get(row.id)) for row in ordered]
+        self._listed = 0
+        for row in ordered:
+            if row.marked:
+                _mark(folder, row.id)
+
+    def show(self, moment: float) -> None:
+        """List the traces that had ended at this moment, and no others."""
+        until = bisect_right(self._ends, moment)
+        if until > self._listed:
+            self.index.put(self._entries[self._listed : until])
+        elif until < self._listed:
+            self.index.remove(entry.summary.path for entry in self._entries[until : self._listed])
+        self._listed = until
+
+    def load(self, trace_id: str) -> Trace:
+        """One trace, whole.
+
+        Raises:
+            TraceNotFound: the recording does not have it.
+        """
+        if (trace := self._traces.get(trace_id)) is not None:
+            return trace
+        if trace_id in self._rows:
+            raise TraceNotFound(f"the recording has the row of {trace_id} and not its texts")
+        raise TraceNotFound(f"the recording has no trace {trace_id}")
+
+
+class PlayedHost:
+    """What the routes of the host API ask of a host; what no recording can answer is said to be so."""
+
+    def __init__(
+        self,
+        store: PlayedTraces,
+        state: Callable[[], HostState | None],
+        engine: Callable[[], EngineState | None],
+    ) -> None:
+        self.store = store
+        self._state = state
+        self._engine = engine
+
+    def state(self) -> HostState:
+        """What the host said of itself last."""
+        if (state := self._state()) is None:
+            raise NotFound(NO_ANSWER)
+        return state
+
+    def engine_state(self) -> EngineState:
+        """The engine's state at the moment shown."""
+        return self._engine() or EngineState(state="stopped")
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotFound(NO_ANSWER)
+
+
+def played_api(host: PlayedHost) -> ASGIApp:
+    """The host's own API as an application that only reads."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    answer_faults_in_anthropics_shape(app)
+    app.include_router(host_routes(cast("ObservedHost", host)))
+
+    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
+            error = InvalidRequest(NOTHING_RUNS)
+            body = encode_json({"type": "error", "error": {"type": error.info.type, "message": NOTHING_RUNS}})
+            headers = [(b"content-type", b"application/json")]
+            await send({"type": "http.response.start", "status": 409, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+            return
+        await app(scope, receive, send)
+
+    return reading
+
+
+def _end(row: TraceSummary) -> float:
+    return row.time + (row.duration_s or 0.0)
+
+
+def _row(trace: Trace) -> TraceSummary:
+    return summarize(trace, trace_path(trace.backend, trace.time, trace.id), 0)
+
+
+def _entry(row: TraceSummary, trace: Trace | None) -> IndexEntry:
+    """The index's entry; of a trace whose texts were not recorded, as much as its row says."""
+    failed = row.error or row.status >= 400
+    trace = trace or Trace(
+        id=row.id,
+        time=row.time,
+        session=row.session,
+        agent=row.agent,
+        lane=row.lane,
+        retry_of=row.retry_of,
+        backend=row.backend,
+        model=row.model,
+        request=TraceRequest(),
+        response=TraceResponse(
+            status=row.status,
+            error=ErrorInfo(type="api_error", message=row.error, cause=row.cause) if failed else None,
+            cancelled=row.status == CLIENT_CLOSED_REQUEST,
+        ),
+        timings=Timings(received=row.time, first_token=row.ttft_s, done=row.duration_s),
+        usage=row.usage,
+    )
+    return IndexEntry(row, list_row(trace, row), TraceFacts.of(trace, row.path))
+
+
+def _mark(folder: Path, trace_id: str) -> None:
+    try:
+        set_mark(folder, trace_id)
+    except ValueError:
+        pass  # a foreign trace, which has no file name that a mark could have

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from proxy.recordings.format import Recording
+from proxy.recordings.playing import NO_ANSWER, NOTHING_RUNS
+from tests.tui.demo.plot import BUSY
+from tests.tui.demo.story import START
+from tests.tui.recorded import played_app
+from tests.tui.stage import drawn, loaded
+from tui.client.host_client import HostClient, HostError
+from tui.client.recording.player import Incident, Player
+from tui.screen.keymap import NEEDS_HOST
+from tui.screen.panes.traces import TracesPane
+from tui.screen.playing.play_bar import PlayBar, bar_line
+from tui.screen.playing.playing_app import PlayingApp
+from tui.screen.screens.confirm import ConfirmScreen
+from tui.screen.screens.trace import TraceScreen
+from tui.screen.styled_line import line_width, plain_text
+from tui.screen.widgets.key_bar import KeyBar
+
+
+async def ready(app: PlayingApp, pilot: Pilot[None]) -> None:
+    """Until the recording answers and the frame is drawn."""
+    while app.client is None:
+        await pilot.pause(0.01)
+    app.frame()
+    await pilot.pause()
+    await loaded(app)
+    app.frame()
+    await pilot.pause()
+
+
+class TestTheKeys:
+    async def test_time_is_moved_by_keys_and_by_the_mouse(self) -> None:
+        app = played_app(20)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await ready(app, pilot)
+            await pilot.press("right", "right", "left")
+            assert app.player.clock() == START + 25
+            await pilot.press("greater_than_sign", "greater_than_sign", "less_than_sign", "space")
+            assert (app.player.speed, app.player.playing) == (2.0, True)
+            await pilot.press("space", "shift+right")
+            assert app.player.clock() == pytest.approx(START + 64, abs=2)
+            (line,) = drawn(app.screen.query_one(PlayBar))
+            await pilot.click(PlayBar, offset=(line.index("─"), 0))
+            assert app.player.clock() > START + 60
+            await pilot.click(PlayBar, offset=(line.index("━"), 0))
+            assert app.player.clock() == START
+            await pilot.click(PlayBar, offset=(2, 0))
+            assert app.player.playing
+
+    async def test_what_is_typed_into_a_filter_is_text(self) -> None:
+        app = played_app(60)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await ready(app, pilot)
+            await pilot.press("slash", *"main", "space", "left", "greater_than_sign")
+            assert app.screen.query_one(Input).value == "main> "
+            assert (app.player.clock(), app.player.speed) == (START + 60, 1.0)
+
+    async def test_nothing_is_offered_that_needs_a_host(self) -> None:
+        app = played_app(BUSY)
+        async with app.run_test(size=(200, 50)) as pilot:
+            await ready(app, pilot)
+            for pane in "14":
+                await pilot.press(pane)
+                await ready(app, pilot)
+                offered = {command.action for command in app.main.command_list()}
+                assert offered & NEEDS_HOST == set()
+                assert "pause" in plain_text([(drawn(app.screen.query_one(KeyBar))[0], "")])
+                for key in ("x", "r", "D", "S", "B"):
+                    await pilot.press(key)
+                assert not isinstance(app.screen, ConfirmScreen)
+            assert isinstance(app.client, HostClient)
+            with pytest.raises(HostError, match=NOTHING_RUNS):
+                await app.client.restart_engine()
+            with pytest.raises(HostError, match=NO_ANSWER):
+                await app.client._ask("GET", "/health/ready")
+
+
+class TestTheTraces:
+    async def test_the_list_has_what_had_ended_by_then(self) -> None:
+        app = played_app(30)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await ready(app, pilot)
+            await pilot.press("5")
+            numbers = []
+            for moment in (30, 100, 40):
+                app.player.seek(START + moment)
+                await ready(app, pilot)
+                numbers.append(len(app.screen.query_one(TracesPane).main_table.rows))
+            assert numbers[0] < numbers[2] < numbers[1]
+
+    async def test_each_request_can_be_opened_explained_and_compared(self) -> None:
+        app = played_app(100)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await ready(app, pilot)
+            rows, total = await app._load_traces("", 0)
+            assert total == len(rows) > 20
+            for row in rows:
+                assert (await app.load_why(row.id)).trace == row.id
+                assert (await app.load_trace(row.id)).session == row.session
+            main = [row for row in rows if row.lane == "main"]
+            assert (await app.load_diff(main[0].id, "")).b.id == main[0].id
+            assert (await app.load_context(main[0].session, "")).window_tokens > 0
+            assert [row.marked for row in rows].count(True) == 2
+            await pilot.press("5")
+            await ready(app, pilot)
+            await pilot.press("enter")
+            await ready(app, pilot)
+            assert isinstance(app.screen, TraceScreen)
+
+    async def test_one_whose_texts_were_not_recorded_says_so(self) -> None:
+        app = played_app(100)
+        traces, app._recording.traces = app._recording.traces, {}
+        async with app.run_test(size=(120, 40)) as pilot:
+            await ready(app, pilot)
+            rows, _ = await app._load_traces("", 0)
+            assert len(rows) > 20
+            with pytest.raises(HostError, match="and not its texts"):
+                await app.load_trace(rows[0].id)
+            with pytest.raises(HostError, match="has no trace"):
+                await app.load_trace("req_ffffffffffff")
+            assert next(iter(traces)) in {row.id for row in rows}
+
+
+class TestTheBar:
+    @pytest.mark.parametrize("width", [20, 44, 80, 120, 200])
+    @pytest.mark.parametrize("about", ["", "demo", "wide 全角 \x1b[2J [bold]" * 9])
+    def test_it_is_one_line_at_any_width(self, width: int, about: str) -> None:
+        player = played_app(BUSY).player
+        player.about = about
+        line, (start, cells) = bar_line(player, width)
+        assert line_width(line) == width
+        assert 0 <= start < start + cells <= width
+
+    def test_incidents_have_shapes_and_the_moment_is_never_hidden(self) -> None:
+        player = played_app(79.9).player
+        text = plain_text(bar_line(player, 120)[0])
+        assert [shape for shape in "!●" if shape not in text] == []
+        player.seek(START)
+        assert [shape for shape in "!↻●" if shape not in plain_text(bar_line(player, 120)[0])] == []
+
+    def test_a_recording_of_one_moment_has_a_bar(self) -> None:
+        whole = played_app(0)._recording
+        player = Player(Recording(whole.header, whole.moments[:1]))
+        player.incidents = (Incident(player.begin, "failed"),)
+        assert line_width(bar_line(player, 80)[0]) == 80

@@ -1,0 +1,33 @@
+"""The player, and the picture of README, drawn from the demo; `make snapshots` writes both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.tui.conftest import SNAPSHOTS, Screens
+from tests.tui.demo.plot import BUSY
+from tests.tui.recorded import live_app, played_app
+from tests.tui.test_snapshots import SIZES, picture, settle
+
+README = SNAPSHOTS.parent / "docs" / "control-center.svg"
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_recording_is_played(screens: Screens, size: tuple[int, int]) -> None:
+    app = played_app(BUSY)
+    async with app.run_test(size=size) as pilot:
+        await settle(app, pilot)
+        screens.compare(f"play-{size[0]}x{size[1]}", await picture(app, pilot))
+    screens.verdict()
+
+
+async def test_the_picture_of_readme(screens: Screens, tmp_path: Path) -> None:
+    app = live_app(BUSY, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(app, pilot)
+        await pilot.press("up", "up")  # to an answer that is being written
+        await settle(app, pilot)
+        screens.compare("control-center", await picture(app, pilot), file=README)
+    screens.verdict()

@@ -1,0 +1,1 @@
+"""Recordings on the screen's side: playing one, taking one from a host, and the bug bundle."""

@@ -1,0 +1,1 @@
+"""The control center without a host: it shows a recording."""

@@ -1,0 +1,89 @@
+"""The control center with a recording in the place of a host."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.screen import Screen
+
+from tui.client.recording.player import Player
+from tui.screen.app import ControlCenter
+from tui.screen.host_protocols import HostApi
+from tui.screen.playing.play_screen import PlayScreen
+from tui.screen.theme_choice import ThemeChoice
+
+if TYPE_CHECKING:
+    import httpx
+
+    from proxy.recordings.format import Recording
+    from proxy.recordings.playing import PlayedTraces
+
+_LISTED_S = 0.5  # a trace is listed that long before its end, for the event of which the list is loaded
+
+
+class PlayingApp(ControlCenter):
+    """Shows a recording; nothing in it can be changed, and nothing is asked of anybody."""
+
+    CSS_PATH = "../theme.tcss"
+
+    plays = True
+
+    def __init__(
+        self, recording: Recording, player: Player | None = None, *, themes: ThemeChoice | None = None
+    ) -> None:
+        self.player = player or Player(recording)
+        super().__init__(themes=themes, clock=self.player.clock)
+        self._recording = recording
+        self._traces: PlayedTraces | None = None
+
+    def get_default_screen(self) -> Screen[None]:
+        return PlayScreen(self.store, self._clock, self._load_traces, self._claude, self.player)
+
+    def _start(self) -> None:
+        self.run_worker(self._serve(), name="recording", group="recording", exit_on_error=False)
+        if self._recording.cut_off:
+            self.notify_user("The end of this recording is missing; what is before it is shown.", "warning")
+        if damaged := self._recording.damaged:
+            self.notify_user(f"{damaged} lines of this recording cannot be read.", "warning")
+
+    async def _serve(self) -> None:
+        """Answer the requests of the screens from the recording, until the app closes."""
+        from tui.client.host_client import HostClient
+
+        with tempfile.TemporaryDirectory(prefix="anyclaude-play-") as folder:
+            traces, transport = await asyncio.to_thread(self._open, Path(folder))
+            client = HostClient("http://recording", transport=transport)
+            self._traces, self.client = traces, client
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                await client.close()
+
+    def _open(self, folder: Path) -> tuple[PlayedTraces, httpx.AsyncBaseTransport]:
+        import httpx
+
+        from proxy.recordings.playing import PlayedHost, PlayedTraces, played_api
+
+        traces = PlayedTraces(self._recording, folder)
+        traces.show(self.player.clock() + _LISTED_S)
+        host = PlayedHost(traces, lambda: self.player.state, lambda: self.store.snapshot().engine)
+        return traces, httpx.ASGITransport(app=played_api(host), raise_app_exceptions=False)
+
+    def frame(self) -> None:
+        rewound, items = self.player.due()
+        if rewound:
+            self.inbox.drain()
+            self.store.clear()
+        for item in items:
+            self.inbox.put(item)
+        if self._traces is not None:
+            self._traces.show(self.player.clock() + _LISTED_S)
+        super().frame()
+
+    def _host_api(self) -> HostApi:
+        if self.client is None:
+            raise ConnectionError("the recording is still being read")
+        return self.client
