@@ -18,7 +18,6 @@ FORMAT = 1  # grows when a line changes its meaning; readers ignore kinds and fi
 SUFFIX = ".jsonl.gz"
 MOST_BYTES = 256 << 20  # unpacked
 LONGEST_LINE = 64 << 20
-LONGEST_GAP_S = 31 * 86_400.0  # between two lines; what is further away was not recorded with them
 
 Contents = Literal["redacted", "none"]
 ContactState = Literal["live", "reconnecting", "ended"]

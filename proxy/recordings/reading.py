@@ -17,7 +17,6 @@ from engine.wire.json_text import encode_json
 from proxy.events.types import Event, HostState
 from proxy.recordings.format import (
     FORMAT,
-    LONGEST_GAP_S,
     LONGEST_LINE,
     MOST_BYTES,
     SUFFIX,
@@ -67,7 +66,7 @@ def unpacked_recording(file: IO[bytes], path: Path) -> Recording:
     source = _Lines(file, path)
     lines = iter(source)
     recording = Recording(_header(next(lines, b""), path))
-    order = _Order(recording.header.made)
+    order = _Order()
     for line in lines:
         try:
             fields = orjson.loads(line)
@@ -107,8 +106,7 @@ def _take(recording: Recording, line: dict[str, Any], order: _Order) -> None:
         order.add(at, seq, encode_json(event))
     elif "state" in line:
         state = HostState.model_validate(line["state"])
-        order.begin(state)
-        order.add(at, state.seq, state)
+        order.add(at, -1 if order.begin(state) else state.seq, state)
     elif "past" in line:
         order.add(at, None, PastOfHost([Event.model_validate(event) for event in line["past"]]))
     elif "contact" in line:
@@ -131,23 +129,22 @@ def _moment(value: Any) -> float:
 class _Order:
     """Puts moments in the order in which the host numbered them: text waits for the end of its block."""
 
-    def __init__(self, made: float) -> None:
+    def __init__(self) -> None:
         self._found: list[tuple[int, int, int, float, HostState | PastOfHost | Contact | bytes]] = []
         self._run = 0  # of the hosts, one after the other
         self._host: tuple[int, float] | None = None
         self._seq = -1
-        self._near = made
 
-    def begin(self, state: HostState) -> None:
+    def begin(self, state: HostState) -> bool:
+        """Whether this is the first of its host: it goes before its events, whatever its number."""
         host = (state.pid, state.started)
+        is_first = self._host != host
         if self._host not in (None, host):
             self._run, self._seq = self._run + 1, -1
         self._host = host
+        return is_first
 
     def add(self, at: float, seq: int | None, what: HostState | PastOfHost | Contact | bytes) -> None:
-        if abs(at - self._near) > LONGEST_GAP_S:
-            raise ValueError("far away")
-        self._near = at
         place = self._seq if seq is None else seq
         self._seq = max(self._seq, place)
         self._found.append((self._run, place, len(self._found), at, what))

@@ -28,18 +28,27 @@ def run_config_show(invocation: Invocation, *, as_json: bool) -> int:
     if not as_json:
         for line in settled.account:
             say(line)
-    rows = [
-        (name, setting, getattr(settled.config, name), settled.sources.get(name, DEFAULT))
-        for name, setting in SETTINGS.items()
-    ]
     if as_json:
-        write_data("".join(json.dumps(_record(settled, *row)) + "\n" for row in rows))
+        write_data("".join(json.dumps(record) + "\n" for record in setting_records(settled)))
         return ExitCode.FINE
+    rows = _rows(settled)
     cells = [(_key(settled, setting), _words(setting, value, source)) for _, setting, value, source in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for (key, words), (*_, source) in zip(cells, rows, strict=True):
         write_data(f"{key:<{widths[0]}}  {words:<{min(widths[1], 40)}}  {source.described}\n")
     return ExitCode.FINE
+
+
+def setting_records(settled: Settled) -> list[dict[str, Any]]:
+    """Each setting for programs, without secrets."""
+    return [_record(settled, *row) for row in _rows(settled)]
+
+
+def _rows(settled: Settled) -> list[tuple[str, Setting, Any, Source]]:
+    return [
+        (name, setting, getattr(settled.config, name), settled.sources.get(name, DEFAULT))
+        for name, setting in SETTINGS.items()
+    ]
 
 
 def _key(settled: Settled, setting: Setting) -> str:

@@ -10,6 +10,7 @@ from engine.process.loopback import is_loopback_name
 from engine.process.port_holder import port_holder
 from proxy.configuration.destination import public_url
 from proxy.configuration.settled import HostConfig
+from proxy.configuration.settling import Settled
 from proxy.host_record import HostRecord, recorded_hosts
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
@@ -30,14 +31,16 @@ class RunningHost:
         return is_loopback_name(urlsplit(self.url).hostname or "")
 
 
-def find_host(invocation: Invocation) -> RunningHost:
+def find_host(invocation: Invocation, settled: Settled | None = None) -> RunningHost:
     """The host of `--attach`, the one on the configured port, else the only one with this state folder.
+
+    `settled` is the invocation's configuration where it was settled before.
 
     Raises:
         proxy.configuration.settled.ConfigError: the configuration is wrong.
         CommandFailed: there is none, another program has its port, or there are several.
     """
-    settled = invocation.settle()
+    settled = settled or invocation.settle()
     config = settled.config
     records = recorded_hosts(config.home)
     if invocation.attach:

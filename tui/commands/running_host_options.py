@@ -1,4 +1,4 @@
-"""The command line of `status`, `stop`, `cancel`, `restart`, `statusline`: what is about a running host."""
+"""The command line of what is about a running host: `status`, `stop`, `cancel`, `record`, `bundle` …"""
 
 from __future__ import annotations
 
@@ -158,3 +158,105 @@ def statusline(
 
     invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(run_statusline(invocation, plain=plain, width=width))
+
+
+RECORD_HELP = """Record what the running host says into FILE, until ctrl+c. --play FILE shows it, anywhere.
+
+Begins with what the host still has, some hours in general. In it are requests, answers, tool calls, the
+engine's states and log, the list of traces, and marked traces with their texts. What looks like a secret is
+taken out; --without-contents takes all texts out. Without FILE it goes to ~/.anyclaude/recordings.
+
+\b
+Examples
+  anyclaude-tui record
+  anyclaude-tui record --new --minutes 10 slow.jsonl.gz
+  anyclaude-tui record --trace req_9f3c0a2b1d4e --without-contents
+  anyclaude-tui --play slow.jsonl.gz
+
+Prints the file's path. A recording whose writer was killed can be played up to there. Exit code 1 if no host
+runs, or the disk does not take it.
+"""
+
+_Contents = Annotated[
+    bool, typer.Option("--without-contents", help="Leave out all texts of prompts, answers and tools.")
+]
+_Traces = Annotated[
+    list[str] | None,
+    typer.Option("--trace", metavar="ID", help="Also this trace with its texts (may be repeated)."),
+]
+
+
+@running_host.command("record", help=RECORD_HELP)
+def record(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="[FILE]", help="Where it goes.", show_default=False)] = "",
+    minutes: Annotated[
+        float | None,
+        typer.Option(metavar="N", min=0.0, help="End after so many minutes.", show_default=False),
+    ] = None,
+    only_new: Annotated[bool, typer.Option("--new", help="Only what comes from now on.")] = False,
+    without_contents: _Contents = False,
+    traces: _Traces = None,
+    as_json: Annotated[bool, typer.Option("--json", help="What was recorded, as one JSON object.")] = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    from tui.commands.recording import run_record
+
+    invocation = context.obj.over(attach=attach, port=port, config=config)
+    raise typer.Exit(
+        run_record(
+            invocation,
+            file,
+            minutes=minutes,
+            only_new=only_new,
+            contents="none" if without_contents else "redacted",
+            traces=traces or (),
+            as_json=as_json,
+        )
+    )
+
+
+BUNDLE_HELP = """Make a bug bundle: one file for whoever looks into a problem. B does the same on the screen.
+
+In it: a recording of the last minutes (see record), versions, the configuration without secrets, the ends of
+the logs, and marked traces. Secrets are taken out of all of it; --without-contents takes the texts out, and
+the logs. Nothing is sent anywhere. Without a host that runs it has what is on this disk.
+
+\b
+Examples
+  anyclaude-tui bundle
+  anyclaude-tui bundle --trace req_9f3c0a2b1d4e --minutes 60 bug.zip
+  anyclaude-tui bundle --without-contents
+  anyclaude-tui --play bug.zip
+
+Prints the file's path; without FILE it is in ~/.anyclaude/bundles.
+"""
+
+
+@running_host.command("bundle", help=BUNDLE_HELP)
+def bundle(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="[FILE]", help="Where it goes.", show_default=False)] = "",
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.0, help="How far it goes back.")] = 15.0,
+    without_contents: _Contents = False,
+    traces: _Traces = None,
+    as_json: Annotated[bool, typer.Option("--json", help="What is in it, as one JSON object.")] = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    from tui.commands.recording import run_bundle
+
+    invocation = context.obj.over(attach=attach, port=port, config=config)
+    raise typer.Exit(
+        run_bundle(
+            invocation,
+            file,
+            minutes=minutes,
+            contents="none" if without_contents else "redacted",
+            traces=traces or (),
+            as_json=as_json,
+        )
+    )

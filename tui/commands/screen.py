@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from engine.process.descriptors import raise_descriptor_limit
@@ -23,9 +24,13 @@ from tui.commands.program_name import claude_command
 from tui.commands.trust_question import question
 
 if TYPE_CHECKING:
+    from proxy.configuration.settling import Settled
     from proxy.events.types import HostState
     from proxy.recordings.format import Recording
+    from tui.client.recording.bundle import MadeBundle
     from tui.screen.choices.configured import ScreenChoices
+    from tui.screen.host_actions.bundling import Bundler
+    from tui.screen.host_protocols import HostApi
 
 
 def run_screen(invocation: Invocation) -> int:
@@ -54,11 +59,13 @@ def run_screen(invocation: Invocation) -> int:
         state = asyncio.run(_must_answer(url, config.token))
         say(f"requests go to {destination_of(state)}, according to the host on {public_url(url)}")
         own = invocation.own_file if is_loopback_name(urlsplit(url).hostname or "") else None
-        return _show(config, url, claude_command(urlsplit(url).port or 0, invocation.environ), choices, own)
+        claude = claude_command(urlsplit(url).port or 0, invocation.environ)
+        return _show(config, url, claude, choices, own, _bundler(settled))
     check_ports(config)
     for line in settled.account:
         say(line)
-    return _show(config, None, claude_command(config.port, invocation.environ), choices, invocation.own_file)
+    claude = claude_command(config.port, invocation.environ)
+    return _show(config, None, claude, choices, invocation.own_file, _bundler(settled))
 
 
 def no_screen(environ: Mapping[str, str]) -> str:
@@ -75,6 +82,7 @@ def _show(
     claude: str,
     choices: ScreenChoices | None = None,
     own: Path | None = None,
+    bundler: Bundler | None = None,
 ) -> int:
     raise_descriptor_limit()
     from tui.client.host_process import HostProcess
@@ -93,6 +101,7 @@ def _show(
         theme_path=config.home / FILE_NAME,
         own_file=own,
         choices=choices or DEFAULT_CHOICES,
+        bundler=bundler,
     )
     for line in host.report if host is not None else ():
         say(line)
@@ -131,6 +140,20 @@ def run_config_keys(invocation: Invocation, *, as_json: bool) -> int:
         mark = "  (yours)" if yours else ""
         write_data(f"{name:<{widths[0]}}  {keys:<{widths[1]}}  {title}{mark}\n")
     return ExitCode.FINE
+
+
+def _bundler(settled: Settled) -> Bundler:
+    """Makes bug bundles for a screen, whose host has this configuration."""
+
+    async def make(
+        client: HostApi | None, contents: Literal["redacted", "none"], traces: Sequence[str]
+    ) -> MadeBundle:
+        # 300 ms of imports, and only for those who make one.
+        commands = await asyncio.to_thread(importlib.import_module, "tui.commands.recording")
+        made: MadeBundle = await commands.bundle_for_screen(settled, client, contents, traces)
+        return made
+
+    return make
 
 
 def show_recording(recording: Recording, home: Path) -> int:

@@ -30,6 +30,7 @@ from tui.client.records import Link
 from tui.client.wire_text import line_text
 from tui.screen.choices.configured import DEFAULT_CHOICES, ScreenChoices
 from tui.screen.command_palette import CommandProvider
+from tui.screen.host_actions.bundling import Bundler
 from tui.screen.host_protocols import HostApi, OwnedHost
 from tui.screen.keymap import take_keys
 from tui.screen.navigation import NavigatingApp
@@ -290,17 +291,19 @@ def run_app(
     theme_path: Path | None = None,
     own_file: Path | None = None,
     choices: ScreenChoices = DEFAULT_CHOICES,
+    bundler: Bundler | None = None,
 ) -> int:
     """Show the control center until the user quits; returns the exit code of the command.
 
     Output of libraries and children on file descriptors 1 and 2 goes to `log_path` (or nowhere), so that it
     does not overwrite the screen. Our own host is stopped before this returns. `theme_path` is the file that
     the user's theme is remembered in, `choices` what the configuration says of the screen,
-    `own_file` the file for the user's settings, if the host is here.
+    `own_file` the file for the user's settings, if the host is here; `bundler` makes bug bundles.
     """
     themes = ThemeChoice(theme_path, light_background=light_background, configured=choices.theme)
     app = ControlCenter(host, attach_url, token=token, claude=claude, themes=themes, choices=choices)
     app.own_file = own_file
+    app.bundler = bundler
     return show_app(app, log_path, host)
 
 

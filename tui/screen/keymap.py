@@ -76,6 +76,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Settings of the running host", "settings", "comma", shown=","),
     Command("Colours", "colours", "ctrl+t", shown="^t"),
     Command("Draw the screen again", "app.redraw", "ctrl+l", shown="^l"),
+    Command("Make a bug bundle", "app.bundle", "B"),
     Command("Quit", "leave", "q,ctrl+c,ctrl+q", short="quit", rank=5),
     Command("Read the answer", "read", "enter,right,l", "streams", "read", 4, "enter"),
     Command("Back to the list; again: clear the filter", "list", "escape,left,h", "streams"),
@@ -106,6 +107,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Find a command", "palette", "colon,ctrl+p", "opened", "commands", 9, ":"),
     Command("Colours", "colours", "ctrl+t", "opened", shown="^t"),
     Command("Draw the screen again", "app.redraw", "ctrl+l", "opened", shown="^l"),
+    Command("Make a bug bundle", "app.bundle", "B", "opened"),
     Command("Quit", "leave", "ctrl+c,ctrl+q", "opened", shown="^c"),
     Command("Back", "back", "escape,w,q", "why", "back", 3, "esc"),
     Command("Open its trace", "trace", "t,enter", "why", "trace", 1),
@@ -153,7 +155,7 @@ PLAYING: tuple[Command, ...] = (
     Command("Faster", "speed(1)", "greater_than_sign", "play", "speed", 0, "< >"),
 )
 # These change something on a host; a recording has none.
-NEEDS_HOST = frozenset(("cancel", "restart", "drain", "stop", "bundle"))
+NEEDS_HOST = frozenset(("cancel", "restart", "drain", "stop", "app.bundle"))
 
 
 def without_host(app: object, action: str) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual import on, work
 
-from tui.screen.host_actions.asking import AskingApp
+from tui.screen.host_actions.bundling import BundlingApp
 from tui.screen.host_actions.questions import cannot_restart
 from tui.screen.keymap import PANES
 from tui.screen.panes.traces import TracesPane
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from proxy.traces.schema import Trace
 
 
-class NavigatingApp(AskingApp):
+class NavigatingApp(BundlingApp):
     """The part of the control center that opens screens over the panes, each one once."""
 
     @property
@@ -38,6 +38,15 @@ class NavigatingApp(AskingApp):
         """The names of what is open, from the pane up to the screen in front."""
         opened = [screen.crumb for screen in self.screen_stack if isinstance(screen, OpenedScreen)]
         return [dict(PANES)[self.main.current.place], *opened]
+
+    def selected_traces(self) -> list[str]:
+        """The trace in front, and the selected row's."""
+        opened = [screen.trace for screen in self._opened() if isinstance(screen, TraceScreen)]
+        selected = self.main.current.request
+        running = {record.id for record in self.store.snapshot().active}
+        return [
+            trace for trace in dict.fromkeys((*reversed(opened), selected)) if trace and trace not in running
+        ]
 
     def open(self, screen: OpenedScreen) -> None:
         """Open `screen` in front; where its subject is open already, go back to that."""

@@ -189,7 +189,6 @@ class TestAFileFromAnybody:
             b'{"at": "x", "event": {"seq": 1}}',
             b'{"at": NaN, "event": {"seq": 1}}',
             b'{"at": 1e300, "event": {"seq": 1}}',
-            b'{"at": 5, "event": {"seq": 1}}',
             b'{"at": 1790000001, "state": {"pid": 1}}',
             b'{"at": 1790000001, "trace": {"id": 1}}',
             b'{"at": 1790000001, "past": 3}',

@@ -458,8 +458,10 @@ class Story:
         """All events, numbered, with what is known only in order: what cache and memory hold."""
         held = on_disk = 0
         events = []
-        self._told += [(START + at, "engine.state", None, data) for at, data in self._engine_states()]
-        told = sorted((one for one in self._told if one[0] <= START + self.end), key=lambda one: one[0])
+        self.random.seed(29)  # the same whenever they are asked for
+        states = [(START + at, "engine.state", None, data) for at, data in self._engine_states()]
+        until = [one for one in (*self._told, *states) if one[0] <= START + self.end]
+        told = sorted(until, key=lambda one: one[0])
         for seq, (at, type, request, data) in enumerate(told, 1):
             tokens = data.get("tokens", 0)
             if type == "cache.inserted":

@@ -63,6 +63,11 @@ class TraceScreen(OpenedScreen):
         self.query_one(CollapsibleBlocks).focus()
         self._open(self._trace_id)
 
+    @property
+    def trace(self) -> str:
+        """The id of the trace that it shows."""
+        return self._trace_id
+
     def _open(self, trace_id: str) -> None:
         self._trace_id = trace_id
         self.run_worker(

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from proxy.recordings.format import Recording
-from proxy.recordings.playing import NO_ANSWER, NOTHING_RUNS
-from tests.tui.demo.plot import BUSY
+from proxy.recordings.playing import NO_ANSWER, NOTHING_RUNS, PlayedTraces
+from proxy.traces.reading import TraceNotFound
+from tests.tui.demo.plot import BUSY, demo_recording
 from tests.tui.demo.story import START
 from tests.tui.recorded import played_app
 from tests.tui.stage import drawn, loaded
@@ -16,7 +20,6 @@ from tui.screen.keymap import NEEDS_HOST
 from tui.screen.panes.traces import TracesPane
 from tui.screen.playing.play_bar import PlayBar, bar_line
 from tui.screen.playing.playing_app import PlayingApp
-from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.trace import TraceScreen
 from tui.screen.styled_line import line_width, plain_text
 from tui.screen.widgets.key_bar import KeyBar
@@ -33,97 +36,83 @@ async def ready(app: PlayingApp, pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
-class TestTheKeys:
-    async def test_time_is_moved_by_keys_and_by_the_mouse(self) -> None:
-        app = played_app(20)
-        async with app.run_test(size=(120, 40)) as pilot:
+async def test_keys_and_the_mouse_move_time_and_nothing_that_needs_a_host_is_offered() -> None:
+    app = played_app(20)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, pilot)
+        await pilot.press("right", "right", "left")
+        assert app.player.clock() == START + 25
+        await pilot.press("greater_than_sign", "greater_than_sign", "less_than_sign", "space")
+        assert (app.player.speed, app.player.playing) == (2.0, True)
+        await pilot.press("space", "shift+right")
+        assert app.player.clock() == pytest.approx(START + 64, abs=2)
+        (line,) = drawn(app.screen.query_one(PlayBar))
+        await pilot.click(PlayBar, offset=(line.index("─"), 0))
+        assert app.player.clock() > START + 60
+        await pilot.click(PlayBar, offset=(line.index("━"), 0))
+        assert app.player.clock() == START
+        await pilot.click(PlayBar, offset=(2, 0))
+        assert app.player.playing
+        app.player.toggle()
+        # What is typed into a filter is text.
+        moment = app.player.clock()
+        await pilot.press("slash", *"main", "space", "left", "greater_than_sign")
+        assert app.screen.query_one(Input).value == "main> "
+        assert (app.player.clock(), app.player.speed) == (moment, 2.0)
+        await pilot.press("escape")
+        app.player.seek(START + BUSY)
+        for pane in "14":
+            await pilot.press(pane)
             await ready(app, pilot)
-            await pilot.press("right", "right", "left")
-            assert app.player.clock() == START + 25
-            await pilot.press("greater_than_sign", "greater_than_sign", "less_than_sign", "space")
-            assert (app.player.speed, app.player.playing) == (2.0, True)
-            await pilot.press("space", "shift+right")
-            assert app.player.clock() == pytest.approx(START + 64, abs=2)
-            (line,) = drawn(app.screen.query_one(PlayBar))
-            await pilot.click(PlayBar, offset=(line.index("─"), 0))
-            assert app.player.clock() > START + 60
-            await pilot.click(PlayBar, offset=(line.index("━"), 0))
-            assert app.player.clock() == START
-            await pilot.click(PlayBar, offset=(2, 0))
-            assert app.player.playing
-
-    async def test_what_is_typed_into_a_filter_is_text(self) -> None:
-        app = played_app(60)
-        async with app.run_test(size=(120, 40)) as pilot:
-            await ready(app, pilot)
-            await pilot.press("slash", *"main", "space", "left", "greater_than_sign")
-            assert app.screen.query_one(Input).value == "main> "
-            assert (app.player.clock(), app.player.speed) == (START + 60, 1.0)
-
-    async def test_nothing_is_offered_that_needs_a_host(self) -> None:
-        app = played_app(BUSY)
-        async with app.run_test(size=(200, 50)) as pilot:
-            await ready(app, pilot)
-            for pane in "14":
-                await pilot.press(pane)
-                await ready(app, pilot)
-                offered = {command.action for command in app.main.command_list()}
-                assert offered & NEEDS_HOST == set()
-                assert "pause" in plain_text([(drawn(app.screen.query_one(KeyBar))[0], "")])
-                for key in ("x", "r", "D", "S", "B"):
-                    await pilot.press(key)
-                assert not isinstance(app.screen, ConfirmScreen)
-            assert isinstance(app.client, HostClient)
-            with pytest.raises(HostError, match=NOTHING_RUNS):
-                await app.client.restart_engine()
-            with pytest.raises(HostError, match=NO_ANSWER):
-                await app.client._ask("GET", "/health/ready")
+            assert {command.action for command in app.main.command_list()} & NEEDS_HOST == set()
+            assert "pause" in drawn(app.screen.query_one(KeyBar))[0]
+            await pilot.press("x", "r", "D", "S", "B")
+            assert not isinstance(app.screen, ModalScreen)
+        assert isinstance(app.client, HostClient)
+        with pytest.raises(HostError, match=NOTHING_RUNS):
+            await app.client.restart_engine()
+        with pytest.raises(HostError, match=NO_ANSWER):
+            await app.client._ask("GET", "/health/ready")
 
 
-class TestTheTraces:
-    async def test_the_list_has_what_had_ended_by_then(self) -> None:
-        app = played_app(30)
-        async with app.run_test(size=(120, 40)) as pilot:
+async def test_what_had_ended_by_then_is_listed_and_can_be_opened_explained_and_compared() -> None:
+    app = played_app(30)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, pilot)
+        await pilot.press("5")
+        numbers = []
+        for moment in (30, 40, 100):
+            app.player.seek(START + moment)
             await ready(app, pilot)
-            await pilot.press("5")
-            numbers = []
-            for moment in (30, 100, 40):
-                app.player.seek(START + moment)
-                await ready(app, pilot)
-                numbers.append(len(app.screen.query_one(TracesPane).main_table.rows))
-            assert numbers[0] < numbers[2] < numbers[1]
+            numbers.append(len(app.screen.query_one(TracesPane).main_table.rows))
+        assert numbers == sorted(set(numbers))
+        rows, total = await app._load_traces("", 0)
+        assert total == len(rows) == numbers[-1] > 20
+        for row in rows:
+            assert (await app.load_why(row.id)).trace == row.id
+            assert (await app.load_trace(row.id)).session == row.session
+        main = [row for row in rows if row.lane == "main"]
+        assert (await app.load_diff(main[0].id, "")).b.id == main[0].id
+        assert (await app.load_context(main[0].session, "")).window_tokens > 0
+        assert [row.marked for row in rows].count(True) == 2
+        await pilot.press("enter")
+        await ready(app, pilot)
+        assert isinstance(app.screen, TraceScreen)
 
-    async def test_each_request_can_be_opened_explained_and_compared(self) -> None:
-        app = played_app(100)
-        async with app.run_test(size=(120, 40)) as pilot:
-            await ready(app, pilot)
-            rows, total = await app._load_traces("", 0)
-            assert total == len(rows) > 20
-            for row in rows:
-                assert (await app.load_why(row.id)).trace == row.id
-                assert (await app.load_trace(row.id)).session == row.session
-            main = [row for row in rows if row.lane == "main"]
-            assert (await app.load_diff(main[0].id, "")).b.id == main[0].id
-            assert (await app.load_context(main[0].session, "")).window_tokens > 0
-            assert [row.marked for row in rows].count(True) == 2
-            await pilot.press("5")
-            await ready(app, pilot)
-            await pilot.press("enter")
-            await ready(app, pilot)
-            assert isinstance(app.screen, TraceScreen)
 
-    async def test_one_whose_texts_were_not_recorded_says_so(self) -> None:
-        app = played_app(100)
-        traces, app._recording.traces = app._recording.traces, {}
-        async with app.run_test(size=(120, 40)) as pilot:
-            await ready(app, pilot)
-            rows, _ = await app._load_traces("", 0)
-            assert len(rows) > 20
-            with pytest.raises(HostError, match="and not its texts"):
-                await app.load_trace(rows[0].id)
-            with pytest.raises(HostError, match="has no trace"):
-                await app.load_trace("req_ffffffffffff")
-            assert next(iter(traces)) in {row.id for row in rows}
+def test_one_whose_texts_were_not_recorded_says_so(tmp_path: Path) -> None:
+    whole = demo_recording()
+    traces = PlayedTraces(Recording(whole.header, whole.moments, whole.rows), tmp_path)
+    traces.show(START + 30)
+    some = len(traces.index.page().traces)
+    traces.show(START + 200)
+    assert 0 < some < len(traces.index.page().traces) == len(whole.rows)
+    traces.show(START)
+    assert traces.index.page().traces == []
+    with pytest.raises(TraceNotFound, match="and not its texts"):
+        traces.load(next(iter(whole.rows)))
+    with pytest.raises(TraceNotFound, match="has no trace"):
+        traces.load("req_ffffffffffff")
 
 
 class TestTheBar:
