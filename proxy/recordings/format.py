@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
+import orjson
 from pydantic import BaseModel, ConfigDict
 
 from proxy.events.types import Event, HostState
@@ -58,10 +59,14 @@ class PastOfHost:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a screen was told at one moment (epoch seconds); an event as its JSON, which may be damaged."""
+    """What a screen was told at one moment (epoch seconds); of an event the line in the file."""
 
     at: float
     what: HostState | PastOfHost | Contact | bytes
+
+    def event(self) -> Event:
+        """The event. Raises `ValueError` where the line is damaged."""
+        return Event.model_validate(orjson.loads(cast(bytes, self.what))["event"])
 
 
 @dataclass(slots=True)

@@ -13,7 +13,6 @@ from typing import IO, Any
 import orjson
 from pydantic import ValidationError
 
-from engine.wire.json_text import encode_json
 from proxy.events.types import Event, HostState
 from proxy.recordings.format import (
     FORMAT,
@@ -69,8 +68,7 @@ def unpacked_recording(file: IO[bytes], path: Path) -> Recording:
     order = _Order()
     for line in lines:
         try:
-            fields = orjson.loads(line)
-            _take(recording, fields, order)
+            _take(recording, line, order)
         except (ValueError, TypeError, KeyError):  # pydantic's and orjson's errors are ValueErrors
             recording.damaged += 1
     recording.cut_off = source.cut_off
@@ -96,14 +94,14 @@ def _header(line: bytes, path: Path) -> RecordingHeader:
     return header.model_copy(update={"made": _moment(header.made)})
 
 
-def _take(recording: Recording, line: dict[str, Any], order: _Order) -> None:
+def _take(recording: Recording, packed: bytes, order: _Order) -> None:
+    line = orjson.loads(packed)
     at = _moment(line["at"])
     if "event" in line:
-        event = line["event"]
-        seq = event["seq"]
+        seq = line["event"]["seq"]
         if not isinstance(seq, int):
             raise TypeError("seq")
-        order.add(at, seq, encode_json(event))
+        order.add(at, seq, packed)  # encoded anew, each would take many times its size
     elif "state" in line:
         state = HostState.model_validate(line["state"])
         order.add(at, -1 if order.begin(state) else state.seq, state)

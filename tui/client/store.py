@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -33,11 +34,19 @@ class Store:
         self._link = Link()
         self._forget()
 
-    def clear(self) -> None:
-        """Forget everything, to be told it anew from the beginning."""
-        self._forget()
-        self._link = Link()
-        self._version += 1
+    def clear(self, kept: bytes = b"") -> None:
+        """Forget everything, or all but what `keep` has given."""
+        version = self._version
+        if kept:
+            self.__dict__.update(pickle.loads(kept))
+        else:
+            self._forget()
+            self._link = Link()
+        self._version = version + 1
+
+    def keep(self) -> bytes:
+        """All that is known, for `clear`."""
+        return pickle.dumps(self.__dict__)
 
     def _forget(self) -> None:
         self._host: HostFacts | None = None

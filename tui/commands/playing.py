@@ -7,12 +7,15 @@ from pathlib import Path
 from proxy.configuration.file import expand_home
 from proxy.recordings.format import Recording, RecordingError
 from proxy.recordings.reading import read_recording
+from tui.client.figures import size
 from tui.commands.exit_codes import CommandFailed, ExitCode
-from tui.commands.invocation import Invocation
+from tui.commands.invocation import Invocation, say
 from tui.commands.screen import no_screen, show_recording
 
 DEMO = "demo"
 DEMO_FILE = Path(__file__).parents[1] / "demo" / "demo.jsonl.gz"
+
+SAID_BYTES = 4 << 20  # takes half a second and more
 
 
 def run_play(invocation: Invocation, wanted: str) -> int:
@@ -36,6 +39,8 @@ def recording_of(wanted: str) -> Recording:
     """
     path = DEMO_FILE if wanted == DEMO else expand_home(wanted, Path.home())
     try:
+        if (length := path.stat().st_size) > SAID_BYTES:
+            say(f"reading {path} ({size(length)}) …")
         return read_recording(path)
     except RecordingError as error:
         raise CommandFailed(ExitCode.USAGE, str(error)) from None

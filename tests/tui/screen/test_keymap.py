@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from tui.screen.keymap import COMMANDS, PANES, commands, footer
+from tui.screen.keymap import COMMANDS, NEEDS_HOST, PANES, PLAYING, commands, footer
 from tui.screen.screens.help import KEY_CELLS, help_pieces
 from tui.screen.screens.help_text import HELP
 
@@ -35,6 +35,15 @@ def test_help_explains_every_command_of_a_place(place: str, cells: int) -> None:
     for command in commands(place):
         assert command.title.split()[0] in text
     assert all(len(line) <= cells + 16 for line in text.splitlines())
+
+
+def test_the_help_of_a_recording_has_its_keys_and_none_that_need_a_host() -> None:
+    class Playing:
+        plays = True
+
+    text = "".join(part for part, _ in help_pieces("health", 90, Playing()))
+    assert all(command.title in text for command in PLAYING)
+    assert all(command.title not in text for command in commands("health") if command.action in NEEDS_HOST)
 
 
 def test_the_names_of_the_help_leave_a_gap_before_their_meaning() -> None:

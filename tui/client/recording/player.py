@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import orjson
-
-from proxy.events.types import Event, HostState
+from proxy.events.types import HostState
 from proxy.recordings.format import Contact, Moment, PastOfHost, Recording
 from tui.client.inbox import Arrived, Damaged, Past
 from tui.client.records import RECORDED, Link, LinkState
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-MOST_AT_ONCE = 4000  # moments: as many as a frame of the screen takes
+MOST_AT_ONCE = 3000  # moments: fewer than a frame of the screen takes
+KEYFRAMES = 25  # at most, so that a way back is no longer than this part of a recording
+KEYFRAME_EVERY = 8000  # moments, at least: taking one costs as much as 1000 of them
 _NEAR_S = 1.0  # an incident this near is the one shown now
 
 IncidentKind = Literal["failed", "restart", "missed"]
@@ -35,6 +35,13 @@ class Incident:
     kind: IncidentKind
 
 
+@dataclass(frozen=True, slots=True)
+class Rewind:
+    """All that was handed out before is to be forgotten; what was `kept` is known then, or nothing."""
+
+    kept: bytes = b""
+
+
 class Player:
     """One playing of one recording, paused at its end; `clock` is what time it is in it (epoch seconds)."""
 
@@ -51,7 +58,9 @@ class Player:
         self._then = monotonic()
         self._position = self.begin
         self._next = 0  # of the moments
-        self._rewound = True
+        self._keyframes: list[tuple[int, bytes]] = [(0, b"")]  # what was known before a moment, in order
+        self._every = max(KEYFRAME_EVERY, len(self._moments) // KEYFRAMES)
+        self._rewind: Rewind | None = Rewind()
 
     def clock(self) -> float:
         """The moment that is shown."""
@@ -67,20 +76,27 @@ class Player:
         """Whether not all up to the moment was handed out yet, after a long way."""
         return self._next < bisect_right(self._times, self._position)
 
-    def due(self, most: int = MOST_AT_ONCE) -> tuple[bool, list[Arrived]]:
-        """What has happened since the last call, and whether all of before is to be forgotten first."""
+    def due(self, most: int = MOST_AT_ONCE) -> tuple[Rewind | None, list[Arrived]]:
+        """What has happened since the last call, and what comes before that."""
         now = self._monotonic()
         if self.playing:
             self._position = min(self.end, self._position + max(0.0, now - self._then) * self.speed)
             self.playing = not self.at_end
         self._then = now
-        rewound, self._rewound = self._rewound, False
-        items: list[Arrived] = [Link("live", RECORDED, self.begin)] if rewound else []
+        rewind, self._rewind = self._rewind, None
+        items: list[Arrived] = []
+        if rewind is not None and not rewind.kept:
+            items.append(Link("live", RECORDED, self.begin))
         until = min(bisect_right(self._times, self._position), self._next + most)
         for moment in self._moments[self._next : until]:
             items.append(self._arrived(moment))
         self._next = until
-        return rewound, items
+        return rewind, items
+
+    def keep(self, frozen: Callable[[], bytes]) -> None:
+        """Keep what is known now, by what gives it, if that is worth it: the way back begins there."""
+        if self._next >= self._keyframes[-1][0] + self._every:
+            self._keyframes.append((self._next, frozen()))
 
     def toggle(self) -> None:
         """Pause, or go on; from the end begin anew."""
@@ -93,8 +109,11 @@ class Player:
     def seek(self, moment: float) -> None:
         """Show this moment (epoch seconds)."""
         moment = min(self.end, max(self.begin, moment))
-        if self._next and moment < self._times[self._next - 1]:
-            self._next, self._rewound = 0, True
+        until = bisect_right(self._times, moment)
+        place = bisect_right(self._keyframes, until, key=lambda one: one[0]) - 1
+        kept_until, kept = self._keyframes[place]
+        if until < self._next or kept_until > self._next:
+            self._next, self._rewind = kept_until, Rewind(kept)
         self._position = moment
 
     def seek_share(self, share: float) -> None:
@@ -130,9 +149,9 @@ class Player:
             case Contact() as contact:
                 gone: LinkState = "ended" if contact.state == "ended" else "reconnecting"
                 return Link(gone, contact.detail, moment.at)
-            case packed:
+            case _:
                 try:
-                    return Event.model_validate_json(packed)
+                    return moment.event()
                 except ValueError:
                     return Damaged()
 
@@ -141,15 +160,14 @@ def _incidents(moments: list[Moment]) -> Iterator[Incident]:
     for moment in moments:
         if not isinstance(moment.what, bytes) or not _may_be_one(moment.what):
             continue
-        event = orjson.loads(moment.what)
-        kind = _INCIDENTS.get(event.get("type"))
-        data = event.get("data")
-        if kind is None or not isinstance(data, dict):
+        try:
+            event = moment.event()
+        except ValueError:
             continue
-        miss = data.get("miss")
-        if kind == "missed" and (not isinstance(miss, dict) or miss.get("reason") in (None, "cold")):
-            continue
-        if not data.get("cancelled"):
+        kind = _INCIDENTS.get(event.type)
+        miss = event.data.get("miss")
+        is_miss = isinstance(miss, dict) and miss.get("reason") not in (None, "cold")
+        if kind is not None and (is_miss or kind != "missed") and not event.data.get("cancelled"):
             yield Incident(moment.at, kind)
 
 

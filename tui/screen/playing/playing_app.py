@@ -73,15 +73,16 @@ class PlayingApp(ControlCenter):
         return traces, httpx.ASGITransport(app=played_api(host), raise_app_exceptions=False)
 
     def frame(self) -> None:
-        rewound, items = self.player.due()
-        if rewound:
+        rewind, items = self.player.due()
+        if rewind is not None:
             self.inbox.drain()
-            self.store.clear()
+            self.store.clear(rewind.kept)
         for item in items:
             self.inbox.put(item)
         if self._traces is not None:
             self._traces.show(self.player.clock() + _LISTED_S)
         super().frame()
+        self.player.keep(self.store.keep)
 
     def _host_api(self) -> HostApi:
         if self.client is None:

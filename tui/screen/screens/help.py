@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from tui.client.wire_text import wrap
-from tui.screen.keymap import PANES, commands, commands_on, shown_key
+from tui.screen.keymap import PANES, commands, commands_on, shown_key, without_host
 from tui.screen.screens.help_text import HELP, VITAL_SIGNS
 from tui.screen.widgets.canvas import Heading
 from tui.screen.widgets.text_tail import TextTail
@@ -48,11 +48,14 @@ class HelpScreen(ModalScreen[None]):
 
     def _fill(self) -> None:
         tail = self.query_one(TextTail)
-        tail.show_from_top(help_pieces(self._place, tail.size.width - 4))
+        tail.show_from_top(help_pieces(self._place, tail.size.width - 4, self.app))
 
 
-def help_pieces(place: str, cells: int) -> list[tuple[str, str]]:
-    """The help text of one place in lines of at most `cells` cells, as pieces with styles."""
+def help_pieces(place: str, cells: int, app: object = None) -> list[tuple[str, str]]:
+    """The help text of one place in lines of at most `cells` cells, as pieces with styles.
+
+    Where `app` plays a recording, its keys come first, and none that needs a host.
+    """
     pieces: list[tuple[str, str]] = []
     for title, entries in HELP[place] if place == "trace" else (*HELP[place], VITAL_SIGNS):
         if title:
@@ -62,7 +65,10 @@ def help_pieces(place: str, cells: int) -> list[tuple[str, str]]:
         for name, style, meaning in entries:
             pieces += _entry(name, style or "accent", meaning, cells)
     pieces.append(("\nKeys\n", "bold"))
-    for command in commands(place, "main") if place in dict(PANES) else commands_on(place):
+    found = commands(place, "main") if place in dict(PANES) else commands_on(place)
+    if getattr(app, "plays", False) and place in dict(PANES):
+        found = commands("play") + found
+    for command in (one for one in found if not without_host(app, one.action)):
         pieces += _entry(_keys(command.keys, command.shown), "accent", command.title, cells)
     pieces += _entry("↑ ↓ pgup pgdn", "accent", "Move (also k and j)", cells)
     return pieces + _entry("home end", "accent", "First, last; at the newest row the list follows", cells)

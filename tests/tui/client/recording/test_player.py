@@ -9,7 +9,7 @@ from proxy.recordings.format import Contact, Moment, Recording, RecordingHeader
 from tests.tui.demo.plot import demo, demo_recording
 from tests.tui.demo.story import START
 from tui.client.inbox import Damaged
-from tui.client.recording.player import SPEEDS, Player
+from tui.client.recording.player import SPEEDS, Player, Rewind
 from tui.client.records import RECORDED, Link
 from tui.client.store import Store
 
@@ -36,11 +36,12 @@ def store_at(moment: float, *ways: float) -> Store:
     for place in (*ways, moment):
         player.seek(START + place)
         while True:
-            rewound, items = player.due(100)
-            if rewound:
-                store.clear()
+            rewind, items = player.due(100)
+            if rewind is not None:
+                store.clear(rewind.kept)
             for item in items:
                 store.take(item)
+            player.keep(store.keep)
             if not player.behind:
                 break
     return store
@@ -75,7 +76,7 @@ class TestTime:
         assert not player.playing
         player.toggle()
         assert (player.clock(), player.playing) == (START, True)
-        assert player.due()[0]
+        assert player.due()[0] == Rewind()
 
     def test_speeds_end_where_they_end(self) -> None:
         player = Player(recording())
@@ -95,7 +96,11 @@ class TestTime:
 
 
 class TestWhatIsShown:
-    def test_a_moment_looks_the_same_however_one_came_there(self) -> None:
+    @pytest.mark.parametrize("every", [10_000, 90])
+    def test_a_moment_looks_the_same_however_one_came_there(
+        self, every: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tui.client.recording.player.KEYFRAME_EVERY", every)
         straight = store_at(80).snapshot()
         for ways in ((120.0,), (20.0, 124.0, 3.0), (79.0, 85.0)):
             snapshot = store_at(80, *ways).snapshot()
@@ -104,6 +109,20 @@ class TestWhatIsShown:
             assert snapshot.engine == straight.engine
             assert snapshot.log == straight.log
             assert (snapshot.lost, snapshot.damaged) == (0, 0)
+
+    def test_the_way_back_begins_at_what_was_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tui.client.recording.player.KEYFRAME_EVERY", 100)
+        player, kept = Player(recording()), []
+        player.playing = False
+        player.seek(player.end)
+        while player.behind:
+            player.due(100)
+            player.keep(lambda: kept.append(1) or b"kept")
+        assert len(kept) == 6
+        player.seek(player.end - 5)
+        rewind, items = player.due(1000)
+        assert rewind == Rewind(b"kept")
+        assert len(items) < 100
 
     def test_the_link_says_that_it_is_recorded(self) -> None:
         link = store_at(10).snapshot().link
@@ -116,7 +135,7 @@ class TestWhatIsShown:
         assert player.due()[1] == [Link("live", RECORDED, START), Link("ended", "the host ended", START)]
 
     def test_an_event_that_cannot_be_read_is_counted(self) -> None:
-        bad = Recording(RecordingHeader(anyclaude_recording=1), [Moment(START, b'{"seq": 1}')])
+        bad = Recording(RecordingHeader(anyclaude_recording=1), [Moment(START, b'{"event": {"seq": 1}}')])
         assert isinstance(Player(bad).due()[1][1], Damaged)
 
     def test_a_long_way_is_taken_in_steps(self) -> None:
