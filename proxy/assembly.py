@@ -22,7 +22,7 @@ from engine.process.program_code import code_hash, library_versions
 from proxy.api.call_checks import checks_of
 from proxy.api.host_routes import host_routes
 from proxy.api.server import create_app
-from proxy.backends.factory import make_backend
+from proxy.backends.factory import make_backend, upstream_address
 from proxy.backends.openai import OpenAIBackend
 from proxy.changes.change_routes import change_routes
 from proxy.changes.live_changes import LiveChanges
@@ -39,6 +39,7 @@ from proxy.events.types import (
     EventData,
     HostNotice,
     HostState,
+    Probe,
     RequestDelta,
     RequestFinished,
 )
@@ -50,9 +51,13 @@ from proxy.supervision.log import EngineLog
 from proxy.supervision.process import EngineCommand
 from proxy.supervision.sleep_inhibitor import SleepInhibitor
 from proxy.supervision.supervisor import Supervisor
+from proxy.supervision.upstream_watch import UpstreamWatch
 from proxy.supervision.watch import Timing
+from proxy.timeline.health_keeper import HealthKeeper
+from proxy.timeline.log_book import NOTICED
+from proxy.timeline.log_levels import LineLevels
 from proxy.traces.analysis.prices import PriceTable
-from proxy.traces.files import TRACES_FOLDER
+from proxy.traces.files import TRACES_FOLDER, trace_files
 from proxy.traces.metrics.cache_metrics import METRICS_FOLDER
 from proxy.traces.metrics.host_run import HostRun
 from proxy.traces.redact import Redactor
@@ -111,6 +116,14 @@ class Host:
             engine_settings=engine_settings,
             notice=self.notice,
         )
+        self.health = HealthKeeper(
+            self.bus,
+            config.home,
+            config.backend_name,
+            started=self.started,
+            clock=clock,
+            keep=config.trace,
+        )
         self._listen()
         self.store = TraceStore(
             config.home / TRACES_FOLDER,
@@ -125,7 +138,9 @@ class Host:
         )
         self.backend = make_backend(config, self._engine_url, lambda: self.changes.model)
         self.supervisor: Supervisor | None = None
+        self._line_levels = LineLevels()
         self._engine: Supervisor | ExternalEngine | None = None
+        self._upstream: UpstreamWatch | None = None
         if config.backend == "mlx" and config.manage_engine:
             self._engine = self.supervisor = self._make_supervisor(engine_arguments)
             self.changes.supervisor = self.supervisor
@@ -133,6 +148,8 @@ class Host:
             self._engine = ExternalEngine(
                 _joined_address(config), bus=self.bus, model=config.model, timing=engine_timing(config)
             )
+        else:
+            self._upstream = UpstreamWatch(upstream_address(config), self.bus, clock=clock)
         self.checks = checks_of(config, self.backend)
         self._tool_history = ToolHistory(
             config.home / TOOL_HISTORY_FOLDER, Redactor((config.token, config.backend_key))
@@ -157,9 +174,12 @@ class Host:
     def start(self) -> None:
         """Start the engine and bring the list of traces up to date, both in the background."""
         self.store.reconcile()
+        self.health.start(self.store.index, self._trace_files)
         self.sleep.start()
         if self._engine is not None:
             self._engine.start()
+        if self._upstream is not None:
+            self._upstream.start()
 
     def end_streams(self) -> None:
         """Let those who follow the feed go: they would delay the end of the server."""
@@ -186,6 +206,9 @@ class Host:
     async def close(self) -> None:
         """Return when everything is on disk and nothing is left running."""
         await self.sleep.close()
+        if self._upstream is not None:
+            await self._upstream.stop()
+        await self.health.close()
         await self.checks.close()
         await self.backend.close()
         await self._tool_history.close()
@@ -195,7 +218,7 @@ class Host:
 
     def notice(self, text: str, level: Any = "warning") -> None:
         """Notify people, on screens and in the log."""
-        _log.log(_LEVELS.get(level, logging.WARNING), "%s", text)
+        _log.log(_LEVELS.get(level, logging.WARNING), "%s", text, extra={NOTICED: True})
         self.bus.publish("host.notice", HostNotice(level=level, text=text))
 
     def gate(self) -> UpstreamError | None:
@@ -242,7 +265,9 @@ class Host:
             first_seq=self.bus.first_seq,
             counters=self.totals,
             engine=engine,
-            probes=list(self._engine.board.probes) if self._engine is not None else [],
+            probes=self._probes(),
+            log=self.health.log.lines,
+            disk=self.health.disk,
             engine_log=list(self.supervisor.log.tail) if self.supervisor is not None else [],
             engine_log_times=list(self.supervisor.log.tail_times) if self.supervisor is not None else [],
             sleep=self.sleep.status,
@@ -250,6 +275,15 @@ class Host:
             auto_mode=self.config.auto_mode if self.config.checks_calls else "",
             stopping=self.stopping,
         )
+
+    def _probes(self) -> list[tuple[float, Probe]]:
+        if self._engine is not None:
+            return list(self._engine.board.probes)
+        return list(self._upstream.probes) if self._upstream is not None else []
+
+    def _trace_files(self) -> list[Path]:
+        folder = self.store.folder
+        return [folder / path for path in trace_files(folder)]
 
     def _loads(self) -> list[str]:
         if self._engine is None:
@@ -291,7 +325,7 @@ class Host:
         self.recorder.traces = self.store if wanted else None
 
     def _tell_engine_line(self, line: str) -> None:
-        self.bus.publish("engine.log", EngineLogLine(line=line))
+        self.bus.publish("engine.log", EngineLogLine(line=line, level=self._line_levels.of(line)))
 
     def _make_supervisor(self, arguments: tuple[str, ...] | None) -> Supervisor:
         config = self.config

@@ -59,8 +59,8 @@ Configuration
 \b
 Where data lives
   ~/.anyclaude (--home, ANYCLAUDE_HOME), readable by you alone:
-  traces/ one file a request, cache-metrics/, logs/, kv-cache/. Nothing leaves
-  this machine unless the configuration names another one.
+  traces/ one file a request, cache-metrics/, health/, logs/, kv-cache/.
+  Nothing leaves this machine unless the configuration names another one.
 
 \b
 Exit codes

@@ -19,6 +19,7 @@ from proxy.events.types import EngineState, Event, HostNotice, HostState
 from proxy.record.past_events import past_events
 from proxy.record.recorder import Recorder
 from proxy.supervision.supervisor import Supervisor
+from proxy.timeline.health_keeper import HealthKeeper
 from proxy.traces.analysis.context import context_of_session
 from proxy.traces.analysis.context_facts import ContextBudget
 from proxy.traces.analysis.diff_facts import DiffFacts, compare, request_before
@@ -116,6 +117,7 @@ class ObservedHost(Protocol):
     store: TraceStore
     metrics: Metrics
     recorder: Recorder
+    health: HealthKeeper
 
     def state(self) -> HostState:
         """The host and its state."""
@@ -223,7 +225,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
         "/anyclaude/history", responses={200: {"model": PastEvents}}, openapi_extra=_parameters("limit")
     )
     async def history(request: Request) -> Response:
-        """The newest requests from before the feed's oldest event, as events made of their traces."""
+        """The newest requests from before the feed's oldest event, made of their traces, and the health."""
         limit = _number(request.query_params.get("limit") or str(_DEFAULT_ROWS), "limit")
         before = host.bus.held_since or host.started
         try:
@@ -233,6 +235,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
             )
         except (sqlite3.Error, OSError) as error:
             raise ProxyError(f"the trace index cannot be read ({error}); the traces are kept") from None
+        events.append(host.health.past_event())
         listed = [event.model_dump() for event in events]
         return Response(encode_json({"events": listed}), media_type="application/json")
 

@@ -9,7 +9,7 @@ from proxy.backends.claude import ClaudeBackend
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
 from proxy.backends.upstream import Backend, LateTools
-from proxy.configuration.known_backends import KNOWN_BACKENDS
+from proxy.configuration.known_backends import KNOWN_BACKENDS, KnownBackend
 from proxy.configuration.settled import HostConfig
 from proxy.events.errors import UpstreamUnavailable
 
@@ -39,8 +39,8 @@ def make_backend(
             engine_model or (lambda: config.model or bundled_model.NAME),
             project_text=config.project_text_behind_tools,
         )
-    known = KNOWN_BACKENDS.get(config.backend_name) or KNOWN_BACKENDS.get(config.backend)
-    url = config.backend_url or (known.url if known is not None else "")
+    known = _known(config)
+    url = upstream_address(config)
     if not url:
         raise ValueError(f"the backend {config.backend_name!r} needs a base URL")
     if config.backend == "claude":
@@ -58,3 +58,13 @@ def make_backend(
         context_tokens=config.context_tokens,
         late_tools=_LATE_TOOLS[config.upstream_late_tools],
     )
+
+
+def upstream_address(config: HostConfig) -> str:
+    """Where requests of a backend that is elsewhere go; "" where nothing says it."""
+    known = _known(config)
+    return config.backend_url or (known.url if known is not None else "")
+
+
+def _known(config: HostConfig) -> KnownBackend | None:
+    return KNOWN_BACKENDS.get(config.backend_name) or KNOWN_BACKENDS.get(config.backend)

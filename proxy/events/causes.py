@@ -11,6 +11,39 @@ from __future__ import annotations
 import re
 
 CANCELLED_BY_YOU = "cancelled by you"  # on the host, by its API
+RESTART_REQUESTED = "the engine was stopped because a restart was requested"
+"""The last exit of an engine that a person restarted."""
+
+# Causes that say something about the upstream, not about the request.
+UPSTREAM_FAULTS = frozenset(
+    {
+        "no upstream",
+        "upstream silent",
+        "upstream not ready",
+        "upstream failed",
+        "upstream overloaded",
+        "connection lost",
+        "answer broken off",
+        "rate limited",
+        "key refused",
+        "no such model",
+    }
+)
+# Causes that say something about the engine of this host.
+ENGINE_FAULTS = frozenset(
+    {
+        "engine died",
+        "engine failed",
+        "engine starting",
+        "engine stopped",
+        "engine restarting",
+        "engine unreachable",
+        "engine silent",
+        "upstream not ready",
+        "connection lost",
+        "answer broken off",
+    }
+)
 
 _BY_WORDS = tuple(
     (re.compile(pattern, re.IGNORECASE), cause)

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.wire.chat import Lane as Lane
 from engine.wire.misses import MissReason
+from proxy.events.event_data import EventData as EventData
+from proxy.events.health_types import HostDisk, HostHistory, HostLogLine, LogEntry, LogLevel
 from proxy.events.totals import Totals
 
 EngineStatus = Literal[
@@ -25,12 +27,6 @@ EngineStatus = Literal[
 ]
 # Of `engine.tool_calls.schemas.tools`, and "cut": the answer ended within the call.
 ToolVerdict = Literal["valid", "invalid", "unparsed", "unknown_tool", "unchecked", "cut"]
-
-
-class EventData(BaseModel):
-    """Base of all event payloads: immutable, tolerant of fields from a newer host."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Usage(EventData):
@@ -295,6 +291,7 @@ class EngineState(EventData):
 
 class EngineLogLine(EventData):
     line: str
+    level: LogLevel | None = None  # None: a host of an earlier version does not say
 
 
 class EngineRestart(EventData):
@@ -335,7 +332,11 @@ PAYLOADS: dict[str, type[EventData]] = {
     "engine.state": EngineState,
     "engine.log": EngineLogLine,
     "engine.restart": EngineRestart,
+    "upstream.probe": Probe,
     "host.notice": HostNotice,
+    "host.log": HostLogLine,
+    "host.disk": HostDisk,
+    "host.history": HostHistory,
     "host.lost": Lost,
 }
 
@@ -380,6 +381,8 @@ class HostState(BaseModel):
     probes: list[tuple[float, Probe]] = []  # newest last, with their times
     engine_log: list[str] = []  # last lines, newest last
     engine_log_times: list[float] = []  # when they came, in epoch seconds; empty: not known
+    log: list[LogEntry] = []  # of engine, host and upstream, newest last; the engine's lines are above too
+    disk: HostDisk | None = None
     destination: str = ""  # where requests go and who says so; empty: to the host's own engine
     code: str = ""  # `engine.process.program_code.code_hash` when the host started; "": not known
     libraries: dict[str, str] = {}  # versions of mlx and mlx-lm then

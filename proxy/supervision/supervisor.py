@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from proxy.events.bus import EventBus
+from proxy.events.causes import RESTART_REQUESTED
 from proxy.events.errors import UpstreamError, UpstreamUnavailable
 from proxy.events.types import EngineRestart, EngineState, EventData, RequestFailed, RequestFinished
 from proxy.supervision.engine_run import EngineRun, RunEnd
@@ -28,7 +29,6 @@ from proxy.supervision.watch import EngineWatch, Timing
 
 _log = logging.getLogger("anyclaude.supervisor")
 
-_RESTART_REQUESTED = "the engine was stopped because a restart was requested"
 _DRAINING = "it restarts after the requests that run"
 _DRAIN_RETRY_S = 10.0  # Claude Code tries ten times; answers take minutes
 _LAST_LINES = 3  # lines of the log in the message after the last restart
@@ -212,8 +212,8 @@ class Supervisor:
                 "restarting",
                 url=self._url,
                 progress=None,
-                last_exit=_RESTART_REQUESTED,
-                detail=_RESTART_REQUESTED,
+                last_exit=RESTART_REQUESTED,
+                detail=RESTART_REQUESTED,
             )
 
     async def _after(self, exit: EngineExit, end: RunEnd) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proxy.configuration.known_backends import backend_kind
+from proxy.events.causes import UPSTREAM_FAULTS as UPSTREAM_FAULTS
 from tui.client.figures import percent
 from tui.client.records import RequestSnapshot, Snapshot
 from tui.screen.styled_line import Span
@@ -18,21 +19,8 @@ ENGINE_STYLES = {
     "failed": "bad",
     "stopped": "muted",
 }
-# Causes (`proxy.events.errors`) that say something about the upstream, not about the request.
-UPSTREAM_FAULTS = frozenset(
-    {
-        "no upstream",
-        "upstream silent",
-        "upstream not ready",
-        "upstream failed",
-        "upstream overloaded",
-        "connection lost",
-        "answer broken off",
-        "rate limited",
-        "key refused",
-        "no such model",
-    }
-)
+
+_CONNECTION_FAULTS = frozenset({"no upstream", "connection lost"})
 
 
 def engine_label(snapshot: Snapshot) -> Span:
@@ -55,9 +43,16 @@ def gone_label(snapshot: Snapshot) -> Span:
 
 
 def upstream_label(snapshot: Snapshot) -> Span:
-    """The upstream as the newest ended request found it: nobody probes a server that is not ours."""
+    """The upstream as the newest ended request found it, or a newer probe of its address."""
     name = snapshot.host.backend if snapshot.host else ""
     last = last_result(snapshot)
+    probed, probe = snapshot.probes[-1] if snapshot.probes else (0.0, None)
+    if probe is not None and (last is None or probed >= (last.ended or 0.0)):
+        if not probe.ok:
+            return (f"{name}: no upstream", "bad")
+        # That it accepts connections says nothing of a key, or of a model.
+        if last is None or last.cause in _CONNECTION_FAULTS:
+            return (name, "ok")
     if last is None:
         return (name, "muted")
     return (f"{name}: {last.cause}", "bad") if last.cause in UPSTREAM_FAULTS else (name, "ok")

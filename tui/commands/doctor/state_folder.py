@@ -18,7 +18,7 @@ from tui.commands.doctor.examination import Examination
 from tui.commands.doctor.findings import Check, Finding, failed, ok, warning
 
 LEAST_FREE, FEW_FREE = 500_000_000, 5_000_000_000  # bytes
-_FOLDERS = ("traces", "cache-metrics", "logs", "run", "trust")
+_FOLDERS = ("traces", "cache-metrics", "health", "logs", "run", "trust")
 _KV_CACHE = "kv-cache"
 _CACHE_FOLDER = re.compile(r"[0-9a-f]{32}|set-aside")  # beside which a user may keep other files
 _NAME_A_PROCESS = ("claude-settings-*.json", "host-*.json")  # the first of sessions, the second of hosts
