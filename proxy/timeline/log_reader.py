@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from proxy.events.causes import ENGINE_FAULTS, UPSTREAM_FAULTS, end_of_cancelled
+from proxy.events.causes import ENGINE_FAULTS, UPSTREAM_FAULTS, cause_of, end_of_cancelled
 from proxy.timeline.log_levels import Level, level_of, without_level
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class LogReader:
         error = data.error
         if data.cancelled:
             return [LogFact("host", "info", f"{who}{end_of_cancelled(error.cause)}", request)]
-        cause = error.cause or error.type
+        cause = error.cause or cause_of(error.type, error.message)
         engine = self._state not in ("", "stopped")
         source: Source = "upstream" if not engine and cause in UPSTREAM_FAULTS else "host"
         # The engine's end is the error; the client repeats what broke with it.

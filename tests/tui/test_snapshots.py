@@ -111,7 +111,8 @@ async def test_daylight(screens: Screens) -> None:
 async def test_failed_engine(screens: Screens) -> None:
     morning = Morning().play()
     morning.engine("failed", detail="5 restarts in a row did not help", last_exit="exit code 1", restarts=5)
-    await walk(screens, [("health-failed", ("4",))], (120, 40), morning)
+    steps = [("health-failed", ("4",)), ("health-happened", ("e", "enter"))]
+    await walk(screens, steps, (120, 40), morning)
 
 
 async def test_too_small(screens: Screens) -> None:

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from proxy.events.health_types import HostDisk
 from proxy.events.totals import Totals
 from proxy.events.types import EngineState, Event, HostState, Probe
+from proxy.timeline.log_book import LogBook
 from tests.tui.traffic_texts import ANSWER, ASKED, CALLS, REPAIRS, THINKING
 
 START = 1_790_000_000.0 - 1_790_000_000.0 % 3600 + 1.0  # a full hour
@@ -380,16 +382,11 @@ class Morning:
         )
         died = self.request(prompt=24_100, reused=23_552, output=300, error=lost)
         self.log("WARNING memory pressure: 58.1 of 64 GB in use")
-        self.engine(
-            "exited", detail="signal 9 (out of memory?)", last_exit="signal 9 (out of memory?)", running=0
-        )
+        reason = "engine exited with signal 9 (out of memory?)"
+        told = f"{reason}; 1 request was told to retry"
+        self.engine("exited", detail=told, last_exit=reason, running=0)
         self.probe(ok=False, detail="connection refused")
-        self.emit(
-            "host.notice",
-            level="error",
-            text="the engine exited with signal 9 (out of memory?); 1 request was told to retry",
-        )
-        self.emit("engine.restart", attempt=1, of=5, delay_s=4.0, reason="signal 9 (out of memory?)")
+        self.emit("engine.restart", attempt=1, of=5, delay_s=4.0, reason=told)
         self.engine("restarting", restarts=1, detail="restart 1 of 5 in 4 s")
         self.wait(4)
         self.cache_bytes = 0
@@ -419,6 +416,12 @@ class Morning:
             if event.type == "engine.state" and event.data.get("probe")
         ]
         logged = [event for event in self.events if event.type == "engine.log"][-200:]
+        moment = [START]
+        book = LogBook(clock=lambda: moment[0])
+        for event in self.events:
+            moment[0] = event.time
+            if (payload := event.payload()) is not None:
+                book.observe(event.type, event.request, payload)
         return HostState(
             version="0.1.0",
             pid=4242,
@@ -434,6 +437,8 @@ class Morning:
             probes=probes[-120:],
             engine_log=[event.data["line"] for event in logged],
             engine_log_times=[event.time for event in logged],
+            log=book.lines,
+            disk=HostDisk(free_bytes=212_000_000_000, traces_bytes=3_100_000_000, traces=4812),
         )
 
     def arrivals(self) -> Iterator[HostState | Event]:

@@ -13,6 +13,7 @@ from proxy.events.causes import overflow_tokens
 from proxy.events.totals import Totals
 
 if TYPE_CHECKING:
+    from proxy.events.health_types import HostDisk
     from proxy.events.types import CacheVerdict, EngineState, Probe, RequestPrefill, Usage
 
 LinkState = Literal["starting", "connecting", "live", "reconnecting", "ended"]
@@ -166,11 +167,13 @@ class MissRecord:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of the engine's log, or of what the host says about it; time 0 where it is not known."""
+    """One line of the log: of the engine, of the host, or about the upstream; time 0: not known."""
 
     time: float
     text: str
-    level: Literal["log", "info", "warning", "error"] = "log"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    source: Literal["engine", "host", "upstream"] = "engine"
+    request: str = ""  # that it is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +228,7 @@ class Snapshot:
     probes: tuple[tuple[float, Probe], ...] = ()
     memory: tuple[tuple[float, int], ...] = ()
     log: tuple[LogLine, ...] = ()
-    log_dropped: int = 0  # lines that are no longer in `log`
+    disk: HostDisk | None = None  # None: not known
     notices: tuple[LogLine, ...] = ()
     totals: Totals = field(default_factory=Totals)
     saved_s: float | None = None  # prefill that restored tokens saved, estimated; None: not known

@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from proxy.events.totals import Totals
+from proxy.timeline.health_history import HealthHistory
 from tui.client.event_text import cleaned, one_line_arguments
 from tui.client.inbox import Arrived, Damaged, Past
 from tui.client.records import HostFacts, Link, RequestSnapshot, Snapshot
+from tui.client.reducers.health import HealthReducer
 from tui.client.reducers.history import Buckets
 from tui.client.reducers.host import HostReducer
 from tui.client.reducers.prefill_savings import PrefillSavings
@@ -53,6 +55,7 @@ class Store:
         self._requests = RequestReducer()
         self._tools = ToolReducer()
         self._rest = HostReducer()
+        self._health = HealthReducer()
         self._totals = Totals()
         self._savings = PrefillSavings()
         self._lost = self._damaged = 0
@@ -83,6 +86,7 @@ class Store:
         self._totals = replace(state.counters)
         self._covered = max(self._covered, state.seq)
         self._rest.begin(state)
+        self._health.begin(state)
         self._wants_state = False
         self._version += 1
 
@@ -128,6 +132,10 @@ class Store:
         return True
 
     def _route(self, event: Event, data: Any, fresh: bool) -> None:
+        try:
+            self._health.apply(event, data, fresh=fresh)
+        except ValueError:  # a history that no version of it has made
+            self.damage()
         if fresh:
             self._totals.observe(event.type, event.request, data)
         if event.type in ("request.finished", "request.failed"):
@@ -197,6 +205,11 @@ class Store:
         """Output tokens of all requests over time."""
         return self._requests.output_rate
 
+    @property
+    def health(self) -> HealthHistory:
+        """What the health of the host was over time; another object once there is another host."""
+        return self._health.history
+
     def transcript(self, request: str) -> Transcript | None:
         """The text of a request's answer, if it is still held."""
         return self._requests.transcript(request)
@@ -224,8 +237,8 @@ class Store:
             restart_limit=rest.restart_limit,
             probes=rest.history("probes"),
             memory=rest.history("memory"),
-            log=rest.history("log"),
-            log_dropped=rest.log_dropped,
+            log=self._health.lines(),
+            disk=rest.disk,
             notices=rest.history("notices"),
             totals=totals,
             saved_s=self._savings.seconds(totals.cache_read_input_tokens),

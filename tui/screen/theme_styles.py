@@ -127,7 +127,7 @@ def _resolve(variables: Mapping[str, str]) -> dict[str, Color]:
         colours |= {name: _faded(fore, back, wanted) for name, wanted in _TEXT_SHADES.items()}
     else:
         colours |= dict.fromkeys(_SHADES, fore)
-    for name in ("decode", "restored", "lane.main"):
+    for name in ("decode", "restored", "lane.main", "ok"):
         colours[f"area.{name}"] = colours[name] if back.ansi is not None else colours[name].blend(back, 0.42)
     primary = colour("primary")
     flat = back.ansi is not None

@@ -174,7 +174,10 @@ def test_a_late_screen_counts_what_the_host_counted_and_no_event_twice() -> None
     store.apply(morning.events[-1])
     assert store.snapshot().totals.requests == morning.counters.requests
     assert store.snapshot().lost == store.snapshot().damaged == 0
-    assert len(store.snapshot().log) == sum(event.type == "engine.log" for event in morning.events)
+    assert [line.text for line in store.snapshot().log] == [line.text for line in morning.state().log]
+    assert sum(line.source == "engine" for line in store.snapshot().log) == sum(
+        event.type == "engine.log" for event in morning.events
+    )
 
 
 def test_another_host_starts_an_empty_store_and_the_same_one_does_not() -> None:
@@ -199,7 +202,11 @@ def test_lost_events_are_counted_once_whoever_tells() -> None:
     store.apply(Event(seq=10, time=1.0, type="engine.log", data={"line": "next"}))
     assert store.snapshot().lost == 7
     store.apply(Event(seq=10, time=1.0, type="engine.log", data={"line": "again"}))
-    assert [line.text for line in store.snapshot().log] == ["after a gap of three", "next"]
+    assert [line.text for line in store.snapshot().log] == [
+        "after a gap of three",
+        "4 events were lost on the way to here",
+        "next",
+    ]
 
 
 def test_a_request_whose_end_was_lost_does_not_run_for_ever() -> None:
@@ -328,7 +335,11 @@ def check(snapshot: Snapshot) -> None:
 
 
 def test_a_state_from_elsewhere_is_cleaned_too() -> None:
-    state = Morning().state().model_dump() | {"model": "a\x1b]0;x\x07b", "engine_log": ["l\x1b[1m"]}
+    state = Morning().state().model_dump() | {
+        "model": "a\x1b]0;x\x07b",
+        "engine_log": ["l\x1b[1m"],
+        "log": [],
+    }
     state["engine"]["detail"] = "d\x07"
     store = Store()
     store.begin(HostState.model_validate(state))
@@ -403,7 +414,8 @@ def test_totals_count_what_runs() -> None:
 
 @pytest.mark.parametrize(("times", "shown"), [([7.0, 8.0], [7.0, 8.0]), ([], [0.0, 0.0])])
 def test_lines_of_the_log_keep_their_times(times: list[float], shown: list[float]) -> None:
-    state = Morning().state().model_dump() | {"engine_log": ["a", "b"], "engine_log_times": times}
+    state = Morning().state().model_dump() | {"log": []}
+    state |= {"engine_log": ["a", "b"], "engine_log_times": times}
     store = Store()
     store.begin(HostState.model_validate(state))
     assert [line.time for line in store.snapshot().log] == shown

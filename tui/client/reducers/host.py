@@ -1,4 +1,4 @@
-"""What the screen knows of the host besides requests: engine, probes, memory, log, notices, cache misses."""
+"""What the screen knows of the host besides requests: engine, probes, memory, notices, cache misses."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from tui.client.records import LogLine, MissRecord, RequestSnapshot
 from tui.client.wire_text import line_text
 
 if TYPE_CHECKING:
+    from proxy.events.health_types import HostDisk
     from proxy.events.types import EngineState, Event, HostState, Probe
 
-LOG, NOTICES, MISSES, PROBES, MEMORY = 2000, 100, 300, 400, 900
+NOTICES, MISSES, PROBES, MEMORY = 100, 300, 400, 900
 
 
 class HostReducer:
@@ -21,9 +22,8 @@ class HostReducer:
     def __init__(self) -> None:
         self.engine: EngineState | None = None
         self.restart_limit = 5
-        self.log_dropped = 0  # lines that are no longer held
+        self.disk: HostDisk | None = None
         self._histories: dict[str, deque[Any]] = {
-            "log": deque(maxlen=LOG),
             "notices": deque(maxlen=NOTICES),
             "misses": deque(maxlen=MISSES),
             "probes": deque(maxlen=PROBES),
@@ -32,7 +32,7 @@ class HostReducer:
         self._snapshots: dict[str, tuple[Any, ...]] = {}
 
     def history(self, name: str) -> tuple[Any, ...]:
-        """`log`, `notices`, `misses`, `probes` or `memory`."""
+        """`notices`, `misses`, `probes` or `memory`."""
         if name not in self._snapshots:
             self._snapshots[name] = tuple(self._histories[name])
         return self._snapshots[name]
@@ -40,12 +40,7 @@ class HostReducer:
     def begin(self, state: HostState) -> None:
         """Take the host's own account of its engine."""
         self.engine = state.engine.model_validate(cleaned(state.engine.model_dump()))
-        self.log_dropped += len(self._histories["log"])
-        times = state.engine_log_times
-        if len(times) != len(state.engine_log):  # an older host does not say
-            times = [0.0] * len(state.engine_log)
-        lines = zip(times, state.engine_log, strict=True)
-        self._replace("log", (LogLine(at, line_text(line)) for at, line in lines))
+        self.disk = state.disk
         self._replace(
             "probes",
             ((time, probe.model_validate(cleaned(probe.model_dump()))) for time, probe in state.probes),
@@ -56,14 +51,15 @@ class HostReducer:
         match event.type:
             case "engine.state":
                 self._engine_state(event, data, fresh)
-            case "engine.log" if fresh:
-                self.log_dropped += len(self._histories["log"]) == LOG
-                self._add("log", LogLine(event.time, line_text(data.line)))
             case "engine.restart":
                 self.restart_limit = max(1, data.of)
                 when = f"in {data.delay_s:.0f} s" if data.delay_s else "now"
                 text = f"engine restart {data.attempt} of {data.of} {when}: {data.reason}"
                 self._add("notices", LogLine(event.time, line_text(text), "warning"))
+            case "upstream.probe" if fresh:
+                self._add("probes", (event.time, data))
+            case "host.disk":
+                self.disk = data
             case "host.notice":
                 self._add("notices", LogLine(event.time, line_text(data.text), data.level))
             case "cache.missed":

@@ -63,6 +63,11 @@ class Pane(Container):
         return set()
 
     @property
+    def searches(self) -> bool:
+        """Whether what is typed behind `/` is looked for as it is, and is no filter."""
+        return False
+
+    @property
     def home(self) -> Widget | None:
         """The widget that gets the focus with the pane."""
         return self.main_table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from textual import events
@@ -44,7 +45,13 @@ class MainScreen(Screen[None]):
         super().__init__()
         self._store = store
         self._clock = clock
-        panes = (StreamsPane(store, claude), CachePane(), ToolsPane(), HealthPane(), TracesPane(load_traces))
+        panes = (
+            StreamsPane(store, claude),
+            CachePane(),
+            ToolsPane(),
+            HealthPane(store),
+            TracesPane(load_traces),
+        )
         self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
         self._place: str = PANES[0][0]
         self._vitals = VitalSigns()
@@ -97,8 +104,11 @@ class MainScreen(Screen[None]):
         shown = footer(commands("main", pane.place))
         left_out = {"filter", "why", "diff", "open_trace", "context"} if pane.main_table is None else set()
         left_out |= pane.unavailable
-        offered = [one for one in shown if one.action not in left_out]
-        return [one for one in offered if not without_host(self.app, one.action)]
+        words = {"filter": "search"} if pane.searches else {}
+        offered = [
+            one for one in shown if one.action not in left_out and not without_host(self.app, one.action)
+        ]
+        return [replace(one, short=words.get(one.action, one.short)) for one in offered]
 
     def command_list(self) -> list[Command]:
         """The commands of this screen and pane, for the palette."""
@@ -141,7 +151,7 @@ class MainScreen(Screen[None]):
         """Open the filter of the current list."""
         if self.current.main_table is not None:
             known = known_values(self._store.snapshot())
-            self.query_one(FilterInput).open(self.current.filter, known)
+            self.query_one(FilterInput).open(self.current.filter, known, plain=self.current.searches)
             self._draw_bars()
 
     def action_help(self) -> None:

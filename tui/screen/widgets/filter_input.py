@@ -21,6 +21,10 @@ from tui.screen.widgets.canvas import Canvas
 GAP = "  "
 _KNOWN = " ".join([*(f"{key.name}:" for key in KEYS), *(figure.name for figure in FIGURES), '"text" ! |'])
 
+_FILTER = 'words, !word, "full text", tool:Bash, is:failed …'
+_PLAIN = "a text to look for"
+_AFTER = "enter keeps it: then n is the next one up, N down; esc ends the search"
+
 
 class FilterInput(Vertical):
     """Hidden until opened; filters while the user types, `enter` keeps the filter, `esc` clears it.
@@ -54,18 +58,26 @@ class FilterInput(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self._known: Mapping[str, Iterable[str]] = {}
+        self._plain = False
         self._offered: list[Completion] = []
         self._error = ""
 
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Label("/", markup=False)
-            yield Input(placeholder='words, !word, "full text", tool:Bash, is:failed …', compact=True)
+            yield Input(placeholder=_FILTER, compact=True)
         yield Canvas(self._help_line, id="filter-help")
 
-    def open(self, query: str, known: Mapping[str, Iterable[str]] | None = None) -> None:
-        """Show the input with `query` and focus it; `known` are values of the rows, by key."""
+    def open(
+        self, query: str, known: Mapping[str, Iterable[str]] | None = None, *, plain: bool = False
+    ) -> None:
+        """Show the input with `query` and focus it; `known` are values of the rows, by key.
+
+        With `plain` it is a text to look for, and any text can be read.
+        """
         self._known = known or {}
+        self._plain = plain
+        self.query_one(Input).placeholder = _PLAIN if plain else _FILTER
         self.add_class("open")
         field = self.query_one(Input)
         field.value = query
@@ -96,6 +108,10 @@ class FilterInput(Vertical):
 
     def _look(self, query: str) -> bool:
         """Whether the query can be read; draws why not, or what it may become."""
+        if self._plain:
+            self._offered, self._error = [], ""
+            self.query_one(Canvas).paint()
+            return True
         self._offered, self._error = completions(query, self._known), ""
         try:
             parse_filter(query, now=time.time())
@@ -114,7 +130,7 @@ class FilterInput(Vertical):
         for place, offered in enumerate(self._offered):
             line += [(GAP if place else "", ""), (offered.word, "accent" if place == 0 else "muted")]
         if not self._offered:
-            line.append((_KNOWN, "dim"))
+            line.append((_AFTER if self._plain else _KNOWN, "dim"))
         else:
             first = self._offered[0]
             line += [(f"{GAP}tab", "bold"), (" takes ", "dim"), (first.word, "dim")]

@@ -1,17 +1,35 @@
-"""What the Health pane says where there is no engine of ours."""
+"""What the Health pane says: engine or upstream, facts, timeline, what happened, and the log."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from proxy.events.causes import RESTART_REQUESTED
 from proxy.events.totals import Totals
-from proxy.events.types import EngineMemory, EngineState
+from proxy.events.types import EngineMemory, EngineState, Event
+from proxy.timeline.health_history import HealthHistory
+from tests.tui.stage import lines_of
+from tests.tui.trace_samples import SampleHost, summaries
+from tests.tui.traffic import Morning
 from tui.client.records import HostFacts, Link, LinkState, RequestPhase, RequestSnapshot, Snapshot
 from tui.client.store import Store
+from tui.client.timeline.happened import happened
+from tui.client.timeline.view import TimelineView
+from tui.client.wire_text import block_text
+from tui.screen.app import ControlCenter
 from tui.screen.engine_label import engine_label
-from tui.screen.panes.health import engine_block
+from tui.screen.health.engine_lines import engine_lines, fact_lines
+from tui.screen.health.timeline_rows import LABEL, VALUE, timeline_lines
+from tui.screen.panes.health import HealthPane
+from tui.screen.styled_line import Line, line_width, plain_text
+from tui.screen.widgets.strip_view import StripView
 
 
 def snapshot_of(backend: str) -> Snapshot:
@@ -21,8 +39,19 @@ def snapshot_of(backend: str) -> Snapshot:
     )
 
 
-def text_of(snapshot: Snapshot) -> str:
-    return "\n".join("".join(text for text, _ in line) for line in engine_block(snapshot, 0.0, 100, 12))
+def lines_of_now(
+    snapshot: Snapshot,
+    now: float = 0.0,
+    width: int = 118,
+    rows: int = 6,
+    history: HealthHistory | None = None,
+) -> list[Line]:
+    facts = fact_lines(snapshot, history or HealthHistory(), now, width, rows)
+    return [*engine_lines(snapshot, now, width), *facts]
+
+
+def text_of(snapshot: Snapshot, now: float = 0.0, width: int = 118, rows: int = 6) -> str:
+    return "\n".join(map(plain_text, lines_of_now(snapshot, now, width, rows)))
 
 
 def test_an_engine_of_ours_that_is_stopped_can_be_started() -> None:
@@ -56,7 +85,7 @@ def test_a_host_that_is_gone_stops_the_clocks(backend: str, state: LinkState, wo
 def test_the_destination_is_drawn_with_its_source() -> None:
     host = HostFacts(backend="openai", destination="http://127.0.0.1:9/v1 (from --base-url), without a key")
     said = text_of(Snapshot(host=host, engine=EngineState(state="stopped")))
-    assert "sends to  http://127.0.0.1:9/v1 (from --base-url), without a key" in said
+    assert "sends to   http://127.0.0.1:9/v1 (from --base-url), without a key" in said
 
 
 def test_the_bundled_model_is_named_with_the_way_to_a_real_one() -> None:
@@ -64,21 +93,21 @@ def test_the_bundled_model_is_named_with_the_way_to_a_real_one() -> None:
         return text_of(Snapshot(engine=EngineState(state="ready", model=model)))
 
     assert "bundled demo model" in said("bundled demo model")
-    assert "demo model: set --model" in said("bundled demo model")
+    assert "a demo model: m or --model for a real one" in said("bundled demo model")
     assert "for a real one" not in said("Qwen3-Coder")
 
 
 def test_a_mac_that_computes_without_metal_stands_out() -> None:
     def styles(accelerated: str) -> list[str]:
-        state = EngineState(state="ready", pid=7, accelerated=accelerated)
-        lines = engine_block(Snapshot(engine=state), 0.0, 200, 20)
+        state = EngineState(state="ready", pid=7, model="m", accelerated=accelerated)
+        lines = lines_of_now(Snapshot(engine=state))
         return [style for line in lines for text, style in line if accelerated in text]
 
     assert styles("cpu: no Metal device in this session") == ["warn"]
     assert styles("metal (Apple M4 Max)") == ["muted"]
 
 
-def test_in_a_low_terminal_with_notes_the_port_that_was_free_can_be_read() -> None:
+def test_in_a_low_terminal_the_port_that_was_free_and_the_window_can_be_read() -> None:
     engine = EngineState(
         state="ready",
         pid=7,
@@ -86,14 +115,14 @@ def test_in_a_low_terminal_with_notes_the_port_that_was_free_can_be_read() -> No
         model="Qwen3-Coder",
         url="http://127.0.0.1:53121",
         context_tokens=47_384,
-        notes=["it serves 47,384 of 262,144 tokens", "answers are generated one at a time"],
-        last_exit="signal 9",
+        notes=["it serves 47,384 of 262,144 tokens"],
     )
     host = HostFacts(backend="mlx", url="http://127.0.0.1:8082")
-    lines = engine_block(Snapshot(engine=engine, host=host), 9.0, 78, 11)[:11]
-    said = "\n".join("".join(text for text, _ in line) for line in lines)
-    for fact in ("47,384 tokens", "http://127.0.0.1:53121", "restarts"):
+    said = text_of(Snapshot(engine=engine, host=host), 9.0, 78, 2)
+    assert len(said.splitlines()) == 3
+    for fact in ("47,384 tokens", "engine pid 7 on :53121", "http://127.0.0.1:8082"):
         assert fact in said
+    assert "it serves 47,384" in text_of(Snapshot(engine=engine, host=host), 9.0, 78, 4)
 
 
 LEDGER = EngineMemory(
@@ -106,14 +135,7 @@ LEDGER = EngineMemory(
 
 def test_memory_is_drawn_with_its_limit_and_parts() -> None:
     said = text_of(Snapshot(engine=EngineState(state="busy", memory_bytes=20_600_000_000, memory=LEDGER)))
-    assert "20.6 GB of 25.8 GB" in said
-    assert "weights 17.2 GB   requests 2.1 GB   cache 1.3 GB" in said
-
-
-def test_a_narrow_terminal_has_the_memory_and_its_limit_too() -> None:
-    engine = EngineState(state="busy", memory_bytes=20_600_000_000, memory=LEDGER)
-    lines = engine_block(Snapshot(engine=engine), 0.0, 70, 11)
-    assert any("20.6 GB of 25.8 GB" in "".join(text for text, _ in line) for line in lines)
+    assert "█ weights 17.2 GB   ▓ requests 2.1 GB   ▒ cache 1.3 GB   of 25.8 GB" in said
 
 
 def test_memory_pressure_is_drawn() -> None:
@@ -122,16 +144,10 @@ def test_memory_pressure_is_drawn() -> None:
     assert "this machine is short of memory (critical)" in said
 
 
-def test_without_a_limit_only_memory_is_drawn() -> None:
-    said = text_of(
-        Snapshot(engine=EngineState(state="busy", memory_bytes=5_000_000_000, memory=EngineMemory()))
-    )
-    assert "memory  5.0 GB" in said
-    assert "GB of" not in said
-
-
 def test_the_served_context_is_drawn() -> None:
-    assert "47,384 tokens" in text_of(Snapshot(engine=EngineState(state="ready", context_tokens=47_384)))
+    assert "47,384 tokens" in text_of(
+        Snapshot(engine=EngineState(state="ready", model="m", context_tokens=47_384))
+    )
 
 
 def ended(seconds: float, cause: str = "") -> RequestSnapshot:
@@ -157,10 +173,199 @@ def test_an_upstream_is_what_the_newest_result_says_of_it() -> None:
 
 @pytest.mark.parametrize(
     ("started", "said"),
-    [(950.0, "3; 5 in a row are the limit"), (100.0, "3, none for 15m00s")],
+    [
+        (950.0, "3 by itself, 1 by you in 24 h; 5 in a row are the limit"),
+        (100.0, "3 by itself, 1 by you in 24 h; all 5 are left again since 00:11:40"),
+    ],
 )
-def test_restarts_are_counted_and_forgiven(started: float, said: str) -> None:
+def test_restarts_are_counted_and_forgiven_and_yours_are_told_apart(started: float, said: str) -> None:
+    history = HealthHistory()
+    asked = {"state": "restarting", "last_exit": RESTART_REQUESTED}
+    for moment, state in ((50.0, {"state": "ready"}), (60.0, asked), (70.0, {"state": "ready"})):
+        history.observe(moment, "engine.state", None, EngineState.model_validate(state))
     engine = EngineState(state="ready", restarts=2, started=started, pid=7)
     seen = Snapshot(engine=engine, totals=Totals(engine_restarts=3))
-    lines = engine_block(seen, 1000.0, 100, 14)
-    assert said in "\n".join("".join(text for text, _ in line) for line in lines)
+    assert said in "\n".join(map(plain_text, lines_of_now(seen, 1000.0, history=history)))
+
+
+def test_a_restart_by_you_is_no_fault_of_the_engine() -> None:
+    store = Store()
+    story: list[tuple[float, str, dict[str, Any]]] = [
+        (100.0, "engine.state", {"state": "ready", "started": 90.0}),
+        (110.0, "host.notice", {"text": "the engine is being restarted, as a person asked"}),
+        (110.0, "engine.state", {"state": "restarting", "last_exit": RESTART_REQUESTED}),
+        (111.0, "engine.state", {"state": "loading", "last_exit": RESTART_REQUESTED}),
+        (
+            116.0,
+            "engine.state",
+            {"state": "ready", "last_exit": RESTART_REQUESTED, "started": 111.0, "since": 116.0},
+        ),
+    ]
+    for seq, (moment, type_, data) in enumerate(story, 1):
+        store.apply(Event(seq=seq, time=moment, type=type_, data=data))
+    snapshot = store.snapshot()
+    lines = lines_of_now(snapshot, 120.0, history=store.health)
+    assert any("1 by you in 24 h" in plain_text(line) for line in lines)
+    assert not any("warn" in style or "bad" in style for line in lines for _, style in line)
+    told = happened(snapshot, store.health, 105.0, 125.0, 130.0).text
+    assert "You restarted the engine at 00:01:50. It was ready again after 6.0s, at 00:01:56." in told
+    assert [line.level for line in snapshot.log] == ["info", "info"]
+
+
+# -- the pane, by its keys -----------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def health_of(
+    morning: Morning, size: tuple[int, int] = (120, 40)
+) -> AsyncIterator[tuple[HealthPane, Any]]:
+    """The pane of a screen that has just attached."""
+    app = ControlCenter(clock=lambda: morning.now)
+    app.client = SampleHost(summaries(morning))
+    for arrival in morning.arrivals():
+        app.inbox.put(arrival)
+    app.inbox.put(Link("live"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.frame()
+
+        async def press(*keys: str) -> str:
+            for key in keys:
+                await pilot.press(key)
+                app.frame()
+                await pilot.pause()
+            return lines_of(view for view in app.main.current.query(StripView) if view.display)
+
+        await press("4")
+        yield app.main.query_one(HealthPane), press
+
+
+async def test_errors_of_the_log_are_two_keys_from_streams() -> None:
+    async with health_of(Morning().play()) as (pane, press):
+        shown = await press("l")
+        assert "errors 1 of 29" in shown
+        assert [line.text for line in pane.main_table.rows if line] == [
+            "engine exited with signal 9 (out of memory?); 1 request was told to retry"
+        ]
+        assert "14:18:04  ERROR  host" in shown
+        assert "14:17:58" in shown or "▼ 14:18" in shown  # the timeline stands where the error is
+        assert "warnings and errors 5 of 29" in await press("l")
+        assert "following" in await press("l")
+
+
+async def test_enter_tells_what_happened_at_the_error() -> None:
+    async with health_of(Morning().play()) as (_, press):
+        shown = await press("e", "enter")
+        for words in (
+            "At 14:18:04",
+            "Engine exited with signal 9 (out of memory?); 1 request was told to retry.",
+            "It was ready again after 10s",
+            "It held 19.9 GB just before, of 51.5 GB allowed.",
+            "1 request: 9f3c1e.",
+            "1 of 1 by the client (14:18:33), all answered.",
+            "nothing: each broken request was answered later.",
+            "prefixCacheBytes",
+        ):
+            assert words in shown
+        assert "What  " not in await press("escape")
+
+
+async def test_the_log_and_the_timeline_move_together() -> None:
+    async with health_of(Morning().play()) as (_, press):
+        assert "▼" not in await press()
+        shown = await press("left", "left")
+        assert "14:21:" in shown
+        assert "▼" in shown
+        assert "▼ 14:00" in await press("home")  # the first line of the log
+        assert "▼" not in await press("end")
+        assert "The engine was up" in await press("left", "enter")
+        assert "▼" not in await press("escape", "escape")
+
+
+async def test_the_search_goes_up_from_the_newest_line_and_round() -> None:
+    async with health_of(Morning().play()) as (pane, press):
+        shown = await press("slash", *"loaded", "enter")
+        assert "8 found" in shown
+        first = pane.main_table.selected
+        await press("n")
+        assert pane.main_table.selected is not first
+        await press("N")
+        assert pane.main_table.selected is first
+        await press("N")
+        assert pane.main_table.selected is not first  # round the end
+        assert "found" not in await press("escape")
+        assert "no line" not in (await press("slash", *'"(is:x', "enter")).lower()
+
+
+async def test_scales_go_from_minutes_to_a_week() -> None:
+    async with health_of(Morning().play()) as (_, press):
+        assert "Last 15 minutes" in await press("plus")
+        assert "Last 5 minutes" in await press("plus", "plus")
+        assert "Last 7 days" in await press(*["minus"] * 9)
+        assert "Last 24 hours" in await press("plus")
+        assert "up to" in await press("home", "plus", "plus", "plus", "plus", "plus")
+
+
+async def test_a_request_of_the_log_leads_to_its_trace() -> None:
+    async with health_of(Morning().play()) as (pane, press):
+        await press("slash", *"engine died", "enter")
+        assert pane.request.startswith("req_")
+        assert "why" not in pane.unavailable
+        await press("escape", "escape", "end")
+        assert "why" in pane.unavailable
+
+
+async def test_where_another_server_answers_nothing_of_an_engine_is_drawn() -> None:
+    morning = Morning()
+    state = morning.state().model_copy(
+        update={"backend": "lmstudio", "destination": "http://127.0.0.1:1234/v1", "runs_engine": False}
+    )
+    app = ControlCenter(clock=lambda: morning.now)
+    app.inbox.put(state)
+    app.inbox.put(
+        Event(seq=1, time=morning.now, type="upstream.probe", data={"ok": True, "latency_s": 0.0004})
+    )
+    app.inbox.put(Link("live"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4")
+        app.frame()
+        await pilot.pause()
+        shown = lines_of(app.main.current.query(StripView))
+    assert "It accepts connections (" in shown
+    assert "upstream" in shown
+    for word in ("engine  ", "memory", "limit", "restarts", "pid"):
+        assert word not in shown.replace("runs no engine", "").replace("0.1.0 pid 4242", ""), word
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(max_size=60), st.integers(30, 210))
+def test_no_text_can_break_a_line_of_the_pane(text: str, width: int) -> None:
+    hostile = f"\x1b]52;c;x\x07[/]\u202e{text}"
+    store = Store()
+    events: list[tuple[str, dict[str, Any]]] = [
+        ("engine.state", {"state": "ready", "model": hostile, "detail": hostile, "url": hostile}),
+        ("request.received", {"session": hostile}),
+        ("request.failed", {"error": {"type": hostile, "message": hostile}, "status": 500}),
+        ("engine.log", {"line": hostile}),
+        ("host.log", {"line": hostile, "level": "error"}),
+        ("engine.state", {"state": "exited", "detail": hostile, "last_exit": hostile, "notes": [hostile]}),
+        ("upstream.probe", {"ok": False, "detail": hostile}),
+    ]
+    for seq, (type_, data) in enumerate(events, 1):
+        store.apply(Event(seq=seq, time=100.0 + seq, type=type_, request=hostile, data=data))
+    snapshot, view = store.snapshot(), TimelineView(cursor=103.0)
+    drawn = [
+        *engine_lines(snapshot, 110.0, width),
+        *fact_lines(snapshot, store.health, 110.0, width, 9),
+        *timeline_lines(store.health, snapshot, view, 110.0, width, 9),
+    ]
+    told = happened(snapshot, store.health, 90.0, 111.0, 111.0, snapshot.log[-1])
+    texts = (
+        [plain_text(line) for line in drawn]
+        + [line.text for line in snapshot.log]
+        + [w for _, w in told.parts]
+    )
+    for one in texts:
+        assert block_text(one) == one
+        assert "\n" not in one
+    for line in timeline_lines(store.health, snapshot, view, 110.0, width, 9)[1:]:
+        assert line_width(line) == max(width, 10 + LABEL + VALUE + 2)

@@ -1,0 +1,1 @@
+"""What the timeline of Health shows, without a screen."""
