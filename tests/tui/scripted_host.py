@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from bench.scripted_upstream import serving
+from proxy.events.health_types import LogEntry
 from proxy.events.totals import Totals
 from proxy.events.types import EngineState, HostState
 
@@ -35,6 +36,7 @@ class ScriptedHost:
         self.started = 1000.0
         self.pid = 4242
         self.engine_log: list[str] = []
+        self.log: list[LogEntry] = []
         self.events: list[dict[str, Any]] = []
         self.history: list[dict[str, Any]] = []  # events from before
         self.followers = 0
@@ -113,6 +115,7 @@ class ScriptedHost:
             counters=Totals(),
             engine=EngineState.model_validate(self.engine),
             engine_log=self.engine_log,
+            log=self.log,
         )
         return JSONResponse(state.model_dump(mode="json"))
 

@@ -46,7 +46,7 @@ def run_events(
                     sys.stdout.flush()
 
     try:
-        asyncio.run(_until_reader_closes(print_all, client))
+        asyncio.run(until_reader_closes(print_all, client))
     except BrokenPipeError:
         pass
     finally:
@@ -112,7 +112,8 @@ def _as_text(raw: bytes, event: Event) -> str:
     return line_text(" ".join([start, *fields]), limit=400)
 
 
-async def _until_reader_closes(work: Callable[[], Coroutine[Any, Any, None]], client: HostClient) -> None:
+async def until_reader_closes(work: Callable[[], Coroutine[Any, Any, None]], client: HostClient) -> None:
+    """Do the work until it is done, or until the reader of stdout has left; then close the client."""
     loop = asyncio.get_running_loop()
     left = asyncio.Event()
     _watch_reader(sys.stdout.fileno(), lambda: loop.call_soon_threadsafe(left.set))

@@ -38,6 +38,65 @@ def status(
     raise typer.Exit(run_status(invocation, json_wanted=as_json))
 
 
+LOGS_HELP = """Print the log of the running host: lines of its engine, of itself, and about the upstream.
+
+The host keeps the newest 300 lines, and older warnings and errors; the files in ~/.anyclaude/logs have all.
+Where no host runs, the ends of these files are printed: what a host that ended has left.
+
+\b
+Examples
+  anyclaude-tui logs --level error
+  anyclaude-tui logs --level warning --follow
+  anyclaude-tui logs --from upstream --from host -n 20
+  anyclaude-tui logs --follow --json | jq -r 'select(.request != "") | .text'
+
+Exit code 1 if no host runs.
+"""
+
+
+def _levels(incomplete: str) -> list[str]:
+    return [level for level in ("error", "warning", "info", "debug") if level.startswith(incomplete)]
+
+
+def _sources(incomplete: str) -> list[str]:
+    return [source for source in ("engine", "host", "upstream") if source.startswith(incomplete)]
+
+
+@running_host.command("logs", help=LOGS_HELP)
+def logs(
+    context: typer.Context,
+    level: Annotated[
+        str,
+        typer.Option(
+            metavar="LEVEL",
+            help="From this level up: error, warning, info or debug.",
+            show_default=False,
+            autocompletion=_levels,
+        ),
+    ] = "debug",
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="SOURCE",
+            help="Only of engine, host or upstream (may be repeated).",
+            autocompletion=_sources,
+        ),
+    ] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", metavar="N", min=0, help="Lines at most.")] = 200,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until ctrl+c.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Each as one line of JSON.")] = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    from tui.commands.logs import log_choice, run_logs
+
+    invocation = context.obj.over(attach=attach, port=port, config=config)
+    choice = log_choice(level, sources or (), lines)
+    raise typer.Exit(run_logs(invocation, choice, follows=follow, as_json=as_json))
+
+
 STOP_HELP = """End the running host: after the requests that run, or with --now at once.
 
 The host refuses new requests meanwhile, and Claude Code tries those again. Returns when the host is gone.
