@@ -30,7 +30,7 @@ from engine.memory_budget.limits import (
     wired_target,
 )
 from engine.model_files.errors import ModelTooLarge
-from engine.prefix_cache.interface import PrefixCache, TokenArray
+from engine.prefix_cache.interface import NOBODY, CacheUser, PrefixCache, TokenArray
 from engine.wire.feed import CacheChange
 
 _log = logging.getLogger("engine")
@@ -231,12 +231,16 @@ class MemoryGuard:
         return self._taken + needed > self.limit.bytes
 
     def rebalance(
-        self, running: Collection[Hashable], loading_bytes: int, keep: TokenArray | None = None
+        self,
+        running: Collection[Hashable],
+        loading_bytes: int,
+        keep: TokenArray | None = None,
+        user: CacheUser = NOBODY,
     ) -> list[CacheChange]:
         """Update reservations and the prefix cache's limit; returns the evictions.
 
         `running`: all requests that hold memory. `loading_bytes`: bytes being read from disk. `keep`: a
-        prompt that is evicted last.
+        prompt that is evicted last, of `user`.
         """
         if not self.is_limited:
             return []
@@ -254,7 +258,7 @@ class MemoryGuard:
             excess = self._taken - self.limit.bytes
             if excess > 0:
                 room = min(room, max(0, self._cache.memory().array_bytes - excess))
-        return self._cache.set_limit(room, keep=keep)
+        return self._cache.set_limit(room, keep=keep, user=user)
 
     def watch_pressure(self, now: float) -> list[CacheChange]:
         """Check memory pressure, and evict from the prefix cache under it; cheap enough for each turn."""

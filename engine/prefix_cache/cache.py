@@ -13,18 +13,24 @@ ghost remembers an evicted node's tokens for a while, to report the miss. A disk
 
 from __future__ import annotations
 
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
+from engine.prefix_cache.control import CacheControl
 from engine.prefix_cache.disk.encoding import describes
-from engine.prefix_cache.disk.tier import NO_DISK, DiskTier
-from engine.prefix_cache.eviction import ANYTHING, RoomClaim, Victims, is_ghost, on_disk_only, prune
+from engine.prefix_cache.disk.tier import DiskTier
+from engine.prefix_cache.eviction import RoomClaim, is_ghost, on_disk_only, prune
+from engine.prefix_cache.holdings import Wanted
 from engine.prefix_cache.interface import (
+    NO_DISK,
+    NOBODY,
     RANK,
     CacheCounts,
     CacheMemory,
+    CacheUser,
     Fetch,
     Kind,
     Match,
@@ -51,18 +57,23 @@ from engine.prefix_cache.persistence import (
     rebuild_tree,
     save_path,
 )
+from engine.prefix_cache.pins import Pins
+from engine.prefix_cache.room import CacheRoom
 from engine.prefix_cache.tree import NODE_BYTES, Node, RadixTree, Walk, index_bytes, loadable, resumable
-from engine.wire.feed import CacheChange, CacheEvent
+from engine.prefix_cache.users import Use
+from engine.wire.feed import CacheChange
 
-_GHOST_BYTES, _GHOST_SHARE = 1 << 20, 1 / 16  # limits of the index of ghosts; the share is of the budget
-_DISK_INDEX_SHARE = 1 / 8  # of the budget, for the index of spans on disk only
+_WANTED = 200  # misses of evicted spans that are remembered
 
 
 class RadixPrefixCache:
     """An `engine.prefix_cache.interface.PrefixCache` that stores each span once."""
 
-    def __init__(self, *, max_bytes: int | None = None) -> None:
-        """`max_bytes` counts arrays and index; None is a fifth of the machine's memory, 0 disables it."""
+    def __init__(self, *, max_bytes: int | None = None, clock: Callable[[], float] = time.time) -> None:
+        """`max_bytes` counts arrays and index; None is a fifth of the machine's memory, 0 disables it.
+
+        `clock` returns epoch seconds.
+        """
         self._tree = RadixTree()
         self._limits = CacheLimits(self._tree, max_bytes)
         self._sizes = PromptSizes()
@@ -71,6 +82,9 @@ class RadixPrefixCache:
         self._layout_text = ""  # with number types, as files store it; empty: unknown, or it cannot be stored
         self._layout_confirmed = False  # a cache of this model has this layout
         self._counts = CacheCounts()
+        self._room = CacheRoom(self._tree, self._limits, self._counts, clock)
+        self._pins = Pins(self._tree, self._limits, self._sizes)
+        self._wanted: deque[Wanted] = deque(maxlen=_WANTED)
         self._misses = dict.fromkeys(("cold", "disabled", "diverged", "evicted"), 0)
 
     def attach(self, disk: DiskTier, layout: Layout) -> None:
@@ -83,7 +97,7 @@ class RadixPrefixCache:
         found = disk.open()
         if not disk.is_open:
             return
-        self._disk = disk
+        self._disk = self._room.disk = disk
         # Several may match, with other number types. Take the most common one: a file may be damaged.
         layouts = Counter(file.layout for file, _ in found).most_common()
         fits = next((text for text, _ in layouts if describes(text, layout)), None)
@@ -92,7 +106,13 @@ class RadixPrefixCache:
         if fits is not None:
             self._layout, self._layout_text = layout, fits
             self._sizes.learn_from_files([file for file, _ in found if file.layout == fits])
-        self._prune_index(())
+        self._pins.attach(disk)
+        self._room.prune_index(())
+
+    @property
+    def control(self) -> CacheControl:
+        """What a person may ask of it; used on the model's thread."""
+        return CacheControl(self._tree, self._room, self._pins, self._wanted, self.stats)
 
     @property
     def clock(self) -> int:
@@ -105,7 +125,7 @@ class RadixPrefixCache:
     def restorable(self, tokens: TokenArray) -> int:
         return self._in_memory(self._tree.walk(tokens[:-1]))[1] if self._limits.max_bytes > 0 else 0
 
-    def lookup(self, tokens: Sequence[int] | TokenArray) -> Match:
+    def lookup(self, tokens: Sequence[int] | TokenArray, user: CacheUser = NOBODY) -> Match:
         prompt = as_token_array(tokens)
         self._counts.add_lookup(len(prompt))
         if self._limits.max_bytes <= 0:
@@ -116,6 +136,7 @@ class RadixPrefixCache:
         miss = explain(self._tree, prompt, restored, walk, exact=self._is_exact)
         if miss is not None:
             self._misses[miss.reason] += 1
+            self._note_wanted(miss, user)
         self._use([*walk.whole, *nodes], nodes[-1:])
         if not restored or self._layout is None:
             return Match(None, 0, "none", miss)
@@ -124,27 +145,37 @@ class RadixPrefixCache:
         cache = assemble(self._layout, spans, restored, nodes[-1].checkpoint or [])
         self._counts.add_hit(restored)
         tier: Literal["disk", "memory"] = "disk" if any(node.from_disk for node in nodes) else "memory"
+        use = Use(user, self._room.clock())
         for node in nodes:
             node.from_disk = False
-        change = self._change("restored", restored, self._sizes.cost(restored))
+            node.users.note(use)
+            node.users.reused += 1
+            node.users.restored += min(node.end, restored) - node.start
+        change = self._room.change("restored", restored, self._sizes.cost(restored))
         return Match(cache, restored, tier, miss, change)
 
     def insert(
-        self, tokens: Sequence[int], cache: list[Any], kind: Kind, unused_since: int | None = None
+        self,
+        tokens: Sequence[int],
+        cache: list[Any],
+        kind: Kind,
+        unused_since: int | None = None,
+        user: CacheUser = NOBODY,
     ) -> list[CacheChange]:
         stored = as_token_array(tokens)
         if self._limits.max_bytes <= 0 or not len(stored):
             return []
         changes = self._check_layout(cache)
         assert self._layout is not None
-        walk, claim = self._tree.walk(stored), RoomClaim(kind, unused_since)
+        walk, claim = self._tree.walk(stored), RoomClaim(kind, unused_since, user)
         path = list(walk.whole)
         if walk.part is not None:
             covered = walk.length == len(stored) and not self._layout.has_checkpoint
             if covered and walk.part.in_memory and RANK[kind] <= RANK[walk.part.kind]:
                 self._tree.touch([*path, walk.part], kind)
+                self._note([*path, walk.part], user)
                 return [*changes, *self._save([*path, walk.part], claim)]
-            room, fits = self._make_room(NODE_BYTES, [*path, walk.part], claim)
+            room, fits = self._room.make(NODE_BYTES, [*path, walk.part], claim)
             if not fits:
                 return changes + room
             changes += room
@@ -165,12 +196,14 @@ class RadixPrefixCache:
             return None
         return SpanFetch(self._disk, prompt[:length], files, length - restored, on_done)
 
-    def insert_fetched(self, fetch: Fetch, unused_since: int | None = None) -> list[CacheChange]:
+    def insert_fetched(
+        self, fetch: Fetch, unused_since: int | None = None, user: CacheUser = NOBODY
+    ) -> list[CacheChange]:
         assert isinstance(fetch, SpanFetch)
         path = self._tree.walk(fetch.prompt).path
         kv, last, checkpoint = fetch.take(path, exact=self._is_exact)
         needed = sum(nbytes_of(span, []) for span in kv.values()) + nbytes_of([], checkpoint or [])
-        changes, fits = self._make_room(needed, path, RoomClaim(unused_since=unused_since))
+        changes, fits = self._room.make(needed, path, RoomClaim("main", unused_since, user))
         if fits and (kv or checkpoint):
             evaluate([layer for span in kv.values() for layer in span], [])
             self._tree.mark_unconfirmed(*kv)
@@ -180,8 +213,8 @@ class RadixPrefixCache:
             if checkpoint is not None and last is not None:
                 last.checkpoint, last.checkpoint_used, last.from_disk = checkpoint, self._tree.clock, True
                 self._tree.recount(last)
-            changes.append(self._change("loaded", sum(len(node.tokens) for node in kv), needed))
-        return [*changes, *self._disk_events()]
+            changes.append(self._room.change("loaded", sum(len(node.tokens) for node in kv), needed))
+        return [*changes, *self._room.disk_events()]
 
     def learn_sizes(self, cache: list[Any], tokens: int) -> None:
         self._sizes.learn(cache, tokens)
@@ -196,17 +229,24 @@ class RadixPrefixCache:
         return CacheMemory(self._tree.array_bytes, self._tree.buffers, queued)
 
     def set_limit(
-        self, nbytes: int, *, max_buffers: int | None = None, keep: TokenArray | None = None
+        self,
+        nbytes: int,
+        *,
+        max_buffers: int | None = None,
+        keep: TokenArray | None = None,
+        user: CacheUser = NOBODY,
     ) -> list[CacheChange]:
         self._limits.max_arrays = nbytes
         if max_buffers is not None:
             self._limits.max_buffers = max_buffers
         changes: list[CacheChange] = []
         path = self._tree.walk(keep).path if keep is not None and self._limits.over(0) > 0 else []
-        for protected in [path, []] if path else [[]]:
-            changes += self._evict_while(lambda: self._limits.over(0) > 0, protected)
+        for protected, pinned in ((path, False), ([], False), ([], True)):
+            changes += self._room.evict_while(
+                lambda: self._limits.over(0) > 0, protected, "memory", user, pinned=pinned
+            )
         if changes:
-            self._prune_index(path)
+            self._room.prune_index(path)
         return changes
 
     def stats(self) -> dict[str, int]:
@@ -216,6 +256,7 @@ class RadixPrefixCache:
             "budget_bytes": self._limits.max_bytes,
             **asdict(self._counts),
             **{f"misses_{reason}": count for reason, count in self._misses.items()},
+            "pinned_bytes": self._tree.pinned_bytes,
             **(self._disk.stats() if self._disk is not None else NO_DISK),
         }
 
@@ -228,21 +269,26 @@ class RadixPrefixCache:
         for node in sorted(unconfirmed, key=lambda node: node.start, reverse=True):  # children before parents
             if node.in_memory or node.checkpoint is not None:
                 tokens += len(node.tokens)
-                self._evict(node, whole=not unconfirmed[node].kv)
+                self._room.evict(node, whole=not unconfirmed[node].kv, cause="fault")
             if self._disk is not None:
                 self._disk.remove([file for file in node.files if file not in unconfirmed[node].files])
         return tokens
 
     def shrink(self, max_bytes: int) -> list[CacheChange]:
-        changes = self._evict_while(lambda: self._tree.nbytes > max_bytes, ())
+        changes: list[CacheChange] = []
+        for pinned in (False, True):
+            changes += self._room.evict_while(
+                lambda: self._tree.nbytes > max_bytes, (), "memory", pinned=pinned
+            )
         if changes:
-            self._prune_index(())
+            self._room.prune_index(())
         return changes
 
     def clear(self) -> list[CacheChange]:
         changes: list[CacheChange] = []
         while leaves := [node for node in self._tree.nodes() if node.is_leaf_in_memory]:
-            changes += [self._evict(leaf) for leaf in sorted(leaves, key=lambda leaf: leaf.used)]
+            in_order = sorted(leaves, key=lambda leaf: leaf.used)
+            changes += [self._room.evict(leaf, cause="fault") for leaf in in_order]
         prune(self._tree, (), 0, is_ghost)
         self._layout_confirmed = False
         if not self._tree.root.children:
@@ -298,6 +344,18 @@ class RadixPrefixCache:
         self._layout, self._layout_confirmed = layout, True
         return changes
 
+    def _note(self, path: Sequence[Node], user: CacheUser, stored: Collection[Node] = ()) -> None:
+        """Record who used a path, and stored some of it."""
+        use = Use(user, self._room.clock())
+        for node in path:
+            node.users.note(use, stores=node in stored)
+
+    def _note_wanted(self, miss: MissAt, user: CacheUser) -> None:
+        if miss.lost:
+            self._counts.wanted += 1
+            self._counts.wanted_tokens += miss.lost
+            self._wanted.append(Wanted(self._room.clock(), user, miss.lost, miss.eviction))
+
     # Inserting
 
     def _complete(
@@ -316,7 +374,7 @@ class RadixPrefixCache:
             self._sizes.kv_bytes = sum(nbytes_of(span, []) for span in kv.values()) / tokens
         self._tree.touch(path, claim.kind)
         new_index = index_bytes(last) if known < len(stored) else 0
-        changes, fits = self._make_room(added + new_index, path, claim)
+        changes, fits = self._room.make(added + new_index, path, claim)
         if not fits or not (kv or checkpoint):
             return changes
         evaluate([layer for span in kv.values() for layer in span], checkpoint or [])
@@ -329,72 +387,11 @@ class RadixPrefixCache:
             last.checkpoint, last.checkpoint_used = checkpoint, self._tree.clock
             self._sizes.checkpoint_bytes = max(self._sizes.checkpoint_bytes, nbytes_of([], checkpoint))
             self._tree.recount(last)
+        self._note(path, claim.user, [*kv, last])
         self._counts.insertions += 1
-        return [*changes, self._change("inserted", tokens, added)]
+        return [*changes, self._room.change("inserted", tokens, added)]
 
     def _save(self, path: Sequence[Node], claim: RoomClaim) -> list[CacheChange]:
         if self._disk is not None and self._layout_text:
             save_path(self._disk, path, self._layout_text, spare=claim.unused_since is not None)
-        return self._disk_events()
-
-    # Evicting
-
-    def _make_room(
-        self, needed: int, path: Sequence[Node], claim: RoomClaim = ANYTHING
-    ) -> tuple[list[CacheChange], bool]:
-        """Evict until `needed` bytes fit, by the rules of `Victims`. Returns whether they fit."""
-        fits = self._limits.can_fit(needed, claim.kind)
-        if not fits or self._limits.over(needed) <= 0:
-            return [], fits
-        changes: list[CacheChange] = []
-        protected = set(path)
-        self._prune_index(protected)
-        victims = Victims(self._tree, protected, claim)
-        index = 0  # bytes of evicted nodes' index; pruning visits the whole tree, so it is put off
-        while self._limits.over(needed) > 0:
-            if index and self._limits.over(needed) <= index:
-                self._prune_index(protected)
-                index = 0
-            elif (victim := victims.pop()) is not None:
-                node, whole = victim
-                changes.append(self._evict(node, whole=whole))
-                index += node.nbytes if whole else 0
-            elif self._limits.over_budget(needed) <= 0 or not any(
-                prune(self._tree, protected, 0, which) for which in claim.prunable
-            ):
-                return changes, False
-        self._prune_index(protected)
-        return changes, True
-
-    def _evict_while(self, beyond: Callable[[], bool], path: Collection[Node]) -> list[CacheChange]:
-        changes: list[CacheChange] = []
-        victims = Victims(self._tree, set(path)) if beyond() else None
-        while victims is not None and beyond() and (victim := victims.pop()) is not None:
-            changes.append(self._evict(victim[0], whole=victim[1]))
-        return changes
-
-    def _evict(self, node: Node, *, whole: bool = True) -> CacheChange:
-        """Drop the KV and checkpoint of a leaf, or only a node's checkpoint."""
-        before = node.nbytes
-        node.checkpoint = None
-        self._tree.set_kv(node, None if whole else node.kv)
-        if whole and node in self._tree.unconfirmed:  # what it gets next is unconfirmed
-            self._tree.unconfirmed[node] = self._tree.unconfirmed[node]._replace(kv=False)
-        self._counts.evictions += 1
-        return self._change("evicted", len(node.tokens) if whole else 0, before - node.nbytes)
-
-    def _prune_index(self, protected: Collection[Node]) -> None:
-        """Prune the index of ghosts and of spans on disk to their shares. Files stay for the next start."""
-        prune(self._tree, protected, min(_GHOST_BYTES, int(self._limits.max_bytes * _GHOST_SHARE)), is_ghost)
-        if self._disk is not None:
-            prune(self._tree, protected, int(self._limits.max_bytes * _DISK_INDEX_SHARE), on_disk_only)
-
-    # Reporting
-
-    def _change(self, event: CacheEvent, tokens: int, nbytes: int) -> CacheChange:
-        tree = self._tree
-        return CacheChange(event, tokens, nbytes, tree.in_memory, tree.nbytes, self._limits.max_bytes)
-
-    def _disk_events(self) -> list[CacheChange]:
-        events = self._disk.take_events() if self._disk is not None else []
-        return [self._change(event, tokens, nbytes) for event, tokens, nbytes in events]
+        return self._room.disk_events()

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from engine.prefix_cache.interface import RANK, Kind
+from engine.prefix_cache.interface import NOBODY, RANK, CacheUser, Kind
 from engine.prefix_cache.tree import Node, RadixTree
 
 LONG = 10_000  # steps of the tree's clock; a request takes a few
@@ -25,6 +25,8 @@ class RoomClaim(NamedTuple):
 
     kind: Kind = "main"
     unused_since: int | None = None  # only auxiliary requests have it
+    user: CacheUser = NOBODY  # for whom
+    takes_pinned: bool = False
 
     def may_evict(self, kind: Kind, used: int) -> bool:
         """Whether a span of `kind`, last used at `used`, may be evicted for it."""
@@ -82,7 +84,7 @@ class Victims:
                 heapq.heappush(self._heap, entry)
 
     def _entry(self, node: Node) -> _Entry | None:
-        if not node.in_memory:
+        if not node.in_memory or (node.pinned and not self._claim.takes_pinned):
             return None
         whole = not self._children_in_memory[node] and node not in self._protected
         if not whole and node.checkpoint is None:
@@ -108,7 +110,7 @@ def prune(
         return removed
 
     def is_removable(node: Node) -> bool:
-        if node.in_memory or node.children or node in protected or node is tree.root:
+        if node.in_memory or node.children or node in protected or node.pinned or node is tree.root:
             return False
         return counted(node) or is_ghost(node)
 

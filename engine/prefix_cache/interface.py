@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.wire.feed import CacheChange
-from engine.wire.misses import MissReason
+from engine.wire.misses import EvictionCause, MissReason
 
 Kind = Literal["once", "subagent", "main", "head"]
 """The use of a span, in order of eviction; "head", a stored name, is a shared prefix.
@@ -24,13 +24,47 @@ TokenArray = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
+class CacheUser:
+    """A request that stores or uses spans, or needs their room; empty fields are not known."""
+
+    session: str = ""
+    lane: str = ""
+    request: str = ""
+
+
+NOBODY = CacheUser()
+
+
+@dataclass(frozen=True, slots=True)
+class Eviction:
+    """A span, or only its checkpoint, that left memory: whose it was, when it went, and who needed the room.
+
+    `at` and `used` are epoch seconds. `by` is empty where no single request did.
+    """
+
+    at: float
+    cause: EvictionCause
+    start: int  # position of its first token
+    tokens: int
+    nbytes: int
+    owner: CacheUser  # who stored or used it last
+    used: float
+    by: CacheUser = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
 class MissAt:
-    """Why no more was restored, and the token ids around the position, as stored and in the prompt."""
+    """Why no more was restored, and the token ids around the position, as stored and in the prompt.
+
+    If reason is "evicted": `lost` tokens would have been restored, had `eviction` not been; None: not known.
+    """
 
     reason: MissReason
     position: int
     before: tuple[int, ...] = ()
     now: tuple[int, ...] = ()
+    lost: int = 0
+    eviction: Eviction | None = None
 
 
 @dataclass(slots=True)
@@ -43,6 +77,8 @@ class CacheCounts:
     looked_up_tokens: int = 0
     insertions: int = 0
     evictions: int = 0
+    wanted: int = 0  # misses of what had been evicted
+    wanted_tokens: int = 0  # that they would have restored
 
     def add_lookup(self, tokens: int) -> None:
         """Count the lookup of a prompt."""
@@ -53,6 +89,23 @@ class CacheCounts:
         """Count a lookup that restored tokens."""
         self.hits += 1
         self.restored_tokens += restored
+
+
+NO_DISK = dict.fromkeys(
+    (
+        "disk_entries",
+        "disk_bytes",
+        "disk_budget_bytes",
+        "disk_written_today_bytes",
+        "disk_daily_budget_bytes",
+        "disk_loaded_tokens",
+        "disk_skipped",
+        "disk_set_aside",
+        "disk_paused",
+    ),
+    0,
+)
+"""The counters without a disk tier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +166,17 @@ class PrefixCache(Protocol):
         """How many tokens a lookup would restore from memory now; does not count as use."""
         ...
 
-    def lookup(self, tokens: Sequence[int] | TokenArray) -> Match:
+    def lookup(self, tokens: Sequence[int] | TokenArray, user: CacheUser = NOBODY) -> Match:
         """Restore the longest stored prefix of a prompt, at most all but its last token."""
         ...
 
     def insert(
-        self, tokens: Sequence[int], cache: list[Any], kind: Kind, unused_since: int | None = None
+        self,
+        tokens: Sequence[int],
+        cache: list[Any],
+        kind: Kind,
+        unused_since: int | None = None,
+        user: CacheUser = NOBODY,
     ) -> list[CacheChange]:
         """Store a prompt cache that holds `tokens`, and more only if all layers have KV.
 
@@ -135,7 +193,9 @@ class PrefixCache(Protocol):
         """
         ...
 
-    def insert_fetched(self, fetch: Fetch, unused_since: int | None = None) -> list[CacheChange]:
+    def insert_fetched(
+        self, fetch: Fetch, unused_since: int | None = None, user: CacheUser = NOBODY
+    ) -> list[CacheChange]:
         """Insert the spans of a fetch that is done; `unused_since` as in `insert`."""
         ...
 
@@ -163,11 +223,16 @@ class PrefixCache(Protocol):
         ...
 
     def set_limit(
-        self, nbytes: int, *, max_buffers: int | None = None, keep: TokenArray | None = None
+        self,
+        nbytes: int,
+        *,
+        max_buffers: int | None = None,
+        keep: TokenArray | None = None,
+        user: CacheUser = NOBODY,
     ) -> list[CacheChange]:
         """Limit the bytes and number of arrays in memory from now on, and evict what is above.
 
-        Spans on disk stay indexed. The path of the prompt `keep` is evicted last.
+        Spans on disk stay indexed. Pinned spans are evicted last, after the path of the prompt `keep`.
         """
         ...
 

@@ -42,7 +42,7 @@ class CacheLimits:
         """Whether so many bytes fit once all is evicted that may be for a span of this kind."""
         if kind == "once":
             return self.over(arrays) <= self._tree.nbytes_of(kind)
-        return self.fits(arrays)
+        return self.fits(arrays + self._tree.pinned_bytes)
 
     def fits(self, arrays: int, index: int = 0) -> bool:
         """Whether so many bytes fit into an empty cache."""

@@ -20,7 +20,7 @@ def explain(
         return MissAt("cold", 0, (), _around(prompt, 0))
     on_disk = resumable(walk, exact=exact, with_disk=True)[1]
     if on_disk > restored or any(is_ghost(node) for node in walk.path):
-        return MissAt("evicted", restored, (), _around(prompt, restored))
+        return _evicted(prompt, restored, walk, exact=exact)
     position = walk.length
     if position < len(prompt) - 1:
         stored = _continuation(tree, walk)
@@ -28,9 +28,23 @@ def explain(
             before = (*_around(prompt[:position], position), *stored)
             return MissAt("diverged", position, before, _around(prompt, position))
     if exact and any(_lost_checkpoint(node, restored) for node in walk.whole):
-        return MissAt("evicted", restored, (), _around(prompt, restored))
+        return _evicted(prompt, restored, walk, exact=exact)
     # The nodes behind `restored` never had a checkpoint: nothing differs, and nothing was evicted.
     return None
+
+
+def _evicted(prompt: TokenArray, restored: int, walk: Walk, *, exact: bool) -> MissAt:
+    """A miss of what had been stored, with the first eviction that it is due to, if that is remembered."""
+    ends = [node.end for node in walk.whole if node.checkpoint_used > 0] if exact else [walk.length]
+    lost = max(0, max(ends, default=restored) - restored)
+    gone = (node.evicted for node in walk.path if node.end > restored and not _is_there(node, exact=exact))
+    first = next((eviction for eviction in gone if eviction is not None), None)
+    return MissAt("evicted", restored, (), _around(prompt, restored), lost, first)
+
+
+def _is_there(node: Node, *, exact: bool) -> bool:
+    """Whether nothing of a node has left memory."""
+    return node.in_memory and (node.checkpoint is not None or not exact or not node.checkpoint_used)
 
 
 def _lost_checkpoint(node: Node, restored: int) -> bool:

@@ -89,6 +89,8 @@ def save_path(disk: DiskTier, path: Sequence[Node], layout: str, *, spare: bool)
             node.checkpoint_file is None or node.checkpoint_file.state == "gone"
         ):
             node.use_file(_saved(disk, above, node, layout, "states", node.checkpoint, spare))
+        for file in node.files:
+            file.pinned = file.pinned or node.pinned
 
 
 def _saved(

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.prefix_cache.disk.span_files import SpanFile
-from engine.prefix_cache.interface import Kind, TokenArray, common_prefix, last_evicted
+from engine.prefix_cache.interface import Eviction, Kind, TokenArray, common_prefix, last_evicted
 from engine.prefix_cache.layers import KV, Checkpoint, arrays_of, evaluate, split_kv
+from engine.prefix_cache.users import SpanUsers
 
 NODE_BYTES = 1024
 """Approximate bytes of a node without arrays and tokens; part of the budget."""
@@ -39,6 +40,9 @@ class Node:
     kv_file: SpanFile | None = None  # it may hold more tokens than this span
     checkpoint_file: SpanFile | None = None
     from_disk: bool = False  # loaded from disk, and not used since
+    pinned: bool = False  # kept from eviction; `RadixTree.set_pinned` sets it
+    users: SpanUsers = field(default_factory=SpanUsers)
+    evicted: Eviction | None = None  # the last one, of its KV or only of its checkpoint
 
     @property
     def end(self) -> int:
@@ -64,6 +68,12 @@ class Node:
     @property
     def files(self) -> list[SpanFile]:
         return [file for file in (self.kv_file, self.checkpoint_file) if file is not None]
+
+    def leave_files(self) -> None:
+        """Reference no file any more."""
+        for file in self.files:
+            file.references -= 1
+        self.kv_file = self.checkpoint_file = None
 
     def use_file(self, file: SpanFile | None) -> None:
         """Reference a file, in place of the one with the same part."""
@@ -101,13 +111,14 @@ class Walk:
 class RadixTree:
     """Spans by their tokens.
 
-    `nbytes`: all nodes. `array_bytes`, `buffers`: their arrays, and the number of these. `in_memory`: the
-    number of nodes with KV.
+    `nbytes`: all nodes, `pinned_bytes`: those that are pinned. `array_bytes`, `buffers`: their arrays, and
+    the number of these. `in_memory`: the number of nodes with KV.
     """
 
     def __init__(self) -> None:
         self.root = Node(np.empty(0, np.int32), 0, None, "head", 0)
         self.nbytes = 0
+        self.pinned_bytes = 0
         self.array_bytes = 0
         self.buffers = 0
         self.in_memory = 0
@@ -137,8 +148,10 @@ class RadixTree:
             yield node
 
     def nbytes_of(self, kind: Kind) -> int:
-        """The bytes of all nodes of a kind that are in memory."""
-        return sum(node.nbytes for node in self.nodes() if node.in_memory and node.kind == kind)
+        """The bytes of all nodes of a kind that are in memory and may be evicted."""
+        return sum(
+            node.nbytes for node in self.nodes() if node.in_memory and node.kind == kind and not node.pinned
+        )
 
     def touch(self, path: Sequence[Node], kind: Kind) -> None:
         """Record the use of a path, and raise its kind."""
@@ -168,10 +181,17 @@ class RadixTree:
         node.kv, node.from_disk = kv, False
         self.recount(node)
 
+    def set_pinned(self, node: Node, pinned: bool) -> None:
+        """Keep a node from eviction, or no longer."""
+        self._count(node, -1)
+        node.pinned = pinned
+        self._count(node, 1)
+
     def split(self, node: Node, at: int) -> Node:
         """Split a node; returns the upper half, which replaces it. The lower half keeps the checkpoint."""
         assert node.parent is not None
         upper = Node(node.tokens[:at].copy(), node.start, node.parent, node.kind, node.used)
+        upper.pinned, upper.evicted = node.pinned, node.evicted
         lower_tokens = node.tokens[at:].copy()
         if node.kv is not None:
             parts = split_kv(node.kv, at)
@@ -180,6 +200,7 @@ class RadixTree:
             self.in_memory += 1
         if node in self.unconfirmed:
             self.unconfirmed[upper] = self.unconfirmed[node]
+        upper.users = node.users.upper_part(at, len(node.tokens))
         upper.from_disk = node.from_disk
         upper.use_file(node.kv_file)
         node.parent.children[int(upper.tokens[0])] = upper
@@ -204,6 +225,7 @@ class RadixTree:
 
     def _count(self, node: Node, sign: int) -> None:
         self.nbytes += sign * node.nbytes
+        self.pinned_bytes += sign * node.nbytes if node.pinned else 0
         self.array_bytes += sign * node.array_bytes
         self.buffers += sign * node.buffers
 

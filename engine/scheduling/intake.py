@@ -95,7 +95,7 @@ class RequestIntake:
             try:
                 # A side request's read evicts no conversation: it is computed again instead.
                 unused_since = -1 if request.spec.lane == "auxiliary" else None
-                for change in self._cache.insert_fetched(fetch, unused_since):
+                for change in self._cache.insert_fetched(fetch, unused_since, request.user):
                     self._reporting.emit(request, change)
             except Exception as error:
                 request.restorable -= fetch.tokens
@@ -159,7 +159,7 @@ class RequestIntake:
             return
         try:
             changes = self._cache.insert(
-                request.spec.prompt[:end], match.cache, "subagent", request.unused_since
+                request.spec.prompt[:end], match.cache, "subagent", request.unused_since, request.user
             )
         except Exception as error:
             if device_fault(error):
@@ -202,7 +202,7 @@ class RequestIntake:
 
     def _lookup(self, request: ScheduledRequest) -> Match:
         try:
-            return self._cache.lookup(request.sequence if request.generated else request.tokens)
+            return self._cache.lookup(request.sequence if request.generated else request.tokens, request.user)
         except Exception as error:
             if device_fault(error):
                 raise

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from engine.memory.guard import MemoryGuard
 from engine.memory.reservations import Admission
+from engine.prefix_cache.interface import NOBODY
 from engine.scheduling.active_requests import ActiveRequests
 from engine.scheduling.reporting import LoopReporting
 from engine.scheduling.requests.request import ScheduledRequest
@@ -144,9 +145,8 @@ class MemoryAdmission:
         reading = [one for one in self._active.queue.waiting if one.fetch is not None]
         claims = {*self._running(), *(one for one in [*reading, self._admitted, request] if one is not None)}
         loading = sum(one.fetch.bytes for one in reading if one.fetch is not None)
-        changes = self._guard.rebalance(
-            claims, loading + more_bytes, request.tokens if request is not None else None
-        )
+        keep, user = (request.tokens, request.user) if request is not None else (None, NOBODY)
+        changes = self._guard.rebalance(claims, loading + more_bytes, keep, user)
         if request is not None:
             self._report(request, changes)
 

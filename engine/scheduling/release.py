@@ -49,7 +49,7 @@ class RequestRelease:
             kind = "subagent"
         for end, as_kind in _kept_ends(request, len(tokens), kind, exact=needs_checkpoints(cache)):
             try:
-                changes = self._cache.insert(tokens[:end], cache, as_kind, request.unused_since)
+                changes = self._cache.insert(tokens[:end], cache, as_kind, request.unused_since, request.user)
             except Exception as error:  # the request does not need it
                 if device_fault(error):
                     raise

@@ -43,6 +43,12 @@ class Miss:
     segment: str = ""
     before: str = ""  # the text there as stored
     now: str = ""
+    lost_tokens: int = 0  # that an evicted span would have restored; the others are of its eviction
+    evicted_at: float = 0.0  # epoch seconds; 0: not known
+    evicted_cause: str = ""  # of `engine.wire.misses.EvictionCause`
+    evicted_session: str = ""  # whose request needed the room; empty: no single one did
+    evicted_lane: str = ""
+    evicted_request: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,11 @@ class CacheChange:
     entries: int = 0
     total_bytes: int = 0
     budget_bytes: int = 0
+    session: str = ""  # of an evicted span: whose request stored or used it last
+    lane: str = ""
+    used_by: str = ""  # that request
+    used: float = 0.0  # when, in epoch seconds; 0: not since the engine started
+    cause: str = ""  # of an eviction, of `engine.wire.misses.EvictionCause`
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 from engine.models.loading import LoadedModel, OnProgress
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.disk.tier import DiskTier
-from engine.prefix_cache.interface import Match, TokenArray
+from engine.prefix_cache.interface import NOBODY, CacheUser, Match, TokenArray
 from engine.prefix_cache.layers import Layout, layout_of
 from engine.scheduling.runner import ModelRunner
 from engine.scheduling.scheduler import Scheduler
@@ -26,9 +26,9 @@ class Fetching(RadixPrefixCache):
 
     changes: list[CacheChange]
 
-    def lookup(self, tokens: Sequence[int] | TokenArray) -> Match:
+    def lookup(self, tokens: Sequence[int] | TokenArray, user: CacheUser = NOBODY) -> Match:
         self.changes = fetched(self, tokens)
-        return super().lookup(tokens)
+        return super().lookup(tokens, user)
 
 
 def fetched(

@@ -30,7 +30,7 @@ from engine.chunks.fit import ChunkFit
 from engine.models.fingerprint import cache_fingerprint
 from engine.models.loading import load_model
 from engine.prefix_cache.cache import RadixPrefixCache
-from engine.prefix_cache.interface import Match
+from engine.prefix_cache.interface import NOBODY, CacheUser, Match
 from engine.trials.models import CHUNKS_FILE, libraries
 from tests.engine.model_thread import Observed
 from tests.models import ModelShelf, tiny_model
@@ -39,8 +39,8 @@ from tests.models import ModelShelf, tiny_model
 class Bent(RadixPrefixCache):
     """A cache that gives back other numbers than it was given."""
 
-    def lookup(self, tokens: Sequence[int] | Any) -> Match:
-        match = super().lookup(tokens)
+    def lookup(self, tokens: Sequence[int] | Any, user: CacheUser = NOBODY) -> Match:
+        match = super().lookup(tokens, user)
         for layer in match.cache or []:
             layer.keys = layer.keys * mx.array(1.5)
         return match

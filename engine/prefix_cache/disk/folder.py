@@ -171,7 +171,8 @@ class CacheFolder:
 def in_order_of_removal(files: Iterable[SpanFile]) -> Iterator[SpanFile]:
     """Files in order of removal: by kind and last use, children before parents.
 
-    Files whose parent is missing come first: they are of no use for now.
+    Files whose parent is missing come first: they are of no use for now. Pinned ones, and those that they go
+    on from, are in none.
     """
     known = {file.id: file for file in files}
     children = Counter(file.parent for file in known.values())
@@ -183,14 +184,17 @@ def in_order_of_removal(files: Iterable[SpanFile]) -> Iterator[SpanFile]:
     def worth(file: SpanFile) -> tuple[int, float, str]:
         return -1 if file.id in lost else RANK[file.kind], file.used, file.id
 
-    leaves = [worth(file) for file in known.values() if file.state == "written" and not children[file.id]]
+    def is_removable(file: SpanFile) -> bool:
+        return file.state == "written" and not file.pinned and not children[file.id]
+
+    leaves = [worth(file) for file in known.values() if is_removable(file)]
     heapq.heapify(leaves)
     while leaves:
         file = known[heapq.heappop(leaves)[2]]
         yield file
         children[file.parent] -= 1
         parent = known.get(file.parent)
-        if parent is not None and parent.state == "written" and not children[parent.id]:
+        if parent is not None and is_removable(parent):
             heapq.heappush(leaves, worth(parent))
 
 

@@ -27,6 +27,14 @@ class SpanIndex:
         with self._lock:
             return list(self._files.values())
 
+    def below(self, files: Iterable[SpanFile]) -> list[SpanFile]:
+        """These files, and all that go on from them."""
+        found = {file.id: file for file in files}
+        for file in sorted(self.files(), key=lambda file: file.start):  # parents before children
+            if file.parent in found:
+                found[file.id] = file
+        return list(found.values())
+
     def add_written(self, files: Iterable[SpanFile]) -> None:
         """Add files that are on disk already."""
         for file in files:

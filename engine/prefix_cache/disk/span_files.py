@@ -56,7 +56,7 @@ class BadSpanFile(Exception):
 
 @dataclass(slots=True, eq=False)
 class SpanFile:
-    """One file, as in its header; `kind`, `used`, `state` and `references` change.
+    """One file, as in its header; `kind`, `used`, `state`, `references` and `pinned` change.
 
     Any thread may read `state`: a file can be read while it is "written".
     """
@@ -73,6 +73,7 @@ class SpanFile:
     used: float = 0.0  # epoch seconds
     state: Literal["queued", "written", "gone"] = "queued"
     references: int = 0  # nodes that use it; counted on the model's thread
+    pinned: bool = False  # never removed for others; set on the model's thread
 
     @property
     def name(self) -> str:

@@ -20,9 +20,10 @@ from pathlib import Path
 from engine.prefix_cache.disk.answer_log import AnswerLog
 from engine.prefix_cache.disk.backoff import WriteBackoff
 from engine.prefix_cache.disk.encoding import NotSavable
-from engine.prefix_cache.disk.folder import CacheFolder, FolderInUse
+from engine.prefix_cache.disk.folder import CacheFolder, FolderInUse, in_order_of_removal
 from engine.prefix_cache.disk.index import SpanIndex
 from engine.prefix_cache.disk.limits import DiskLimits
+from engine.prefix_cache.disk.pin_file import FILE_NAME, PinFile
 from engine.prefix_cache.disk.read_queue import IsWanted, OnDone, PendingRead, ReadQueue, always_wanted
 from engine.prefix_cache.disk.safetensors_writing import write_safetensors
 from engine.prefix_cache.disk.span_files import (
@@ -35,7 +36,7 @@ from engine.prefix_cache.disk.span_files import (
     write_span,
 )
 from engine.prefix_cache.disk.write_queue import WriteJob, WriteQueue
-from engine.prefix_cache.interface import Kind, TokenArray, last_evicted
+from engine.prefix_cache.interface import NO_DISK, Kind, TokenArray, last_evicted
 from engine.prefix_cache.layers import KV, Checkpoint, nbytes_of
 from engine.prompts.answer_memory import AnswerMemory
 from engine.wire.feed import CacheEvent
@@ -43,22 +44,6 @@ from engine.wire.feed import CacheEvent
 _log = logging.getLogger(__name__)
 
 QUEUE_BYTES = 1 << 30  # of the write queue; most of them are in the tree's budget as well
-NO_DISK = dict.fromkeys(
-    (
-        "disk_entries",
-        "disk_bytes",
-        "disk_budget_bytes",
-        "disk_written_today_bytes",
-        "disk_daily_budget_bytes",
-        "disk_loaded_tokens",
-        "disk_skipped",
-        "disk_set_aside",
-        "disk_paused",
-    ),
-    0,
-)
-"""The counters without a disk tier."""
-
 _REMEMBERED_REFUSALS = 10_000
 
 
@@ -87,6 +72,7 @@ class DiskTier:
         `keep_free_bytes` are left to others; the default is `reserve_bytes` of the disk.
         """
         self._folder = CacheFolder(root, fingerprint, max_bytes=max_bytes, clock=clock)
+        self.pins = PinFile(self._folder.path / FILE_NAME)
         self._index = SpanIndex()
         self._limits = DiskLimits(
             self._folder,
@@ -225,6 +211,19 @@ class DiskTier:
 
         if paths:
             self._writer.run_soon(remove)
+
+    def remove_with_what_follows(self, files: Iterable[SpanFile]) -> tuple[int, int]:
+        """Remove files and all that go on from them; returns how many were on disk, and their bytes."""
+        found = self._index.below(files)
+        written = [file for file in found if file.state == "written"]
+        self.remove(found)
+        return len(written), sum(file.nbytes for file in written)
+
+    def flush_files(self) -> tuple[int, int]:
+        """Remove all files but pinned ones and those that they go on from; returns as above."""
+        queued = [file for file in self._index.files() if file.state == "queued" and not file.pinned]
+        self.remove(queued)
+        return self.remove_with_what_follows(list(in_order_of_removal(self._index.files())))
 
     def quarantine(self, files: Sequence[SpanFile], fault: str) -> None:
         """Move files to the quarantine and log why; any thread."""

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.prefix_cache.interface import Fetch, Kind, TokenArray, as_token_array
+from engine.prefix_cache.interface import CacheUser, Fetch, Kind, TokenArray, as_token_array
 from engine.scheduling.batch import Batch, Slot
 from engine.scheduling.prefill import Prefill
 from engine.scheduling.requests.steps import GenerationRequest
@@ -63,6 +63,11 @@ class ScheduledRequest:
 
     def __post_init__(self) -> None:
         self.tokens = as_token_array(self.spec.prompt)
+
+    @property
+    def user(self) -> CacheUser:
+        """The request as the prefix cache knows it."""
+        return CacheUser(self.spec.session, self.spec.lane, self.spec.request_id)
 
     @property
     def sequence(self) -> list[int]:

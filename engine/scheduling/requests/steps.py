@@ -51,6 +51,7 @@ class GenerationRequest:
     grammar: CompiledGrammar | None = None  # constrains the answer
     thinking_cap: ThinkingCap | None = None  # ends its thinking
     lane: Lane = "main"
+    session: str = ""  # the client's conversation, for people; empty where it tells none
     resume_key: str = ""  # the same for a repeat of the request; empty: it begins anew
     resume_tokens: tuple[int, ...] = ()  # the answer begins with them: an engine that ended generated them
 

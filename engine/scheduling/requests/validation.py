@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.models.loading import LoadedModel
-from engine.prefix_cache.interface import MissAt
+from engine.prefix_cache.interface import Eviction, MissAt
 from engine.prefix_cache.misses import AROUND
 from engine.scheduling.requests.steps import GenerationRequest
 from engine.scheduling.sampling import check_sampling
@@ -69,7 +69,22 @@ def miss_in_words(miss: MissAt, segment: str, decode: Callable[[list[int]], Any]
         segment=segment,
         before=shown(before),
         now=shown(now),
+        lost_tokens=miss.lost,
+        **_evicted(miss.eviction),
     )
+
+
+def _evicted(gone: Eviction | None) -> dict[str, Any]:
+    """The fields of a miss that an eviction explains."""
+    if gone is None:
+        return {}
+    return {
+        "evicted_at": gone.at,
+        "evicted_cause": gone.cause,
+        "evicted_session": gone.by.session,
+        "evicted_lane": gone.by.lane,
+        "evicted_request": gone.by.request,
+    }
 
 
 def segment_at(position: int, request: GenerationRequest) -> str:

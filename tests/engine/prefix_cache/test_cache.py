@@ -191,7 +191,11 @@ def test_an_evicted_checkpoint_is_reported_as_evicted() -> None:
     cache = RadixPrefixCache(max_bytes=4 * state - 32)
     for length in (1, 2, 3, 4):
         cache.insert([7] * length, recurrent(), "main")
-    assert cache.lookup([7, 7]).miss == MissAt("evicted", 0, (), (7, 7))
+    miss = cache.lookup([7, 7]).miss
+    assert miss is not None
+    assert (miss.reason, miss.position, miss.now, miss.lost) == ("evicted", 0, (7, 7), 1)
+    assert miss.eviction is not None
+    assert (miss.eviction.start, miss.eviction.tokens) == (0, 0)  # only the checkpoint
     assert cache.lookup([7, 7, 7]).miss is None
 
 

@@ -17,7 +17,7 @@ from engine.chunks.pace import PrefillPace
 from engine.models.loading import load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.disk.read_deadlines import READ_WITHIN_S
-from engine.prefix_cache.interface import CacheChange, Fetch, as_token_array
+from engine.prefix_cache.interface import NOBODY, CacheChange, CacheUser, Fetch, as_token_array
 from engine.scheduling.batch import DecodeBatch, Slot
 from engine.scheduling.loop import DecodeLoop
 from engine.scheduling.requests.request import RequestState, ScheduledRequest
@@ -315,7 +315,9 @@ class Reading(RadixPrefixCache):
         self.fetches.append(Unread())
         return self.fetches[-1]
 
-    def insert_fetched(self, fetch: Fetch, unused_since: int | None = None) -> list[CacheChange]:
+    def insert_fetched(
+        self, fetch: Fetch, unused_since: int | None = None, user: CacheUser = NOBODY
+    ) -> list[CacheChange]:
         self.settled.append(fetch)
         return []
 
