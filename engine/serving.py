@@ -119,6 +119,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         grammar=settings.grammar,
         loop_tokens=settings.loop_tokens,
         answers=answers,
+        cache=prefix_cache.control,
         traits=known_traits(settings),
     )
     config = uvicorn.Config(

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast, get_args
+from urllib.parse import unquote
 
 import orjson
 from fastapi import FastAPI, Request
@@ -21,6 +22,7 @@ from engine import bundled_model
 from engine.answers.reader import AnswerText
 from engine.answers.repetition import LoopGuard
 from engine.api.answer_plan import AnswerPlan, AnswerPlanner
+from engine.api.cache_routes import cache_routes
 from engine.api.continued_answer import begun_answer, continued
 from engine.api.health import health_report
 from engine.api.json_body import InvalidChatRequest, parse_body
@@ -30,6 +32,7 @@ from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnsw
 from engine.api.running_answer import RunningAnswer
 from engine.models.detokenizer import answer_detokenizer
 from engine.models.loading import LoadedModel
+from engine.prefix_cache.control import CacheControl
 from engine.process.loopback import PageGuard
 from engine.prompts.answer_memory import AnswerMemory
 from engine.prompts.model_forms import model_forms
@@ -42,12 +45,14 @@ from engine.wire.chat import (
     CONTEXT_LENGTH_EXCEEDED,
     LANE_HEADER,
     RESUME_HEADER,
+    SESSION_HEADER,
     CompletionHead,
     context_length_message,
     error_body,
 )
 from engine.wire.feed import FEED_HEADER
 
+MOST_SESSION_CHARACTERS = 120  # of a session's name
 _SAVED_WITHIN_S = 0.2  # that the end of an answer waits for its copy on disk, at most
 
 T = TypeVar("T")
@@ -71,6 +76,7 @@ class Engine:
     answers: AnswerMemory = field(default_factory=AnswerMemory)  # what history is rendered from
     traits: KnownTraits = field(default_factory=KnownTraits)  # of chat templates that were probed
     running: RunningAnswers = field(default_factory=RunningAnswers)
+    cache: CacheControl | None = None  # what a person may ask of the prefix cache
     # One thread: tokenizers raise when two use them at the same time.
     _rendering: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="rendering")
@@ -223,6 +229,7 @@ def create_app(engine: Engine, *, bound_host: str = "127.0.0.1") -> FastAPI:
     async def stats() -> Response:
         return _json(engine.scheduler.stats())
 
+    app.include_router(cache_routes(engine))
     _refuse_other_paths(app)
     for error, handler in _HANDLERS.items():
         app.add_exception_handler(error, handler)
@@ -268,6 +275,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
             shared_boundaries=prompt.shared_boundaries,
             segments=prompt.segments,
             lane=lane,
+            session=unquote(request.headers.get(SESSION_HEADER, ""))[:MOST_SESSION_CHARACTERS],
             grammar=plan.grammar,
             thinking_cap=plan.thinking_cap.within(limit) if plan.thinking_cap is not None else None,
             resume_key=request_key(body) if resumes else "",

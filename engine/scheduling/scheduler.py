@@ -8,8 +8,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field
+from typing import Any, Generic, Literal, TypeVar
 
 import mlx.core as mx
 
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 _IDLE_BEAT_S = 0.5
 
+T = TypeVar("T")
 LoopState = Literal["loading", "ready", "busy", "stalled", "failed", "stopped"]
 
 
@@ -40,6 +42,29 @@ class LoopHealth:
     last_progress_s: float | None  # since the last prefill chunk or token; None before the first
     running: int
     queue: int
+
+
+class LoopEnded(Exception):
+    """The model's loop ended before it took a question."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question(Generic[T]):
+    """What is asked of the model's thread, once."""
+
+    question: Callable[[], T]
+    answer: Future[T] = field(default_factory=Future)
+
+    def put(self) -> None:
+        if self.answer.set_running_or_notify_cancel():
+            try:
+                self.answer.set_result(self.question())
+            except Exception as error:
+                self.answer.set_exception(error)
+
+    def refuse(self, why: str) -> None:
+        if self.answer.set_running_or_notify_cancel():
+            self.answer.set_exception(LoopEnded(why))
 
 
 class Scheduler:
@@ -76,6 +101,7 @@ class Scheduler:
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._arrivals: deque[ScheduledRequest] = deque()
         self._cancels: deque[ScheduledRequest] = deque()
+        self._asked: deque[_Question[Any]] = deque()
         self._work = threading.Event()
         self._settled = threading.Event()  # loaded, or failed for good
         self._stopping = False
@@ -142,6 +168,18 @@ class Scheduler:
         if not self._thread.is_alive():
             self._refuse_arrivals()  # the loop ended between the check and the append
         return stream
+
+    def ask(self, question: Callable[[], T]) -> Future[T]:
+        """Run `question` on the model's thread between two turns, also of an idle loop.
+
+        The future has what it returns or raises, or `LoopEnded`. One that is cancelled is not asked.
+        """
+        asked = _Question(question)
+        self._asked.append(asked)
+        self._work.set()
+        if not self._thread.is_alive():
+            self._refuse_arrivals()  # the loop ended before the append
+        return asked.answer
 
     def health(self) -> LoopHealth:
         """The health of the loop now; never blocks."""
@@ -242,6 +280,8 @@ class Scheduler:
                 loop.arrive(self._arrivals.popleft())
             while self._cancels:
                 loop.cancel(self._cancels.popleft())
+            while self._asked:
+                self._asked.popleft().put()
             busy = loop.turn()
             loop.flush(more_soon=busy)
             if not busy:
@@ -264,6 +304,11 @@ class Scheduler:
                 break
             outbox.put(request.stream, self._end_step())
         outbox.flush()
+        while self._asked:
+            try:
+                self._asked.popleft().refuse(self._end_step().message)
+            except IndexError:
+                break
 
     def _end_step(self) -> FailStep:
         """The fault of a request at the end of the loop."""

@@ -22,6 +22,9 @@ Lane = Literal["main", "subagent", "compaction", "auxiliary"]
 LANE_HEADER = "x-anyclaude-lane"
 """Request header that names the lane."""
 
+SESSION_HEADER = "x-anyclaude-session"
+"""Request header with the percent-encoded name of the client's session, for people."""
+
 RESUME_HEADER = "x-anyclaude-resume"
 """Request header with the value 1: where a client left the same request before its end, go on from there."""
 
