@@ -12,6 +12,9 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel
 
 from engine.wire.json_text import encode_json
+from proxy.api.cache_routes import add_cache_routes
+from proxy.backends.claude import ClaudeBackend
+from proxy.backends.upstream import Backend
 from proxy.events.bus import BusReader, EventBus, Published
 from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.metrics import CONTENT_TYPE, Metrics
@@ -112,6 +115,7 @@ class ObservedHost(Protocol):
     """What these routes ask of a host (`proxy.assembly.Host`)."""
 
     bus: EventBus
+    backend: Backend | ClaudeBackend
     started: float
     supervisor: Supervisor | None
     store: TraceStore
@@ -135,6 +139,7 @@ class ObservedHost(Protocol):
 def host_routes(host: ObservedHost, *, keep_alive_s: float = KEEP_ALIVE_S) -> APIRouter:
     """The routes of docs/architecture.md, "Host API", beside the Anthropic API."""
     router = APIRouter()
+    add_cache_routes(router, host)
     _add_feed(router, host, keep_alive_s)
     _add_requests(router, host)
     _add_traces(router, host)

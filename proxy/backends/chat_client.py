@@ -86,16 +86,20 @@ class ChatClient:
 
     async def call(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """A plain JSON call; `url` may be relative to the base URL."""
+        response = await self.answer(method, url, body)
+        if response.status_code != 200:
+            raise fault_of_status(response.status_code, response.content, response.headers, self.who)
+        return parse_json(response.content, self.who)
+
+    async def answer(self, method: str, url: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        """The answer to such a call, whatever its status."""
         if "://" not in url:
             url = f"{self.base_url}{url}"
         content = None if body is None else encode_json(body)
         try:
-            response = await self._http.request(method, url, content=content, timeout=60.0)
+            return await self._http.request(method, url, content=content, timeout=60.0)
         except httpx.HTTPError as error:
             raise fault_of_connection(error, self.who) from error
-        if response.status_code != 200:
-            raise fault_of_status(response.status_code, response.content, response.headers, self.who)
-        return parse_json(response.content, self.who)
 
     async def listed_models(self) -> list[dict[str, Any]]:
         """The entries of `GET /models`; each has an `id`."""

@@ -6,19 +6,24 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import quote
 
 from engine.wire.abandoned import AbandonedAnswers, request_key
-from engine.wire.chat import LANE_HEADER, RESUME_HEADER
+from engine.wire.chat import LANE_HEADER, RESUME_HEADER, SESSION_HEADER
 from engine.wire.feed import FEED_HEADER, FEED_OBJECT, FeedPayload, Generated, StreamError, read_feed_chunk
 from proxy.backends.chat_client import ChatClient
 from proxy.backends.chat_stream import ChatStreamReader, parse_json
-from proxy.backends.faults import ENGINE, error_in_stream
+from proxy.backends.faults import ENGINE, error_in_stream, fault_of_status
 from proxy.backends.upstream import Broken, Dialect, UpstreamEvent, UpstreamRequest
-from proxy.events.errors import UpstreamError, UpstreamUnavailable
+from proxy.events.errors import InvalidRequest, NotFound, UpstreamError, UpstreamUnavailable
 
 _WHO = ENGINE
+_MOST_SESSION_CHARACTERS = 120
+_NOT_THERE = ("no_such_entry", "no_cache")
 _FEED_MARK = b'"anyclaude.feed"'
+
+CacheAction = Literal["pin", "unpin", "drop", "flush"]
 
 
 class MlxBackend:
@@ -46,7 +51,13 @@ class MlxBackend:
 
     async def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
         """As `Backend.stream`; what an engine that was killed had generated is given to the next one."""
-        headers = {FEED_HEADER: "1", LANE_HEADER: request.lane, RESUME_HEADER: "1"}
+        headers = {
+            FEED_HEADER: "1",
+            LANE_HEADER: request.lane,
+            RESUME_HEADER: "1",
+            SESSION_HEADER: quote(request.session[:_MOST_SESSION_CHARACTERS], safe=""),
+            "x-request-id": request.request_id,
+        }
         reader = EngineStreamReader.of_request(_WHO, request.body)
         key = request_key(request.body)
         known = self._broken_off.take(key)
@@ -70,6 +81,29 @@ class MlxBackend:
     async def count_tokens(self, request: UpstreamRequest) -> int:
         body = {**request.body, "count_only": True}
         return int((await self._client.call("POST", "/tokenize", body))["count"])
+
+    async def cache(self, action: CacheAction | None = None, **asked: str) -> dict[str, Any]:
+        """What the engine's prefix cache answers: its holdings, or what was done for `action`.
+
+        Raises:
+            NotFound: it has no such entry, or the engine has no cache.
+            InvalidRequest: it refuses, or the engine is of a version without it.
+            UpstreamError: the engine is not there.
+        """
+        path = f"/cache/{action}" if action else "/cache"
+        answer = await self._client.answer("POST" if action else "GET", path, asked or None)
+        if answer.status_code in (404, 409):
+            error = parse_json(answer.content, _WHO).get("error")
+            told = error if isinstance(error, dict) else {}
+            if answer.status_code == 404 and told.get("code") not in _NOT_THERE:
+                raise InvalidRequest(
+                    "the engine that runs is of a version that tells nothing of its prefix cache: restart it"
+                )
+            refusal = NotFound if answer.status_code == 404 else InvalidRequest
+            raise refusal(str(told.get("message", "")))
+        if answer.status_code != 200:
+            raise fault_of_status(answer.status_code, answer.content, answer.headers, _WHO)
+        return parse_json(answer.content, _WHO)
 
     async def models(self) -> list[str]:
         return await self._client.model_ids()

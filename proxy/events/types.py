@@ -77,6 +77,12 @@ class CacheMiss(EventData):
     segment: str = ""  # what lies there: system and tools, or one of the messages
     before: str = ""  # the stored text around that token, shortened
     now: str = ""  # the new text around it, shortened
+    lost_tokens: int = 0  # that what was evicted would have restored; 0: not known, or nothing was
+    evicted_at: float = 0.0  # epoch seconds; 0: not known
+    evicted_cause: str = ""  # of `engine.wire.misses.EvictionCause`
+    evicted_session: str = ""  # whose request needed the room; empty: no single one did
+    evicted_lane: str = ""
+    evicted_request: str = ""
 
 
 class CacheVerdict(EventData):
@@ -210,6 +216,28 @@ class CacheChanged(EventData):
     budget_bytes: int = 0
 
 
+class CacheEvicted(CacheChanged):
+    """`cache.evicted`: a span left memory; the event's `request` needed the room."""
+
+    session: str = ""  # whose request stored or used it last
+    lane: str = ""
+    used_by: str = ""  # that request
+    used: float = 0.0  # when, in epoch seconds; 0: not since the engine started
+    cause: str = ""  # of `engine.wire.misses.EvictionCause`
+
+
+class CacheActed(CacheChanged):
+    """`cache.pinned`, `.unpinned`, `.dropped`, `.flushed`: what a person did."""
+
+    entry: str = ""  # its id; empty where the whole cache was flushed
+    session: str = ""  # of the entry's last use
+    lane: str = ""
+    tier: str = ""  # of a flush: memory, disk, both
+    disk_files: int = 0  # that were removed
+    disk_bytes: int = 0
+    lasting: bool = False  # a pin holds after a restart of the engine too
+
+
 class CacheMissed(CacheChanged):
     """`cache.missed`: why less was reused than could have been."""
 
@@ -239,6 +267,10 @@ class EngineCache(EventData):
     disk_skipped: int = 0  # spans that were not saved
     disk_set_aside: int = 0  # files that could not be used
     disk_paused: bool = False  # the disk would not take the last file
+    pinned_bytes: int = 0  # in memory, kept from eviction
+    evictions: int = 0  # since the engine started, as the two below
+    wanted: int = 0  # prompts that wanted what had been evicted
+    wanted_tokens: int = 0  # that they would have restored
 
 
 class EngineMemory(EventData):
@@ -323,12 +355,16 @@ PAYLOADS: dict[str, type[EventData]] = {
     "request.finished": RequestFinished,
     "request.failed": RequestFailed,
     "cache.inserted": CacheChanged,
-    "cache.evicted": CacheChanged,
+    "cache.evicted": CacheEvicted,
     "cache.restored": CacheChanged,
     "cache.saved": CacheChanged,
     "cache.loaded": CacheChanged,
     "cache.set_aside": CacheChanged,
     "cache.missed": CacheMissed,
+    "cache.pinned": CacheActed,
+    "cache.unpinned": CacheActed,
+    "cache.dropped": CacheActed,
+    "cache.flushed": CacheActed,
     "engine.state": EngineState,
     "engine.log": EngineLogLine,
     "engine.restart": EngineRestart,

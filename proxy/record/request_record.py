@@ -13,6 +13,7 @@ from proxy.events.bus import EventBus
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import (
     CacheChanged,
+    CacheEvicted,
     CacheMissed,
     CacheVerdict,
     ErrorInfo,
@@ -131,6 +132,8 @@ class RequestRecord:
             if self._restored and _totals(known) == _totals(changed):
                 return
             self._restored = True
+        if change.event == "evicted":
+            changed = CacheEvicted.model_validate(change, from_attributes=True)
         self._publish(f"cache.{change.event}", changed)
         if change.event == "set_aside":
             self._publish("host.notice", HostNotice(level="warning", text=_QUARANTINED))

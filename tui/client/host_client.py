@@ -15,6 +15,7 @@ from proxy.backends.plain_http import PlainTransport
 from proxy.changes.change_facts import Changed, LiveSetting, LiveSettings, LocalModelList
 from proxy.configuration.destination import without_password
 from proxy.configuration.known_backends import backend_kind
+from proxy.events.cache_facts import CacheDone, CacheHoldings
 from proxy.events.types import Event, HostState
 from proxy.traces.analysis.context_facts import ContextBudget
 from proxy.traces.analysis.diff_facts import DiffFacts
@@ -122,6 +123,20 @@ class HostClient:
         params = {"with": a} if a else {}
         answer = await self._ask("GET", f"/anyclaude/traces/{b}/diff", params=params)
         return _whole(DiffFacts, answer, "the comparison")
+
+    async def cache(self) -> CacheHoldings:
+        """What the engine's prefix cache holds, and what was evicted from it."""
+        return _whole(CacheHoldings, await self._ask("GET", "/anyclaude/cache"), "what the cache holds")
+
+    async def change_cache_entry(self, action: str, entry: str) -> CacheDone:
+        """`pin`, `unpin` or `drop` the entry whose id begins so."""
+        answer = await self._ask("POST", f"/anyclaude/cache/{quote(entry, safe='')}/{action}")
+        return _whole(CacheDone, answer, f"the answer to the {action}")
+
+    async def flush_cache(self, tier: str = "both") -> CacheDone:
+        """Remove all but what is pinned from `memory`, `disk` or `both`."""
+        answer = await self._ask("POST", "/anyclaude/cache/flush", params={"tier": tier})
+        return _whole(CacheDone, answer, "the answer to the flush")
 
     async def cancel(self, request_id: str) -> str:
         """End the running request whose id begins so; returns its id."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.events.causes import end_of_cancelled
-from tui.client.figures import percent, plural, rate, ratio, seconds
+from tui.client.figures import clock, percent, plural, rate, ratio, seconds
 from tui.client.wire_text import line_text, shorten
 
 if TYPE_CHECKING:
+    from proxy.events.types import CacheMiss
     from proxy.traces.analysis.why_facts import PhaseName, Why
 
 _SHORT = 48  # characters of a text that differs
@@ -127,6 +128,23 @@ def _ahead(why: Why) -> str:
     return f" ({who}{more})"
 
 
+def eviction_text(miss: CacheMiss) -> str:
+    """When a span was evicted and who needed the room, behind "it was", as far as is known."""
+    at = f" at {clock(miss.evicted_at)}" if miss.evicted_at else ""
+    who = f"{line_text(miss.evicted_session)[:6]} {line_text(miss.evicted_lane)}".strip()
+    match miss.evicted_cause:
+        case "dropped":
+            return f"dropped by you{at}"
+        case "flushed":
+            return f"flushed by you{at}"
+        case "fault":
+            return f"removed{at}, as the device failed"
+        case "memory":
+            return f"evicted{at}: {who or 'a request'} needed the memory"
+        case _:
+            return f"evicted{at}" + (f" to make room for {who}" if who else "")
+
+
 def _lost(why: Why) -> str:
     cost = f" (~{seconds(why.lost_s)})" if why.lost_s else ""
     share = percent(ratio(why.lost_tokens, why.prompt_tokens))
@@ -140,7 +158,7 @@ def _lost(why: Why) -> str:
             now = f": now {shorten(line_text(miss.now), _SHORT)}" if miss.now else ""
             return f"{again}, the prompt changed at token {miss.position:,}{where}{now}"
         case "evicted":
-            return f"{again}, what was stored had been evicted"
+            return f"{again}, what was stored had been {eviction_text(miss)}"
         case "disabled":
             return f"{again}, the prefix cache is off"
         case _:

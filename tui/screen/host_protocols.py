@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from proxy.changes.change_facts import Changed, LiveSetting, LocalModelList
+    from proxy.events.cache_facts import CacheDone, CacheHoldings
     from proxy.traces.analysis.context_facts import ContextBudget
     from proxy.traces.analysis.diff_facts import DiffFacts
     from proxy.traces.analysis.why_facts import Why
@@ -48,6 +49,12 @@ class HostApi(Protocol):
     async def context(self, session: str, at: str = "") -> ContextBudget: ...
 
     async def restart_engine(self, *, drain: bool = False) -> int: ...
+
+    async def cache(self) -> CacheHoldings: ...
+
+    async def change_cache_entry(self, action: str, entry: str) -> CacheDone: ...
+
+    async def flush_cache(self, tier: str = "both") -> CacheDone: ...
 
     async def cancel(self, request_id: str) -> str: ...
 

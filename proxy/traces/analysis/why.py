@@ -132,6 +132,8 @@ def _lost_tokens(trace: Trace, index: TraceIndex) -> int:
     it: then the cache's miss says where, and this is the most that a change there can cost.
     """
     cache = trace.cache
+    if cache is not None and cache.miss is not None and cache.miss.lost_tokens:
+        return cache.miss.lost_tokens
     if cache is None or cache.miss is None or cache.miss.reason == "cold" or not trace.session:
         return 0
     before = index.select(

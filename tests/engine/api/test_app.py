@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from bench.child import Child, poll
-from engine.wire.chat import LANE_HEADER, context_length_numbers
+from engine.wire.chat import LANE_HEADER, SESSION_HEADER, context_length_numbers
 from tests.models import ModelShelf
 from tests.servers import engine
 
@@ -383,6 +383,30 @@ def test_health_is_the_loops_and_the_model_is_listed(caller: Child) -> None:
     assert report["prefix_cache"]["budget_bytes"] > 0
     assert report["accelerated"]
     assert models["data"][0]["id"] == report["model"]
+
+
+def test_the_prefix_cache_tells_who_holds_what_and_lets_go_of_it(caller: Child) -> None:
+    asked = {"messages": [{"role": "user", "content": "of a session with a name"}]}
+    headers = {SESSION_HEADER: "s%C3%BC-1", LANE_HEADER: "main", "x-request-id": "req_7"}
+    with client(caller) as http:
+        http.post("/v1/chat/completions", json=asked, headers=headers).raise_for_status()
+        (entry,) = [one for one in http.get("/v1/cache").json()["entries"] if "sü-1" in one["sessions"]]
+        assert (entry["used_by"], entry["stored_by"], entry["lane"]) == ("req_7", "req_7", "main")
+        assert entry["memory_tokens"] == entry["tokens"] > 0
+        pinned = http.post("/v1/cache/pin", json={"id": entry["id"][:8]}).json()
+        assert (pinned["id"], pinned["session"], pinned["lasting"]) == (entry["id"], "sü-1", False)
+        refused = http.post("/v1/cache/drop", json={"id": entry["id"]})
+        assert (refused.status_code, "unpin" in refused.json()["error"]["message"]) == (409, True)
+        http.post("/v1/cache/flush", json={"tier": "memory"}).raise_for_status()
+        assert [one["id"] for one in http.get("/v1/cache").json()["entries"]] == [entry["id"]]
+        http.post("/v1/cache/unpin", json={"id": entry["id"]}).raise_for_status()
+        assert http.post("/v1/cache/drop", json={"id": entry["id"]}).json()["tokens"] == entry["tokens"]
+        gone = http.post("/v1/cache/pin", json={"id": entry["id"]})
+        assert (gone.status_code, gone.json()["error"]["code"]) == (404, "no_such_entry")
+        assert http.post("/v1/cache/flush", json={"tier": "all"}).status_code == 400
+        assert http.post("/v1/cache/pin", json={"id": 7}).status_code == 400
+        (last, *_) = http.get("/v1/cache").json()["evictions"]
+        assert (last["cause"], last["owner"]["request"]) == ("dropped", "req_7")
 
 
 def test_a_client_that_leaves_a_stream_frees_the_model(talker: Child) -> None:

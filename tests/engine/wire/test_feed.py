@@ -27,13 +27,22 @@ from engine.wire.feed import (
 )
 
 CHANGE = b'"tokens":5,"bytes":50,"entries":2,"total_bytes":70,"budget_bytes":100'
-MISS = b'{"reason":"diverged","position":3,"segment":"tools","before":"a","now":"b"}'
+GONE = b'"session":"s1","lane":"main","used_by":"req_1","used":4.5,"cause":"room"'
+MISS = (
+    b'{"reason":"evicted","position":3,"segment":"tools","before":"a","now":"b","lost_tokens":5,'
+    b'"evicted_at":2.5,"evicted_cause":"room","evicted_session":"s2","evicted_lane":"main",'
+    b'"evicted_request":"req_2"}'
+)
 WRITTEN: list[tuple[bytes, FeedPayload]] = [
     (b'"kind":"queued","position":2,"waiting_s":1.5', Queued(2, 1.5)),
     (
         b'"kind":"lookup","prompt_tokens":9,"matched_tokens":3,"kept_tokens":5,"tier":"memory",'
         b'"miss":%s,"restore_s":0.25' % MISS,
-        Lookup(9, 3, 5, "memory", Miss("diverged", 3, "tools", "a", "b"), 0.25),
+        Lookup(
+            *(9, 3, 5, "memory"),
+            Miss("evicted", 3, "tools", "a", "b", 5, 2.5, "room", "s2", "main", "req_2"),
+            0.25,
+        ),
     ),
     (
         b'"kind":"lookup","prompt_tokens":9,"matched_tokens":0,"kept_tokens":9,"tier":"none",'
@@ -41,7 +50,10 @@ WRITTEN: list[tuple[bytes, FeedPayload]] = [
         Lookup(9, 0, 9, "none"),
     ),
     (b'"kind":"prefill","done":4,"total":9,"cached":3', PrefillProgress(4, 9, 3)),
-    (b'"kind":"cache","event":"set_aside",%s' % CHANGE, CacheChange("set_aside", 5, 50, 2, 70, 100)),
+    (
+        b'"kind":"cache","event":"evicted",%s,%s' % (CHANGE, GONE),
+        CacheChange("evicted", 5, 50, 2, 70, 100, "s1", "main", "req_1", 4.5, "room"),
+    ),
     (b'"kind":"progress","output_tokens":7,"text":"<tool"', Progress(7, "<tool")),
     (b'"kind":"generated","tokens":[5,6]', Generated((5, 6))),
     (b'"kind":"tool_open","index":1,"family":"hermes","constrained":true', ToolCallOpen(1, "hermes")),
@@ -98,6 +110,7 @@ def test_every_payload_is_read_back_as_it_was_written(payload: FeedPayload) -> N
         (b'"kind":"progress","output_tokens":7', Progress(7)),
         (b'"kind":"prefill","done":4,"total":9,"cached":3,"speed":8.5', PrefillProgress(4, 9, 3)),
         (b'"kind":"cache","event":"inserted","tokens":5', CacheChange("inserted", 5)),
+        (b'"kind":"cache","event":"set_aside",%s' % CHANGE, CacheChange("set_aside", 5, 50, 2, 70, 100)),
         (b'"kind":"cache","event":"tomorrow",%s' % CHANGE, None),
         (b'"kind":"tomorrow","light":1', None),
     ],

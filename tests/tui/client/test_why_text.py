@@ -8,7 +8,8 @@ import pytest
 
 from proxy.events.types import CacheMiss, ErrorInfo
 from proxy.traces.analysis.why_facts import Ahead, Phase, Usual, Why
-from tui.client.why_text import why_advice, why_sentence, why_usual
+from tui.client.figures import clock
+from tui.client.why_text import eviction_text, why_advice, why_sentence, why_usual
 
 USUAL = Usual(of="session", requests=9, took_s=4.6, ttft_s=1.5, speed=60.0)
 
@@ -106,3 +107,29 @@ def test_usual_is_told_with_how_far_this_one_is_from_it() -> None:
     )
     assert why_usual(why("usual", ("prefill", 4.7), usual=USUAL)).endswith("(9 requests)")
     assert why_usual(why("usual", ("prefill", 4.7))) == ""
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({}, "evicted"),
+        ({"evicted_at": 50.0, "evicted_cause": "room"}, "evicted at {}"),
+        (
+            {
+                "evicted_at": 50.0,
+                "evicted_cause": "room",
+                "evicted_session": "c07d52be",
+                "evicted_lane": "main",
+            },
+            "evicted at {} to make room for c07d52 main",
+        ),
+        ({"evicted_at": 50.0, "evicted_cause": "memory"}, "evicted at {}: a request needed the memory"),
+        ({"evicted_at": 50.0, "evicted_cause": "dropped", "evicted_session": "x"}, "dropped by you at {}"),
+        ({"evicted_cause": "flushed"}, "flushed by you"),
+        ({"evicted_at": 50.0, "evicted_cause": "fault"}, "removed at {}, as the device failed"),
+        ({"evicted_session": "a\x1b[31mb", "evicted_cause": "room"}, "evicted to make room for ab"),
+    ],
+)
+def test_an_eviction_says_when_and_for_whom(facts: dict[str, Any], text: str) -> None:
+    found = eviction_text(CacheMiss.model_validate({"reason": "evicted"} | facts))
+    assert found == text.format(clock(50.0))
