@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from engine.process.install_check import refusal_here
+from tui.commands.cache.options import cache
 from tui.commands.completion import event_types
 from tui.commands.config import app as config_app
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -42,6 +43,7 @@ Examples
   anyclaude-tui --attach 127.0.0.1:8082   only the screen, for a host that runs
   anyclaude-tui --play demo               the screen on a recording, without a model
   anyclaude-tui traces show ID --tool 1   how a tool call was read, step by step
+  anyclaude-tui cache list                who holds what in the prefix cache
   anyclaude-tui metrics                   what the cache did, day by day
   anyclaude-tui models list               which models are here, and what fits
   anyclaude-tui config show               what is set here, and by what
@@ -286,6 +288,7 @@ def doctor(
 
 
 app.command("metrics", help=METRICS_HELP)(metrics)
+app.add_typer(cache, name="cache")
 app.add_typer(models, name="models")
 app.add_typer(service, name="service")
 app.add_typer(verify, name="verify")

@@ -42,6 +42,10 @@ class ScriptedHost:
         self.followers = 0
         self.can_stop = False  # as hosts of earlier versions
         self.asked_to_stop = threading.Event()
+        self.cache: dict[str, Any] = {}  # what the prefix cache holds
+        self.cache_done: dict[str, Any] = {}  # the answer to each change of it
+        self.cache_refusal = ""
+        self.cache_asked: list[str] = []
         self._lock = threading.Lock()
         self._streams: dict[asyncio.Queue[str | None], asyncio.AbstractEventLoop] = {}
         self._changed = threading.Condition()
@@ -51,6 +55,8 @@ class ScriptedHost:
                 Route("/anyclaude/events", self._events),
                 Route("/anyclaude/history", self._history),
                 Route("/anyclaude/stop", self._stop, methods=["POST"]),
+                Route("/anyclaude/cache", self._cache),
+                Route("/anyclaude/cache/{action:path}", self._change_cache, methods=["POST"]),
             ]
         )
 
@@ -127,6 +133,16 @@ class ScriptedHost:
             return JSONResponse({}, 404)
         self.asked_to_stop.set()
         return self._refused(request) or JSONResponse({"stopping": True, "running": 0}, 202)
+
+    async def _cache(self, request: Request) -> Response:
+        return self._refused(request) or JSONResponse(self.cache)
+
+    async def _change_cache(self, request: Request) -> Response:
+        query = f"?{request.url.query}" if request.url.query else ""
+        self.cache_asked.append(request.path_params["action"] + query)
+        if self.cache_refusal:
+            return JSONResponse({"error": {"message": self.cache_refusal}}, 400)
+        return self._refused(request) or JSONResponse(self.cache_done)
 
     async def _events(self, request: Request) -> Response:
         if refused := self._refused(request):

@@ -59,9 +59,10 @@ def run_restart(invocation: Invocation, *, drain: bool = False, json_wanted: boo
 
 
 def ask_host(invocation: Invocation, question: Callable[[HostClient], Awaitable[_T]]) -> _T:
-    """The answer of the running host.
+    """What the running host answers.
 
     Raises:
+        proxy.configuration.settled.ConfigError: the configuration is wrong.
         CommandFailed: no host runs, or it refuses.
     """
     host = find_host(invocation)
@@ -79,7 +80,7 @@ def ask_host(invocation: Invocation, question: Callable[[HostClient], Awaitable[
 
 
 def refused(failed: CommandFailed, json_wanted: bool, **answer: object) -> int:
-    """Report a host's refusal: raised, or, where JSON is wanted, as `answer` with the reason."""
+    """The exit code of a refusal, which is data where JSON is wanted; raises it where it is not."""
     if not json_wanted or failed.exit_code != ExitCode.FAILED:
         raise failed
     write_data(json.dumps(answer | {"reason": failed.message}) + "\n")
