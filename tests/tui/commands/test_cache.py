@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from tests.tui.held_samples import done, entry, holdings
 from tests.tui.scripted_host import ScriptedHost, scripted_host
 from tui.client.figures import clock
-from tui.client.held_text import done_text, entry_name, tree_marks
+from tui.client.holdings.text import done_text, entry_name, tree_marks
 from tui.client.wire_text import width
 from tui.commands.cache.changing import run_cache_change, run_cache_flush
 from tui.commands.cache.listing import report, run_cache_list

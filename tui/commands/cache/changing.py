@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from tui.client.held_text import done_text
+from tui.client.holdings.text import done_text
 from tui.client.host_client import HostClient
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.host_actions import ask_host, refused

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tui.client.figures import clock, count, plural, seconds, size
-from tui.client.held_text import entry_name, entry_place, entry_users, eviction_words, tree_marks, who
+from tui.client.holdings.text import entry_name, entry_place, entry_users, eviction_words, tree_marks, who
 from tui.client.host_client import HostClient
 from tui.client.wire_text import width
 from tui.commands.exit_codes import CommandFailed, ExitCode

@@ -1,0 +1,1 @@
+"""What the engine's prefix cache holds, as the screen and the commands show it."""
