@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine.wire.chat import Lane as Lane
 from proxy.events.cache_events import CacheActed as CacheActed
@@ -148,7 +148,7 @@ class RequestToolCall(EventData):
     family: str = ""  # whose way of writing calls it was read by; empty where the upstream read it
     constrained: bool | None = None  # a grammar constrained it to its tool; None: not reported
     relaxed: str = ""  # why that grammar does not say all that the tool's schema does
-    repairs: list[str] = []  # what was repaired, or tried, for people
+    repairs: list[str] = Field(default_factory=list)  # what was repaired, or tried, for people
     verdict: ToolVerdict = "unchecked"
     detail: str = ""  # what is wrong with it, for people
     session: str = ""
@@ -258,7 +258,7 @@ class EngineState(EventData):
     running: int = 0
     accelerated: str = ""  # "metal (Apple M4 Max)", "openblas (…)" ...; "": not known yet
     context_tokens: int = 0  # what prompt and answer share; 0: not known yet
-    notes: list[str] = []  # what people should know of how the model was loaded and is run
+    notes: list[str] = Field(default_factory=list)  # of how the model was loaded and is run, for people
     cache: EngineCache | None = None  # None: not known
     memory: EngineMemory | None = None  # None: not known
 
