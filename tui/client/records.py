@@ -241,3 +241,14 @@ class Snapshot:
     def as_of(self, now: float) -> float:
         """The moment that this picture shows: `now`, or the break with a host that is gone."""
         return min(now, self.link.since) if self.link.gone and self.link.since else now
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFit:
+    """The model suggested for this machine, and the command that gets it, or runs it where it is here."""
+
+    model: str
+    weights_gb: float
+    memory_gb: int  # of this machine
+    command: str
+    here: bool  # it is downloaded

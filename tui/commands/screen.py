@@ -20,7 +20,7 @@ from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.output import write_data
 from tui.commands.port_check import check_ports
-from tui.commands.program_name import claude_command
+from tui.commands.program_name import claude_command, program_name
 from tui.commands.trust_question import question
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from proxy.events.types import HostState
     from proxy.recordings.format import Recording
     from tui.client.recording.bundle import MadeBundle
+    from tui.client.records import ModelFit
     from tui.screen.choices.configured import ScreenChoices
     from tui.screen.host_actions.bundling import Bundler
     from tui.screen.host_protocols import HostApi
@@ -65,7 +66,7 @@ def run_screen(invocation: Invocation) -> int:
     for line in settled.account:
         say(line)
     claude = claude_command(config.port, invocation.environ)
-    return _show(config, None, claude, choices, invocation.own_file, _bundler(settled))
+    return _show(config, None, claude, choices, invocation.own_file, _bundler(settled), invocation)
 
 
 def no_screen(environ: Mapping[str, str]) -> str:
@@ -83,7 +84,9 @@ def _show(
     choices: ScreenChoices | None = None,
     own: Path | None = None,
     bundler: Bundler | None = None,
+    start: Invocation | None = None,
 ) -> int:
+    """Run the screen; `start` started its host, for which a model can be suggested."""
     raise_descriptor_limit()
     from tui.client.host_process import HostProcess
     from tui.screen.app import run_app
@@ -102,10 +105,20 @@ def _show(
         own_file=own,
         choices=choices or DEFAULT_CHOICES,
         bundler=bundler,
+        suggest=None if start is None or config.backend != "mlx" else lambda: _fit(start),
     )
     for line in host.report if host is not None else ():
         say(line)
     return code
+
+
+def _fit(invocation: Invocation) -> ModelFit | None:
+    from tui.commands.models.suggesting import model_fit
+
+    try:
+        return model_fit(invocation, program_name(invocation.environ))
+    except (ConfigError, CommandFailed):
+        return None
 
 
 def screen_choices(config: HostConfig) -> tuple[ScreenChoices, list[str]]:

@@ -26,7 +26,7 @@ from engine.process.exit_codes import ExitCode
 from tui.client.figures import clock, plural
 from tui.client.inbox import Inbox
 from tui.client.loaded_rows import PAGE
-from tui.client.records import Link
+from tui.client.records import Link, ModelFit
 from tui.client.wire_text import line_text
 from tui.screen.choices.configured import DEFAULT_CHOICES, ScreenChoices
 from tui.screen.command_palette import CommandProvider
@@ -76,6 +76,7 @@ class ControlCenter(NavigatingApp):
         claude: str = "anyclaude-tui claude",
         themes: ThemeChoice | None = None,
         choices: ScreenChoices = DEFAULT_CHOICES,
+        suggest: Callable[[], ModelFit | None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(host)
@@ -101,6 +102,8 @@ class ControlCenter(NavigatingApp):
         self._choices = choices
         take_keys(choices.keys)
         self.notify_by = choices.notify
+        self._suggest = suggest
+        self.model_fit: ModelFit | None = None
         self._themes = themes or ThemeChoice()
         first = self._themes.first()
         self._unknown_theme = "" if first in self.available_themes else first
@@ -157,6 +160,15 @@ class ControlCenter(NavigatingApp):
             self.run_worker(self._run_host(self._host), name="host", group="host", exit_on_error=False)
         elif self._attach_url is not None:
             self.run_worker(self._follow(self._attach_url), name="feed", group="feed", exit_on_error=False)
+
+        if self._suggest is not None:
+            self.run_worker(self._find_fit(self._suggest), name="fit", group="fit", exit_on_error=False)
+
+    async def _find_fit(self, suggest: Callable[[], ModelFit | None]) -> None:
+        """Look for a model that fits this machine, in a thread: the user's models are on the disk."""
+        self.model_fit = await asyncio.to_thread(suggest)
+        if self.model_fit is not None and self.is_running:
+            self.main.current.update()
 
     async def _run_host(self, host: OwnedHost) -> None:
         """Start the host and wait until it ends; the screen stays, and can start it again."""
@@ -292,16 +304,20 @@ def run_app(
     own_file: Path | None = None,
     choices: ScreenChoices = DEFAULT_CHOICES,
     bundler: Bundler | None = None,
+    suggest: Callable[[], ModelFit | None] | None = None,
 ) -> int:
     """Show the control center until the user quits; returns the exit code of the command.
 
     Output of libraries and children on file descriptors 1 and 2 goes to `log_path` (or nowhere), so that it
     does not overwrite the screen. Our own host is stopped before this returns. `theme_path` is the file that
     the user's theme is remembered in, `choices` what the configuration says of the screen,
-    `own_file` the file for the user's settings, if the host is here; `bundler` makes bug bundles.
+    `own_file` the file for the user's settings, if the host is here; `bundler` makes bug bundles,
+    `suggest` finds a model that fits this machine.
     """
     themes = ThemeChoice(theme_path, light_background=light_background, configured=choices.theme)
-    app = ControlCenter(host, attach_url, token=token, claude=claude, themes=themes, choices=choices)
+    app = ControlCenter(
+        host, attach_url, token=token, claude=claude, themes=themes, choices=choices, suggest=suggest
+    )
     app.own_file = own_file
     app.bundler = bundler
     return show_app(app, log_path, host)

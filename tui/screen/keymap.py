@@ -82,6 +82,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Back to the list; again: clear the filter", "list", "escape,left,h", "streams"),
     Command("Copy the answer", "copy", "y", "streams", "copy", 8),
     Command("Copy the command for Claude Code (c in an empty list)", "copy_command", "C", "streams"),
+    Command("Copy the command for a model that fits this machine", "copy_model", "P", "streams"),
     Command("Cancel this request", "cancel", "x", "streams", "cancel", 2),
     Command("Open this request's trace", "open_trace", "t", short="trace", rank=2),
     Command("Other table", "swap", "enter,right,left", "cache", "other table", 4, "enter"),

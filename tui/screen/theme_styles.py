@@ -69,7 +69,7 @@ class ThemeStyles:
                 style += Style(bgcolor=self._colours[name].rich_color)
                 grounds = (self._colours[name],)
             elif name == "on-selected":  # a theme of terminal colours has no other background
-                style += Style(reverse=True)
+                return style + self._reversed(names)
             elif name.startswith("@"):
                 style += Style.from_meta({"@click": name[1:].replace("~", " ")})
             elif name in _SHADES and self._colours[name].ansi is not None:
@@ -80,6 +80,16 @@ class ThemeStyles:
             for ground in grounds:
                 fore = readable(fore, ground)
         return style + Style(color=fore.rich_color)
+
+    def _reversed(self, names: str) -> Style:
+        """Text of a reversed row: in its colours it would be a patchwork of backgrounds."""
+        style = Style(reverse=True, color=self._colours["text"].rich_color)
+        for name in names.split():
+            if name in _ATTRIBUTES - {"reverse"}:
+                style += Style.parse(name)
+            elif name.startswith("@"):
+                style += Style.from_meta({"@click": name[1:].replace("~", " ")})
+        return style
 
     def strip(self, line: Line, cells: int, base: str = "") -> Strip:
         """`line` as a strip of exactly `cells` cells. Unprintable characters are removed."""
@@ -124,7 +134,10 @@ def _resolve(variables: Mapping[str, str]) -> dict[str, Color]:
     colours = {name: colour(*names) for name, names in _COLOURS.items()}
     if fore.ansi is None and back.ansi is None:
         colours |= {name: fore.blend(back, share) for name, share in _LINE_SHADES.items()}
-        colours |= {name: _faded(fore, back, wanted) for name, wanted in _TEXT_SHADES.items()}
+        colours |= {
+            name: colour(f"ac-{name}") if f"ac-{name}" in variables else _faded(fore, back, wanted)
+            for name, wanted in _TEXT_SHADES.items()
+        }
     else:
         colours |= dict.fromkeys(_SHADES, fore)
     for name in ("decode", "restored", "lane.main", "ok"):

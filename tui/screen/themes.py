@@ -6,7 +6,7 @@ the one of 16 colours takes the terminal's own palette, whatever that is.
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 NIGHT = Theme(
     name="anyclaude-night",
@@ -116,6 +116,9 @@ CONTRAST_NIGHT = Theme(
         "ac-bad": "#ff9494",
         "ac-thinking": "#d9ccff",
         "ac-tool": "#ffc266",
+        "ac-muted": "#dedede",
+        "ac-label": "#dedede",
+        "ac-dim": "#c4c4c4",
         "ac-selected": "#00428a",
         "ac-resting": "#2e2e2e",
         "block-cursor-background": "#00428a",
@@ -157,6 +160,9 @@ CONTRAST_DAY = Theme(
         "ac-bad": "#a00012",
         "ac-thinking": "#40306e",
         "ac-tool": "#7a3a00",
+        "ac-muted": "#262626",
+        "ac-label": "#262626",
+        "ac-dim": "#404040",
         "ac-selected": "#bcd9ff",
         "ac-resting": "#e0e0e0",
         "block-cursor-background": "#bcd9ff",
@@ -183,6 +189,7 @@ SIXTEEN = Theme(
     panel="ansi_default",
     boost="ansi_default",
     variables={
+        **BUILTIN_THEMES["ansi-dark"].variables,
         "ac-accent": "ansi_cyan",
         "ac-lane-main": "ansi_blue",
         "ac-lane-subagent": "ansi_magenta",
@@ -199,14 +206,6 @@ SIXTEEN = Theme(
         "ac-tool": "ansi_cyan",
         "border": "ansi_default",
         "border-blurred": "ansi_default",
-        "block-cursor-foreground": "ansi_black",
-        "block-cursor-background": "ansi_white",
-        "input-cursor-background": "ansi_white",
-        "input-cursor-foreground": "ansi_black",
-        "input-selection-background": "ansi_bright_blue",
-        "input-selection-foreground": "ansi_black",
-        "screen-selection-background": "ansi_bright_blue",
-        "screen-selection-foreground": "ansi_black",
         "scrollbar": "ansi_bright_black",
         "scrollbar-hover": "ansi_white",
         "scrollbar-active": "ansi_white",

@@ -7,8 +7,9 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from engine.memory_budget.estimate import default_working_set
+from engine.memory_budget.estimate import default_working_set, estimated_machine
 from engine.memory_budget.limits import GB, Machine, memory_limit
+from tui.client.records import ModelFit
 from tui.commands.doctor.report import terminal_width
 from tui.commands.exit_codes import ExitCode
 from tui.commands.invocation import Invocation, say
@@ -145,6 +146,23 @@ def run_models_suggest(invocation: Invocation, *, as_json: bool) -> int:
     else:
         say(f"the engine may take {limit.bytes / GB:.1f} GB here ({limit.reason}), too little for them")
     return ExitCode.FINE
+
+
+def model_fit(invocation: Invocation, program: str) -> ModelFit | None:
+    """The row for this machine, for the screen; None where it has too little memory. `program` is this one.
+
+    Raises:
+        proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`.
+    """
+    inventory = Inventory.settle(invocation)
+    limit = inventory.room.limit
+    mine = next((row for row in reversed(SUGGESTIONS) if _engine_bytes(row.memory_gb) <= limit.bytes), None)
+    if mine is None:
+        return None
+    here = any(model.name == mine.model for model in inventory.models())
+    command = f"{program} --model {mine.model}" if here else f"{program} models pull {mine.model}"
+    memory = round(estimated_machine().ram_bytes / (1 << 30))
+    return ModelFit(mine.model, mine.weights_gb, memory, command, here)
 
 
 def _engine_bytes(memory_gb: int) -> int:

@@ -18,6 +18,7 @@ _PARTS = (
 )  # fmt: skip
 # The colours of meanings, as `tui.screen.theme_styles` knows them.
 _MEANINGS = tuple(name.removeprefix("ac-") for name in NIGHT.variables if name.startswith("ac-"))
+_MEANINGS += ("muted", "label", "dim")  # shades of the foreground, unless a theme says otherwise
 _MORE = ("scrollbar", "block-cursor-background", "block-cursor-foreground", "input-selection-background")
 COLOURS = tuple(dict.fromkeys((*_PARTS, *_MEANINGS, *_MORE)))
 

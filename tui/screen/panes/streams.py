@@ -8,12 +8,13 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from tui.client.figures import clock, count, plural, rate, seconds
-from tui.client.records import RequestSnapshot, Snapshot
+from tui.client.records import ModelFit, RequestSnapshot, Snapshot
 from tui.client.reducers.transcript import TranscriptPiece
 from tui.client.store import Store
 from tui.client.wire_text import shorten_middle
 from tui.screen.host_actions.questions import cannot_cancel
 from tui.screen.keymap import bindings
+from tui.screen.panes.first_run import better_model, first_steps
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, number, restored_share, session, state
 from tui.screen.styled_line import Line, joined
@@ -87,16 +88,6 @@ class StreamsPane(Pane):
                 key=lambda row: row.id,
                 search=lambda row: row.search_text,
                 is_active=lambda row: row.active,
-                empty=paragraphs(
-                    [("No request yet.", "bold")],
-                    "",
-                    [
-                        ("In another terminal:  ", "muted"),
-                        (self._claude, "accent"),
-                        ("   (c copies it)", "dim"),
-                    ],
-                    "This starts Claude Code on this host; each of its requests appears here.",
-                ),
             )
         with Vertical(id="answer"):
             yield Heading("Answer", id="answer-heading")
@@ -125,6 +116,7 @@ class StreamsPane(Pane):
         agents = {record.agent_type for record in self.snapshot.requests}
         same = [title for title, of in (("MODEL", models), ("AGENT", agents)) if len(of) < 2]
         table.leave_out(*same)
+        table.empty = first_steps(self.snapshot, self._claude, self._fit)
         table.show(self.snapshot.requests, self.now)
         title: Line = [("Requests", "bold"), *counts(self.snapshot)]
         if self.snapshot.earlier and self.snapshot.host is not None:
@@ -203,6 +195,15 @@ class StreamsPane(Pane):
     def action_cancel(self) -> None:
         """Ask for the end of the selected request."""
         self.post_message(self.CancelRequested(self.request))
+
+    @property
+    def _fit(self) -> ModelFit | None:
+        return getattr(self.app, "model_fit", None)
+
+    def action_copy_model(self) -> None:
+        """Copy the command that gets a model that fits, or runs it."""
+        found = better_model(self.snapshot, self._fit)
+        self.copy(found.command if found is not None else "", "command for a better model")
 
     def action_copy_command(self) -> None:
         """Copy the command line that starts Claude Code on this host."""

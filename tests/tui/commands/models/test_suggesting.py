@@ -12,7 +12,7 @@ import pytest
 from engine.memory.table import mac
 from engine.memory_budget.limits import memory_limit
 from tests.tui.commands.models.homes import Home
-from tui.commands.models.suggesting import SUGGESTIONS, markdown, run_models_suggest, suggested_for
+from tui.commands.models.suggesting import SUGGESTIONS, markdown, model_fit, run_models_suggest, suggested_for
 
 PAGE = Path(__file__).parents[4] / "docs" / "models-command.md"
 
@@ -42,3 +42,13 @@ def test_the_row_for_this_machine_is_marked(home: Home, capsys: pytest.CaptureFi
     assert run_models_suggest(home.invocation(), as_json=True) == 0
     rows = json.loads(capsys.readouterr().out)["suggestions"]
     assert [row["memory_gb"] for row in rows if row["for_this_machine"]] == [16]
+
+
+def test_the_screen_gets_the_row_for_this_machine_with_the_command_that_gets_it(home: Home) -> None:
+    home.environ["ANYCLAUDE_MEMORY_LIMIT_BYTES"] = "12000000000"
+    fit = model_fit(home.invocation(), "~/bin/anyclaude-tui")
+    assert fit is not None
+    assert (fit.model, fit.here) == ("mlx-community/Qwen3.5-9B-4bit", False)
+    assert fit.command == "~/bin/anyclaude-tui models pull mlx-community/Qwen3.5-9B-4bit"
+    home.environ["ANYCLAUDE_MEMORY_LIMIT_BYTES"] = "100000000"
+    assert model_fit(home.invocation(), "anyclaude-tui") is None

@@ -8,11 +8,12 @@ import pytest
 from textual.theme import BUILTIN_THEMES
 
 from tests.tui.trace_samples import SampleHost
+from tests.tui.traffic import Morning
 from tui.screen.app import ControlCenter
 from tui.screen.choices.configured import settle_choices
 from tui.screen.choices.own_themes import ThemeProblems, own_themes
 from tui.screen.theme_choice import ThemeChoice
-from tui.screen.themes import DAY, NIGHT
+from tui.screen.themes import DAY, NIGHT, OWN_THEMES
 
 
 def themes(**chosen: dict[str, str]) -> Any:
@@ -70,3 +71,17 @@ async def test_a_screen_begins_with_the_configured_theme_and_says_so_when_anothe
         app.theme = "anyclaude-contrast"
         await pilot.pause()
         assert ["mine, as configured" in one.message for one in app._notifications] == [True]
+
+
+async def test_each_of_our_themes_draws_the_screen() -> None:
+    morning = Morning().play()
+    app = ControlCenter(clock=lambda: morning.now)
+    app.client = SampleHost([])
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.inbox.put(morning.state())
+        for theme in OWN_THEMES:
+            app.theme = theme.name
+            app.frame()
+            await pilot.pause()
+            assert app.current_theme is theme
+            assert "Streams" in app.export_screenshot()

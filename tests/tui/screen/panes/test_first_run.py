@@ -1,0 +1,69 @@
+"""What a screen without a request says, and what its keys copy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from proxy.events.types import EngineMemory, EngineState
+from tests.tui.trace_samples import SampleHost
+from tests.tui.traffic import Morning
+from tui.client.records import Link, ModelFit, Snapshot
+from tui.screen.app import ControlCenter
+from tui.screen.panes.first_run import better_model, first_steps
+from tui.screen.styled_line import plain_text
+
+FIT = ModelFit("org/Big-30B-4bit", 17.5, 64, "anyclaude-tui models pull org/Big-30B-4bit", here=False)
+CLAUDE = "anyclaude-tui --port 23000 claude"
+
+
+def running(**more: Any) -> Snapshot:
+    return Snapshot(link=Link("live"), engine=EngineState(state="ready", **more))
+
+
+def weights(size: float) -> EngineMemory:
+    return EngineMemory(weights_bytes=int(size * 1e9))
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "fit", "better"),
+    [
+        (running(), FIT, True),  # the bundled model has no name
+        (running(model="/x/engine/bundled_model"), FIT, True),
+        (running(model="bundled demo model"), None, False),
+        (running(model="org/Small-4B", memory=weights(2.9)), FIT, True),
+        (running(model="org/Other-24B", memory=weights(13)), FIT, False),
+        (running(model="org/Unknown"), FIT, False),
+        (running(model="/models/org/Big-30B-4bit", memory=weights(3)), FIT, False),
+        (Snapshot(link=Link("live")), FIT, False),
+        (replace(running(), link=Link("ended", "", 5.0)), FIT, False),
+    ],
+)
+def test_a_model_is_suggested_where_a_lesser_one_runs(
+    snapshot: Snapshot, fit: ModelFit | None, better: bool
+) -> None:
+    assert (better_model(snapshot, fit) is not None) is better
+    text = "\n".join(plain_text(line) for line in first_steps(snapshot, CLAUDE, fit))
+    assert (FIT.command in text) is better
+    assert CLAUDE in text
+
+
+async def test_an_empty_screen_leads_to_a_model_and_to_claude_code_by_a_key_each() -> None:
+    app = ControlCenter(clock=lambda: 2000.0, claude=CLAUDE, suggest=lambda: FIT)
+    app.client = SampleHost([])
+    async with app.run_test(size=(120, 40)) as pilot:
+        while app.model_fit is None:
+            await pilot.pause()
+        morning = Morning()
+        morning.start_engine()
+        state = morning.state()
+        demo = state.engine.model_copy(update={"model": "bundled demo model"})
+        app.inbox.put(state.model_copy(update={"engine": demo}))
+        app.inbox.put(Link("live"))
+        app.frame()
+        await pilot.press("P")
+        assert app.clipboard == FIT.command
+        await pilot.press("c")
+        assert app.clipboard == CLAUDE

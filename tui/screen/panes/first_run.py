@@ -1,0 +1,67 @@
+"""The way from an empty screen to Claude Code on a good model: which runs, which fits, how to start."""
+
+from __future__ import annotations
+
+from engine.bundled_model import NAME as BUNDLED
+from tui.client.records import ModelFit, Snapshot
+from tui.client.wire_text import line_text
+from tui.screen.engine_label import engine_label, uses_other_backend
+from tui.screen.keymap import commands
+from tui.screen.styled_line import Line, Span
+
+_LABEL = 10  # cells
+_SMALLER = 0.6  # of the suggested weights: below it, the one that runs is not that machine's best
+
+
+def first_steps(snapshot: Snapshot, claude: str, fit: ModelFit | None) -> list[Line]:
+    """What an empty list of requests says; `claude` is the command that starts Claude Code on this host."""
+    lines: list[Line] = [[("No request yet.", "bold")], []]
+    if model := _running(snapshot):
+        word, style = engine_label(snapshot)
+        lines.append([_label("runs"), (model, ""), ("  ● ", style), (word, style)])
+        lines += [*_better(snapshot, fit), []]
+    # `context` copies the command while there is no session.
+    lines.append([*_copies("main.context"), (claude, "accent")])
+    return [*lines, [_label(""), ("in another terminal: Claude Code, whose requests appear here", "muted")]]
+
+
+def _label(word: str) -> Span:
+    return (word.ljust(_LABEL), "label")
+
+
+def _copies(name: str) -> Line:
+    """The key of a command that copies, in place of a label."""
+    key = next((one.key for one in commands("main", "streams") if one.id == name), "")
+    return [(key, "accent"), (" copies".ljust(_LABEL - len(key)), "label")]
+
+
+def _running(snapshot: Snapshot) -> str:
+    engine, host = snapshot.engine, snapshot.host
+    if engine is None or snapshot.link.gone or (host is not None and not host.runs_engine):
+        return ""
+    if uses_other_backend(snapshot):
+        return ""
+    return line_text(engine.model.rstrip("/").rsplit("/", 1)[-1] if engine.model else BUNDLED, 60)
+
+
+def better_model(snapshot: Snapshot, fit: ModelFit | None) -> ModelFit | None:
+    """`fit`, where it is more than what runs."""
+    engine = snapshot.engine
+    if fit is None or engine is None or not _running(snapshot):
+        return None
+    if not engine.model or BUNDLED in engine.model or engine.model.endswith("bundled_model"):
+        return fit
+    weights = engine.memory.weights_bytes if engine.memory is not None else 0
+    same = fit.model.rsplit("/", 1)[-1] in engine.model
+    return fit if 0 < weights < _SMALLER * fit.weights_gb * 1e9 and not same else None
+
+
+def _better(snapshot: Snapshot, fit: ModelFit | None) -> list[Line]:
+    found = better_model(snapshot, fit)
+    if found is None:
+        return []
+    why = f"{found.weights_gb:g} GB; this machine has {found.memory_gb} GB"
+    return [
+        [_label("fits"), (found.model, "bold"), (f"  {why}", "muted")],
+        [*_copies("streams.copy_model"), (found.command, "accent")],
+    ]
