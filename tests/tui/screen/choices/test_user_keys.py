@@ -36,7 +36,8 @@ def test_each_command_has_a_name_of_its_own() -> None:
         ({"main.palette": "ctrl+K, ^space"}, {"main.palette": "ctrl+k,ctrl+space"}),
         ({"main.help": "!"}, {"main.help": "exclamation_mark"}),
         ({"main.help": "Pgup"}, None),
-        ({"main.filter": ","}, {"main.filter": "comma"}),
+        ({"main.filter": "-,;"}, {"main.filter": "minus,semicolon"}),
+        ({"main.settings": ","}, {"main.settings": "comma"}),
         ({"streams.read": "enter,space"}, {"streams.read": "enter,space"}),
         ({"pane:cache": "F6"}, {"main.pane:cache": "f6", "opened.pane:cache": "f6"}),
         # Two that change places.
