@@ -50,7 +50,7 @@ from engine.wire.chat import (
     context_length_message,
     error_body,
 )
-from engine.wire.feed import FEED_HEADER
+from engine.wire.feed import FEED_HEADER, PhaseTimes
 
 MOST_SESSION_CHARACTERS = 120  # of a session's name
 _SAVED_WITHIN_S = 0.2  # that the end of an answer waits for its copy on disk, at most
@@ -77,6 +77,7 @@ class Engine:
     traits: KnownTraits = field(default_factory=KnownTraits)  # of chat templates that were probed
     running: RunningAnswers = field(default_factory=RunningAnswers)
     cache: CacheControl | None = None  # what a person may ask of the prefix cache
+    clock: Callable[[], float] = time.perf_counter
     # One thread: tokenizers raise when two use them at the same time.
     _rendering: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="rendering")
@@ -100,13 +101,14 @@ class Engine:
 
     async def prepare(
         self, loaded: LoadedModel, chat: ChatRequest, lane: Lane = "main"
-    ) -> tuple[RenderedPrompt, AnswerPlan]:
-        """The prompt of a request and the plan for its answer, made off the event loop.
+    ) -> tuple[RenderedPrompt, AnswerPlan, PhaseTimes]:
+        """The prompt of a request, the plan for its answer, and what they took; made off the event loop.
 
         Raises:
             PromptRefused: the template does not take it.
         """
-        return await self._off_loop(lambda: self._prepare(loaded, chat, lane))
+        asked = self.clock()
+        return await self._off_loop(lambda: self._prepare(loaded, chat, lane, asked))
 
     async def render(self, loaded: LoadedModel, chat: ChatRequest) -> RenderedPrompt:
         """The prompt of a request, rendered off the event loop.
@@ -160,13 +162,24 @@ class Engine:
         return continued(prompt, begun, renderer.forms.thinking, renderer.encode) if begun else prompt
 
     def _prepare(
-        self, loaded: LoadedModel, chat: ChatRequest, lane: Lane
-    ) -> tuple[RenderedPrompt, AnswerPlan]:
+        self, loaded: LoadedModel, chat: ChatRequest, lane: Lane, asked: float
+    ) -> tuple[RenderedPrompt, AnswerPlan, PhaseTimes]:
+        began, tokenized = self.clock(), self._renderer.tokenizing_s if self._renderer is not None else 0.0
         if lane == "compaction" and chat.choice.kind == "auto" and self._planner_of(loaded).can_forbid_calls:
             chat.choice = ToolChoice("none")  # the client takes a call in place of the summary for a failure
         prompt = self._render(loaded, chat)
+        rendered, tokenize_s = self.clock(), self._renderer_of(loaded).tokenizing_s - tokenized
         plan = self._planner_of(loaded).plan(chat, opens_thinking=prompt.opens_thinking)
-        return prompt, plan
+        return (
+            prompt,
+            plan,
+            PhaseTimes(
+                render_wait_s=began - asked,
+                template_s=rendered - began - tokenize_s,
+                tokenize_s=tokenize_s,
+                grammar_s=self.clock() - rendered,
+            ),
+        )
 
     def _planner_of(self, loaded: LoadedModel) -> AnswerPlanner:
         if self._planner is None:
@@ -254,7 +267,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
     loaded = engine.require_model()
     chat.check_tokens(loaded.vocab_size)
     lane = _lane(request)
-    prompt, plan = await engine.prepare(loaded, chat, lane)
+    prompt, plan, times = await engine.prepare(loaded, chat, lane)
     room = loaded.context_length - len(prompt.tokens)
     if not prompt.tokens:
         raise InvalidChatRequest("the prompt is empty", param="messages")
@@ -293,6 +306,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
         head,
         engine.running,
         plan=plan,
+        times=times,
         notes=[
             *([loaded.template_fault] if loaded.template_fault else []),
             *left_out(body),

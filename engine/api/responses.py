@@ -36,6 +36,7 @@ from engine.wire.chat import CompletionHead, error_body, tool_call, usage
 from engine.wire.feed import (
     Generated,
     Note,
+    PhaseTimes,
     PrefillProgress,
     Progress,
     Queued,
@@ -99,6 +100,7 @@ class ChatResponse(Response):
         running: RunningAnswers,
         *,
         plan: AnswerPlan = _PLAIN,
+        times: PhaseTimes | None = None,
         notes: Sequence[str] = (),
         feed: bool = False,
         resumes: bool = False,
@@ -115,6 +117,7 @@ class ChatResponse(Response):
         self._head = head
         self._running = running
         self._plan = plan
+        self._times = times
         self._notes = notes
         self._feed = feed
         self._reports_tokens = feed and resumes
@@ -205,6 +208,8 @@ class ChatStream(ChatResponse):
     def _begin(self) -> Iterator[bytes]:
         yield _data(self._head.delta({"role": "assistant", "content": ""}))
         if self._feed:
+            if self._times is not None:
+                yield _data(feed_chunk(self._times))
             for note in self._notes:
                 yield _data(feed_chunk(Note(note)))
 

@@ -11,6 +11,7 @@ from engine.scheduling.requests.steps import (
     FailStep,
     FinishStep,
     Generation,
+    ReportStep,
     ResumedStep,
     Step,
     ThinkingCappedStep,
@@ -18,11 +19,11 @@ from engine.scheduling.requests.steps import (
     UnconstrainedStep,
 )
 from engine.wire.chat import FinishReason
-from engine.wire.feed import CacheChange, Lookup, PrefillProgress, Queued
+from engine.wire.feed import Lookup
 
 log = logging.getLogger(__name__)
 
-Shown = Queued | Lookup | PrefillProgress | CacheChange | Piece
+Shown = ReportStep | Piece
 
 
 class RunningAnswer:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.prompts.answer_memory import AnswerMemory, KeptAnswer
-from engine.prompts.encoding.control_tokens import OWN
+from engine.prompts.encoding.control_tokens import OWN, special_tokens
 from engine.prompts.encoding.segment_encoder import SegmentEncoder
 from engine.prompts.guarded_template import GuardedTemplate
 from engine.prompts.history.composition import ComposedHistory
@@ -130,7 +130,7 @@ class PromptRenderer:
         """
         self._tokenizer = tokenizer
         self._answers = AnswerMemory() if answers is None else answers
-        special, added = _special_tokens(tokenizer)
+        special, added = special_tokens(tokenizer)
         self._template = GuardedTemplate(tokenizer, plain_transcript)
         self._apply, self._encode_whole = self._template.apply, self._template.encode
         self.forms = forms or model_forms(tokenizer)
@@ -324,6 +324,11 @@ class PromptRenderer:
         """Token ids of rendered text; control tokens in it are recognised, and none is added."""
         return self._segments(text)
 
+    @property
+    def tokenizing_s(self) -> float:
+        """Seconds that tokenizing took so far."""
+        return self._segments.spent_s
+
     def thinking_kwargs(self, effort: str | None) -> dict[str, Any]:
         """Template arguments for OpenAI's `reasoning_effort`."""
         if effort is None:
@@ -389,11 +394,3 @@ def render(tokenizer: Any, body: dict[str, Any]) -> str:
     return PromptRenderer(tokenizer).text(
         body["messages"], offered, **(body.get("chat_template_kwargs") or {})
     )[0]
-
-
-def _special_tokens(tokenizer: Any) -> tuple[frozenset[int], dict[int, str]]:
-    """The special tokens, and the texts of all added tokens."""
-    added = getattr(tokenizer, "added_tokens_decoder", None) or {}
-    marked = {number for number, token in added.items() if token.special}
-    texts = {number: str(token.content) for number, token in added.items()}
-    return frozenset(marked | set(tokenizer.all_special_ids)), texts

@@ -8,11 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+import mlx.core as mx
+
 from engine.chunks.boundaries import chunk_boundaries
 from engine.models.loading import LoadedModel
 from engine.prefix_cache.checkpoints import store_positions
 from engine.prefix_cache.disk.read_deadlines import ReadDeadlines
 from engine.prefix_cache.interface import Kind, Match, PrefixCache
+from engine.prefix_cache.layers import cache_arrays
 from engine.prefix_cache.repeats import RepeatedPrompts
 from engine.process.device_faults import device_fault
 from engine.scheduling.active_requests import ActiveRequests
@@ -24,7 +27,7 @@ from engine.scheduling.requests.validation import miss_in_words, request_fault, 
 from engine.scheduling.runner import ModelRunner
 from engine.scheduling.sampling import is_greedy
 from engine.wire.abandoned import AbandonedAnswers
-from engine.wire.feed import Lookup, Queued
+from engine.wire.feed import Lookup, PhaseTimes, Queued
 
 _log = logging.getLogger(__name__)
 
@@ -108,11 +111,21 @@ class RequestIntake:
         began = self._clock()
         before = self._cache.clock
         match = self._lookup(request)
+        looked_up = self._clock()
+        if match.cache is not None:
+            mx.eval(cache_arrays(match.cache))  # as the first chunk would: so its time is known
+        restored = self._clock()
         if request.spec.lane == "auxiliary" and not request.lookup_reported:
             self._limit_keeping(request, before)
             self._keep_repeated(request, match)
         if not request.lookup_reported:
-            self._report_lookup(request, match, request.read_s + self._clock() - began)
+            self._report_lookup(request, match, request.read_s + restored - began)
+            times = PhaseTimes(
+                waiting_s=max(0.0, began - request.arrived - request.read_s),
+                lookup_s=looked_up - began,
+                restore_s=request.read_s + restored - looked_up,
+            )
+            self._reporting.emit(request, times)
             self._replay(request)
         sequence = request.sequence
         request.resumed_at = len(request.generated)
@@ -125,6 +138,8 @@ class RequestIntake:
             self._runner, sequence, cache, match.restored, request.store_at, self._chunk
         )
         request.state = RequestState.PREFILL
+        if request.prefill_began is None:
+            request.prefill_began = restored
         self._active.queue.start(request)
         return request.prefill
 

@@ -275,6 +275,8 @@ class DecodeLoop:
         """Move a request from prefill into a batch of similar length."""
         self._queue.remove(request)
         request.prefill = None
+        if request.prefill_ended is None:
+            request.prefill_ended = self._clock()
         spec = request.spec
         slot = Slot(
             prefill.computed_tokens,
@@ -336,6 +338,8 @@ class DecodeLoop:
     def _decoded(self, request: ScheduledRequest, token: int) -> None:
         self.last_progress = self._clock()
         self.counts.generated_tokens += 1
+        if not request.first_token_reported:
+            self._reporting.first_token(request, self.last_progress)
         request.generated.append(token)
         if request.suspect and len(request.generated) >= request.resumed_at + _SUSPECT_TOKENS:
             request.suspect = False

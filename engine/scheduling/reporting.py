@@ -12,7 +12,7 @@ from engine.scheduling.active_requests import ActiveRequests
 from engine.scheduling.requests.request import RequestState, ScheduledRequest
 from engine.scheduling.requests.steps import FailStep, Step
 from engine.scheduling.requests.stream import StepOutbox
-from engine.wire.feed import PrefillProgress, Queued
+from engine.wire.feed import PhaseTimes, PrefillProgress, Queued
 
 _QUEUE_NEWS_S = 1.0
 
@@ -55,6 +55,13 @@ class LoopReporting:
         """Report the progress of a prefill, unless it repeats one after the answer had begun."""
         if not request.generated:
             self.emit(request, PrefillProgress(done, len(request.spec.prompt), request.restored))
+
+    def first_token(self, request: ScheduledRequest, now: float) -> None:
+        """Report what the first prefill and the token behind it took, with that token."""
+        began, ended = request.prefill_began, request.prefill_ended
+        request.first_token_reported = True
+        if began is not None and ended is not None:
+            self.emit(request, PhaseTimes(prefill_s=ended - began, first_token_s=now - ended))
 
     def queue(self) -> None:
         """Report their position to the waiting requests, about once a second."""

@@ -68,6 +68,26 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseTimes:
+    """How long the phases before the answer took, in seconds by the engine's clock; None: not known yet.
+
+    They follow each other without a gap, in this order. They are reported as they end: up to the grammar at
+    the start of the stream, up to restoring with the lookup, the others with the first token.
+    """
+
+    kind: ClassVar = "times"
+    render_wait_s: float | None = None  # other prompts were rendered
+    template_s: float | None = None
+    tokenize_s: float | None = None
+    grammar_s: float | None = None  # compiling what constrains the answer
+    waiting_s: float | None = None  # in the prefill queue, without `restore_s`
+    lookup_s: float | None = None
+    restore_s: float | None = None  # reading from disk included
+    prefill_s: float | None = None  # steps of other requests between its own included
+    first_token_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PrefillProgress:
     """Prompt tokens processed so far, `cached` of them restored; after each chunk."""
 
@@ -159,6 +179,7 @@ class StreamError:
 FeedPayload = (
     Queued
     | Lookup
+    | PhaseTimes
     | PrefillProgress
     | CacheChange
     | Progress

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from proxy.backends.upstream import (
     CacheChange,
     Lookup,
+    PhaseTimes,
     PrefillProgress,
     Progress,
     Queued,
@@ -55,6 +56,8 @@ class Observation:
                     self._record.prefill(step)
                 case Lookup():
                     self._record.lookup(CacheVerdict.model_validate(step, from_attributes=True))
+                case PhaseTimes():
+                    self._record.engine_times(step)
                 case CacheChange():
                     self._record.cache_changed(step)
         answer = self._answer

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
-from engine.wire.feed import CacheChange, PrefillProgress
+from engine.wire.feed import CacheChange, PhaseTimes, PrefillProgress
 from proxy.anthropic.tool_results import shortened
 from proxy.events.bus import EventBus
+from proxy.events.engine_times import EngineTimes
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import (
     CacheChanged,
@@ -76,6 +77,7 @@ class RequestRecord:
         self._trace = trace
         self._began = context.monotonic()
         self._moments: dict[str, float] = {}
+        self._engine: EngineTimes | None = None
         self._deltas = DeltaBatcher(self._publish, self._elapsed)
         self._restored = False
         self._ended = False
@@ -123,6 +125,12 @@ class RequestRecord:
                 "cache.missed", CacheMissed(**totals | {"tokens": computed, "bytes": 0}, miss=cache.miss)
             )
 
+    def engine_times(self, times: PhaseTimes) -> None:
+        """What phases of the engine took; of an answer in several rounds those of the first are kept."""
+        news = EngineTimes.model_validate(times, from_attributes=True).model_dump(exclude_none=True)
+        known = self._engine.model_dump(exclude_none=True) if self._engine is not None else {}
+        self._engine = EngineTimes(**news | known)
+
     def cache_changed(self, change: CacheChange) -> None:
         """The upstream's prefix cache changed because of this request."""
         changed = CacheChanged.model_validate(change, from_attributes=True)
@@ -148,7 +156,8 @@ class RequestRecord:
             ttft = self._moments["first_token"]
             self._deltas.started = ttft
             self._publish(
-                "request.first_token", RequestFirstToken(ttft_s=ttft, usage=usage, cache=self._trace.cache)
+                "request.first_token",
+                RequestFirstToken(ttft_s=ttft, usage=usage, cache=self._trace.cache, engine=self._engine),
             )
 
     def delta(self, kind: Literal["text", "thinking", "tool"], text: str, output_tokens: int) -> None:
@@ -253,7 +262,7 @@ class RequestRecord:
         response.message = message
         self._trace.response = response
         self._trace.usage = usage
-        self._trace.timings = Timings(received=self._trace.time, **self._moments)
+        self._trace.timings = Timings(received=self._trace.time, **self._moments, engine=self._engine)
         self._context.ended(self._trace)
         return True
 

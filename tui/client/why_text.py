@@ -16,10 +16,15 @@ _SHORT = 48  # characters of a text that differs
 _DURING: dict[PhaseName, str] = {
     "sending": "before it was sent upstream",
     "waiting": "while it waited for other requests",
-    "restoring": "while its prompt was restored",
+    "template": "while its prompt was rendered",
+    "tokenizing": "while its prompt was tokenized",
+    "grammar": "while the grammar of its tools was compiled",
+    "lookup": "while the prefix cache was searched",
+    "restore": "while its prompt was restored",
     "prefill": "during prefill",
+    "first token": "before its first token",
     "upstream": "before the upstream's first token",
-    "writing": "while it wrote",
+    "decode": "while it wrote",
     "finishing": "behind the last token",
 }
 
@@ -82,16 +87,26 @@ def why_advice(why: Why) -> str:
             return "Requests that run at once share the model; fewer subagents at a time wait less."
         case "prefill":
             return "A new prompt is computed once; what the conversation keeps is restored next time."
-        case "writing" if why.usual and why.usual.speed and why.speed and why.speed < 0.7 * why.usual.speed:
+        case "template":
+            return "The chat template renders the whole conversation each time: a shorter one takes less."
+        case "tokenizing":
+            return "Text is tokenized once and remembered: the next turn tokenizes only what is new."
+        case "grammar":
+            return "A grammar is compiled once for each set of tools: fewer tools take less."
+        case "restore":
+            return _restore_advice(why)
+        case "decode" if why.usual and why.usual.speed and why.speed and why.speed < 0.7 * why.usual.speed:
             return "Other requests or programs used the processor at that time: see Health."
     return ""
 
 
 def _slow(why: Why) -> str:
-    phase = next((phase for phase in why.phases if phase.name == why.longest), None)
+    those = (phase for phase in why.phases if phase.name == why.longest)
+    phase = max(those, key=lambda one: one.seconds, default=None)
     if phase is None:
         return f"it took {seconds(why.took_s)}"
     of = f"{seconds(phase.seconds)} of {seconds(why.took_s)}"
+    prompt = f"a prompt of {plural(why.prompt_tokens, 'token')}"
     match phase.name:
         case "waiting":
             return f"waited {of} for other requests{_ahead(why)}"
@@ -105,18 +120,35 @@ def _slow(why: Why) -> str:
             return f"{of} was prefill of {new}"
         case "upstream":
             return f"the upstream took {of} to its first token"
-        case "writing":
+        case "decode":
             usual = why.usual.speed if why.usual else None
             slower = f" (usual {rate(usual)})" if usual and why.speed and why.speed < 0.7 * usual else ""
             return (
                 f"it wrote {plural(why.output_tokens, 'token')} at {rate(why.speed)} a second{slower}, {of}"
             )
-        case "restoring":
-            return f"{of} went into restoring {plural(why.restored_tokens, 'token')}"
+        case "template":
+            return f"{of} went into the chat template, which rendered {prompt}"
+        case "tokenizing":
+            return f"{of} went into tokenizing {prompt}"
+        case "grammar":
+            return f"{of} went into compiling the grammar that constrains its answer"
+        case "lookup":
+            return f"{of} went into searching the prefix cache for {prompt}"
+        case "restore":
+            disk = " from disk" if why.tier == "disk" else ""
+            return f"{of} went into restoring {plural(why.restored_tokens, 'token')}{disk}"
+        case "first token":
+            return f"{of} passed between its prefill and its first token"
         case "sending":
             return f"{of} passed before the upstream took it"
         case _:
             return f"{of} passed behind its last token"
+
+
+def _restore_advice(why: Why) -> str:
+    if why.tier == "disk":
+        return "Its tokens were on disk: prefixCacheBytes is the memory that keeps them nearer."
+    return "Restored tokens are copied: a shorter conversation takes less."
 
 
 def _ahead(why: Why) -> str:

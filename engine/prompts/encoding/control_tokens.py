@@ -242,3 +242,11 @@ def _structures(text: str, special: bool, template: str) -> bool:
     if len(text) == 1 or all(character.isalnum() or character in _BLANKS for character in text):
         return False
     return text in template or not _HTML.fullmatch(text)
+
+
+def special_tokens(tokenizer: Any) -> tuple[frozenset[int], dict[int, str]]:
+    """The special tokens of a tokenizer, and the texts of all its added tokens."""
+    added = getattr(tokenizer, "added_tokens_decoder", None) or {}
+    marked = {number for number, token in added.items() if token.special}
+    texts = {number: str(token.content) for number, token in added.items()}
+    return frozenset(marked | set(tokenizer.all_special_ids)), texts

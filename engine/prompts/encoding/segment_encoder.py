@@ -8,8 +8,9 @@ each segment are cached.
 from __future__ import annotations
 
 import re
+import time
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from engine.prompts.encoding.guarded_encoding import Encode
 
@@ -31,8 +32,11 @@ class SegmentEncoder:
         added: Collection[str] = (),
         *,
         remembered_characters: int = _REMEMBERED_CHARACTERS,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """`added` are all tokens that the tokenizer finds before it splits the rest."""
+        self.spent_s = 0.0
+        self._clock = clock
         self._encode = encode
         self._room = remembered_characters
         self._cache: OrderedDict[str, tuple[int, ...]] = OrderedDict()
@@ -45,7 +49,13 @@ class SegmentEncoder:
         )
 
     def __call__(self, text: str) -> list[int]:
-        """The token ids of a whole prompt."""
+        """The token ids of a whole prompt; adds to `spent_s`."""
+        began = self._clock()
+        tokens = self._tokens(text)
+        self.spent_s += self._clock() - began
+        return tokens
+
+    def _tokens(self, text: str) -> list[int]:
         if self._starts is None:
             return self._encode(text)
         tokens: list[int] = []

@@ -46,6 +46,9 @@ class ScheduledRequest:
     keep_once_to: int = 0  # behind them, those that may be kept in room that is free
     unused_since: int | None = None  # what was used since then is not evicted for it, by the cache's clock
     prefill: Prefill | None = None
+    prefill_began: float | None = None  # when its first prefill began, and when that ended
+    prefill_ended: float | None = None
+    first_token_reported: bool = False  # what those two say was reported
     batch: Batch | None = None
     slot: Slot | None = None  # its place in the batch
     max_tokens: int = 0  # of the whole answer, cut to the model's context

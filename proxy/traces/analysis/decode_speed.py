@@ -16,9 +16,15 @@ LONG_PREFILL = 512  # tokens from which on the fixed cost of a prefill does not 
 
 
 def prefill_time(timings: Timings) -> float | None:
-    """Seconds from the start of prefill, or from when the request was queued, to the first token."""
+    """Seconds from the start of prefill to the first token, by the engine's clock where it told them.
+
+    Else the prefill starts with its first progress, or when the request was queued.
+    """
     if timings.first_token is None:
         return None
+    engine = timings.engine
+    if engine is not None and engine.prefill_s is not None:
+        return max(0.0, engine.prefill_s + (engine.first_token_s or 0.0))
     began = timings.prefill_start if timings.prefill_start is not None else timings.queued
     return max(0.0, timings.first_token - (began or 0.0))
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from statistics import median
 
+from proxy.events.engine_times import EngineTimes
+from proxy.events.types import Timings
 from proxy.filters.terms import SLOW_S
 from proxy.traces.analysis.decode_speed import decode_speed
 from proxy.traces.analysis.why_facts import Ahead, Phase, PhaseName, Usual, Verdict, Why
@@ -20,6 +22,17 @@ _SIZES = 1.5  # how many times larger or smaller a prompt may be and still be li
 _SLOWER, _SLOWER_S = 1.5, 1.0  # than usual, and by how much at least, to be called slow
 _MISSED_TOKENS = 256  # that could have been restored; fewer are the end of a turn
 _AHEAD = 5
+_OF_ENGINE: tuple[PhaseName, ...] = (
+    "waiting",
+    "template",
+    "tokenizing",
+    "grammar",
+    "waiting",
+    "lookup",
+    "restore",
+    "prefill",
+    "first token",
+)
 
 
 def explain(trace: Trace, index: TraceIndex) -> Why:
@@ -32,7 +45,7 @@ def explain(trace: Trace, index: TraceIndex) -> Why:
     usage, times = trace.usage, trace.timings
     usual = _usual(trace, index)
     lost = _lost_tokens(trace, index)
-    prefill_s = next((phase.seconds for phase in phases if phase.name == "prefill"), None)
+    prefill_s = sum(phase.seconds for phase in phases if phase.name in ("prefill", "first token"))
     computed = usage.prompt_tokens - usage.cache_read_input_tokens
     longest = max(phases, key=lambda phase: phase.seconds, default=None)
     return Why(
@@ -44,8 +57,9 @@ def explain(trace: Trace, index: TraceIndex) -> Why:
         longest=longest.name if longest else None,
         prompt_tokens=usage.prompt_tokens,
         restored_tokens=usage.cache_read_input_tokens,
+        tier=trace.cache.tier if trace.cache else "unknown",
         lost_tokens=lost,
-        lost_s=prefill_s * lost / computed if lost and prefill_s is not None and computed > 0 else None,
+        lost_s=prefill_s * lost / computed if lost and prefill_s and computed > 0 else None,
         miss=trace.cache.miss if trace.cache else None,
         output_tokens=usage.output_tokens,
         speed=decode_speed(times, usage.output_tokens) or None,
@@ -58,23 +72,12 @@ def explain(trace: Trace, index: TraceIndex) -> Why:
 def phases_of(trace: Trace) -> list[Phase]:
     """The stretches of a request that took any time, in order and without a gap.
 
-    An upstream that does not say when it began with a prompt has one phase from there to its first token.
+    The engine's own times decide where they are known. An upstream that does not say when it began with a
+    prompt has one phase from there to its first token.
     """
     times = trace.timings
-    ends: list[tuple[PhaseName, float | None]] = [("sending", times.queued)]
-    if times.prefill_start is None:
-        ends.append(("upstream", times.first_token))
-    else:
-        restore_s = trace.cache.restore_s if trace.cache else 0.0
-        restored = times.prefill_start + restore_s
-        if times.first_token is not None:
-            restored = min(restored, times.first_token)
-        ends += [
-            ("waiting", times.prefill_start),
-            ("restoring", restored if restore_s else None),
-            ("prefill", times.first_token),
-        ]
-    ends += [("writing", times.last_token), ("finishing", times.done)]
+    ends = _told(times) if times.engine is not None else _seen(trace)
+    ends += [("decode", times.last_token), ("finishing", times.done)]
     phases: list[Phase] = []
     at = 0.0
     for name, end in ends:
@@ -82,6 +85,52 @@ def phases_of(trace: Trace) -> list[Phase]:
             phases.append(Phase(name=name, start=at, seconds=end - at))
             at = end
     return phases
+
+
+def _told(times: Timings) -> list[tuple[PhaseName, float | None]]:
+    """Where the phases before the answer end by the engine's times.
+
+    The proxy hears of them late, never early: so they began by what it heard soonest. The phase in which a
+    request ended goes on to its end.
+    """
+    engine = times.engine or EngineTimes()
+    before = [engine.render_wait_s, engine.template_s, engine.tokenize_s, engine.grammar_s]
+    behind = [
+        engine.waiting_s,
+        engine.lookup_s,
+        engine.restore_s,
+        engine.prefill_s,
+        engine.first_token_s,
+    ]
+    heard = [] if times.queued is None else [times.queued - sum(took or 0.0 for took in before)]
+    if times.first_token is not None:
+        heard.append(times.first_token - sum(took or 0.0 for took in (*before, *behind)))
+    at = max(0.0, min(heard, default=0.0))
+    ends: list[tuple[PhaseName, float | None]] = [("sending", at)]
+    for name, took in zip(_OF_ENGINE, (*before, *behind), strict=True):
+        if took is None and times.first_token is None:
+            return [*ends, (name, times.done)]
+        at += took or 0.0
+        ends.append((name, at if times.first_token is None else min(at, times.first_token)))
+    return ends if engine.first_token_s is not None else [*ends, ("first token", times.first_token)]
+
+
+def _seen(trace: Trace) -> list[tuple[PhaseName, float | None]]:
+    """Where the phases before the answer end by what the proxy saw of them."""
+    times = trace.timings
+    if times.prefill_start is None:
+        heard = times.first_token is not None or times.queued is not None
+        return [("sending", times.queued), ("upstream", times.first_token if heard else times.done)]
+    restore_s = trace.cache.restore_s if trace.cache else 0.0
+    restored = times.prefill_start + restore_s
+    if times.first_token is not None:
+        restored = min(restored, times.first_token)
+    return [
+        ("sending", times.queued),
+        ("waiting", times.prefill_start),
+        ("restore", restored if restore_s else None),
+        ("prefill", times.first_token),
+    ]
 
 
 def _verdict(trace: Trace, usual: Usual | None, lost: int) -> Verdict:
@@ -148,7 +197,7 @@ def _lost_tokens(trace: Trace, index: TraceIndex) -> int:
 
 def _ahead(trace: Trace, phases: list[Phase], index: TraceIndex) -> list[Ahead]:
     """Requests that ran while this one waited."""
-    waited = next((phase for phase in phases if phase.name == "waiting"), None)
+    waited = max((one for one in phases if one.name == "waiting"), key=lambda one: one.seconds, default=None)
     if waited is None:
         return []
     begin, end = trace.time + waited.start, trace.time + waited.start + waited.seconds

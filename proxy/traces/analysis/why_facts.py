@@ -9,7 +9,20 @@ from pydantic import BaseModel
 from proxy.events.types import CacheMiss, ErrorInfo
 
 Verdict = Literal["failed", "cancelled", "slow", "missed", "usual"]
-PhaseName = Literal["sending", "waiting", "restoring", "prefill", "upstream", "writing", "finishing"]
+PhaseName = Literal[
+    "sending",
+    "waiting",  # for other prompts to be rendered, and in the prefill queue
+    "template",
+    "tokenizing",
+    "grammar",
+    "lookup",
+    "restore",
+    "prefill",
+    "first token",
+    "upstream",  # up to its first token, where it does not say more
+    "decode",
+    "finishing",
+]
 
 
 class Phase(BaseModel):
@@ -50,6 +63,7 @@ class Why(BaseModel):
     longest: PhaseName | None = None
     prompt_tokens: int = 0
     restored_tokens: int = 0
+    tier: Literal["memory", "disk", "none", "unknown"] = "unknown"  # that they came from
     lost_tokens: int = 0  # that an earlier request of the session had computed already
     lost_s: float | None = None  # what they took, by this prompt's own prefill speed
     miss: CacheMiss | None = None

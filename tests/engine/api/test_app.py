@@ -131,6 +131,12 @@ def test_the_feed_tells_lookup_prefill_composition_and_the_raw_call(caller: Chil
     assert raw["repairs"] == []
     assert len(raw["tokens"]) > 5
     assert by_kind["tool_open"]["family"] == "hermes"
+    prepared, *_, answered = [chunk for chunk in feed if chunk["kind"] == "times"]
+    assert kinds[0] == "times"
+    assert min(prepared[name] for name in ("template_s", "tokenize_s", "grammar_s")) > 0
+    assert prepared["prefill_s"] is None
+    assert answered["prefill_s"] >= 0
+    assert answered["first_token_s"] > 0
 
 
 def test_a_call_streams_while_it_is_written(caller: Child) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from bench.random_model import Architecture
 from engine.prefix_cache.cache import RadixPrefixCache
+from engine.scheduling.requests.steps import TokenStep
 from engine.scheduling.scheduler import Scheduler
+from engine.wire.feed import Lookup, PhaseTimes
 from tests.engine.model_thread import (
     Gate,
     answer,
@@ -31,6 +33,14 @@ async def test_the_lookup_accounts_for_every_token_of_the_prompt(scheduler: Sche
     assert again.lookup.tier == "memory"
     assert again.lookup.restore_s > 0
     assert again.lookup.miss is None
+    restored, computed = [step for step in again.steps if isinstance(step, PhaseTimes)]
+    known = {name for name in PhaseTimes.__slots__ if getattr(restored, name) is not None}
+    assert known == {"waiting_s", "lookup_s", "restore_s"}
+    assert 0 < (restored.restore_s or 0) <= again.lookup.restore_s
+    assert (computed.prefill_s or 0) > 0
+    assert (computed.first_token_s or 0) > 0
+    steps = [step for step in again.steps if isinstance(step, Lookup | PhaseTimes | TokenStep)]
+    assert [type(step) for step in steps[:4]] == [Lookup, PhaseTimes, PhaseTimes, TokenStep]
 
 
 async def test_a_repeated_prompt_is_reused_but_for_its_last_token(scheduler: Scheduler) -> None:

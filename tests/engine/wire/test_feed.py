@@ -16,6 +16,7 @@ from engine.wire.feed import (
     Lookup,
     Miss,
     Note,
+    PhaseTimes,
     PrefillProgress,
     Progress,
     Queued,
@@ -48,6 +49,11 @@ WRITTEN: list[tuple[bytes, FeedPayload]] = [
         b'"kind":"lookup","prompt_tokens":9,"matched_tokens":0,"kept_tokens":9,"tier":"none",'
         b'"miss":null,"restore_s":0.0',
         Lookup(9, 0, 9, "none"),
+    ),
+    (
+        b'"kind":"times","render_wait_s":0.5,"template_s":0.25,"tokenize_s":null,"grammar_s":null,'
+        b'"waiting_s":null,"lookup_s":null,"restore_s":null,"prefill_s":null,"first_token_s":null',
+        PhaseTimes(0.5, 0.25),
     ),
     (b'"kind":"prefill","done":4,"total":9,"cached":3', PrefillProgress(4, 9, 3)),
     (
@@ -85,6 +91,7 @@ MISSES = st.none() | st.from_type(Miss)
 PAYLOADS: st.SearchStrategy[FeedPayload] = st.one_of(
     st.builds(Queued, COUNTS, SECONDS),
     st.builds(Lookup, COUNTS, COUNTS, COUNTS, miss=MISSES, restore_s=SECONDS),
+    st.builds(PhaseTimes, st.none() | SECONDS, first_token_s=st.none() | SECONDS),
     st.builds(PrefillProgress, COUNTS, COUNTS, COUNTS),
     st.builds(CacheChange, tokens=COUNTS, total_bytes=COUNTS),
     st.builds(ToolCallOpen, COUNTS, st.text()),

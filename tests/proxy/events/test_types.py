@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from proxy.events.types import PAYLOADS, EventData
+from pydantic import BaseModel
+
+from proxy.events.types import PAYLOADS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "events.md"
 
@@ -25,9 +27,9 @@ def documented() -> dict[str, set[str]]:
     return found
 
 
-def models_in(annotation: Any) -> Iterator[type[EventData]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     """The payload models that a field's type is made of."""
-    if isinstance(annotation, type) and issubclass(annotation, EventData):
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in typing.get_args(annotation):
         yield from models_in(part)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from engine.wire.feed import CacheChange, PrefillProgress
+from engine.wire.feed import CacheChange, PhaseTimes, PrefillProgress
 from proxy.events.bus import EventBus
+from proxy.events.engine_times import EngineTimes
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import (
     CacheChanged,
@@ -112,8 +113,10 @@ async def test_a_request_that_goes_well_is_on_disk_when_it_is_finished(host: Hos
     record.first_byte()
     record.queued(1, 0.0)
     host.now += 0.25
+    record.engine_times(PhaseTimes(template_s=0.25, tokenize_s=0.125))
     record.lookup(CacheVerdict(prompt_tokens=100, matched_tokens=90, tier="memory"))
     record.prefill(PrefillProgress(100, 100, 90))
+    record.engine_times(PhaseTimes(prefill_s=0.5, first_token_s=0.0))
     host.now += 0.5
     record.first_token(USAGE)
     host.now += 2.0
@@ -142,6 +145,9 @@ async def test_a_request_that_goes_well_is_on_disk_when_it_is_finished(host: Hos
         3.0,
         3.0,
     )
+    engine = EngineTimes(template_s=0.25, tokenize_s=0.125, prefill_s=0.5, first_token_s=0.0)
+    assert timings.engine == engine
+    assert [event.engine for event in host.told("request.first_token")] == [engine]  # type: ignore[union-attr]
 
 
 async def test_the_steps_are_published_in_order(host: Host) -> None:

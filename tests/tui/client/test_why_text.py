@@ -36,7 +36,7 @@ def miss(reason: str) -> dict[str, Any]:
     ("facts", "sentence", "advice"),
     [
         (
-            why("slow", ("waiting", 0.3), ("prefill", 4.0), ("writing", 2.6), **miss("diverged")),
+            why("slow", ("waiting", 0.3), ("prefill", 4.0), ("decode", 2.6), **miss("diverged")),
             "Slow: 4.0s of 6.9s was prefill; 4,912 of 21,377 prompt tokens, 23%, were prefilled again"
             " (~3.9s), the prompt changed at token 16,384 in system: now branch: json-export.",
             "Text that changes stands before the conversation",
@@ -48,7 +48,7 @@ def miss(reason: str) -> dict[str, Any]:
             "More room keeps more",
         ),
         (
-            why("slow", ("prefill", 20.0), ("writing", 1.0), restored_tokens=1_377),
+            why("slow", ("prefill", 20.0), ("decode", 1.0), restored_tokens=1_377),
             "Slow: 20s of 21s was prefill of 20,000 new tokens of 21,377, 1.0k a second.",
             "A new prompt is computed once",
         ),
@@ -56,7 +56,7 @@ def miss(reason: str) -> dict[str, Any]:
             why(
                 "slow",
                 ("waiting", 12.0),
-                ("writing", 2.0),
+                ("decode", 2.0),
                 ahead=[
                     Ahead(id="a", session="9f3c1e77", lane="subagent", seconds=8.2),
                     Ahead(id="b", session="c", lane="main", seconds=3.0),
@@ -66,14 +66,29 @@ def miss(reason: str) -> dict[str, Any]:
             "Requests that run at once share the model",
         ),
         (
-            why("slow", ("prefill", 1.0), ("writing", 50.0), output_tokens=900, speed=18.0, usual=USUAL),
+            why("slow", ("prefill", 1.0), ("decode", 50.0), output_tokens=900, speed=18.0, usual=USUAL),
             "Slow: it wrote 900 tokens at 18.0 a second (usual 60.0), 50s of 51s.",
             "Other requests or programs",
         ),
         (
-            why("slow", ("upstream", 14.0), ("writing", 1.0)),
+            why("slow", ("upstream", 14.0), ("decode", 1.0)),
             "Slow: the upstream took 14s of 15s to its first token.",
             "",
+        ),
+        (
+            why("slow", ("template", 3.0), ("prefill", 1.0)),
+            "Slow: 3.0s of 4.0s went into the chat template, which rendered a prompt of 21,377 tokens.",
+            "The chat template renders",
+        ),
+        (
+            why("slow", ("tokenizing", 3.0), ("decode", 1.0)),
+            "Slow: 3.0s of 4.0s went into tokenizing a prompt of 21,377 tokens.",
+            "Text is tokenized once",
+        ),
+        (
+            why("slow", ("restore", 5.0), ("decode", 1.0), restored_tokens=21_000, tier="disk"),
+            "Slow: 5.0s of 6.0s went into restoring 21,000 tokens from disk.",
+            "Its tokens were on disk",
         ),
         (
             why("failed", ("upstream", 2.0), error=ErrorInfo(type="e", message="the engine\nended")),

@@ -25,7 +25,7 @@ from tui.commands.invocation import Invocation, say
 from tui.commands.output import terminal_columns, write_data
 from tui.commands.traces.places import is_trace, open_trace, traces_folder
 
-_LABEL = 11
+_LABEL = 13
 _HANG = 4  # cells, of what does not fit into a line of the context
 _BAR = 40  # cells for the whole request
 _LEAST_S = 0.0005  # of a phase that is shown

@@ -14,6 +14,8 @@ from tui.client.wire_text import hanging, line_text, shorten, width
 
 LABEL_CELLS = 11
 WIDTH = 110
+_LEAST_S = 0.0005  # of a phase that is shown
+_ENGINE_TIMES = {"render_wait_s": "waiting to render", "tokenize_s": "tokenizing", "waiting_s": "waiting"}
 _BELOW = 20  # cells to the left of the second line of a row: its time's
 
 
@@ -100,6 +102,15 @@ def _timings(trace: Trace) -> Iterator[str]:
     names = ("queued", "prefill_start", "first_byte", "first_token", "last_token", "done")
     told = ((name, getattr(trace.timings, name)) for name in names)
     yield "   ".join(f"{name.replace('_', ' ')} {seconds(at)}" for name, at in told if at is not None)
+    engine = trace.timings.engine
+    took = {} if engine is None else engine.model_dump(exclude_none=True)
+    shown = [
+        f"{_ENGINE_TIMES.get(name, name[:-2].replace('_', ' '))} {seconds(value)}"
+        for name, value in took.items()
+        if value >= _LEAST_S
+    ]
+    if shown:
+        yield f"engine: {'   '.join(shown)}"
 
 
 def _usage(trace: Trace) -> Iterator[str]:

@@ -22,15 +22,20 @@ from tui.screen.widgets.canvas import Canvas
 if TYPE_CHECKING:
     from proxy.traces.analysis.why_facts import PhaseName, Why
 
-_LABEL = 11  # cells left of a phase's bar, without its seconds
+_LABEL = 12  # cells left of a phase's bar, without its seconds
 _LEAST_S = 0.0005  # of a phase that is shown
 _LOOKS: dict[PhaseName, tuple[str, str]] = {
     "sending": ("▏", "muted"),
     "waiting": ("░", "warn"),
-    "restoring": ("█", "restored"),
+    "template": ("▏", "accent"),
+    "tokenizing": ("▎", "accent"),
+    "grammar": ("▍", "accent"),
+    "lookup": ("▏", "restored"),
+    "restore": ("█", "restored"),
     "prefill": ("▒", "prefill"),
+    "first token": ("◆", "decode"),
     "upstream": ("▒", "prefill"),
-    "writing": ("▓", "ok"),
+    "decode": ("▓", "ok"),
     "finishing": ("▏", "muted"),
 }
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.events.engine_times import EngineTimes
 from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo, Timings, Usage
 from proxy.traces.analysis.why import explain, phases_of
 from proxy.traces.schema import Trace, TraceResponse
@@ -47,9 +48,9 @@ def test_phases_follow_each_other_and_leave_out_what_took_no_time() -> None:
     assert [(phase.name, round(phase.start, 3), round(phase.seconds, 3)) for phase in phases_of(trace)] == [
         ("sending", 0.0, 0.01),
         ("waiting", 0.01, 0.09),
-        ("restoring", 0.1, 0.05),
+        ("restore", 0.1, 0.05),
         ("prefill", 0.15, 0.95),
-        ("writing", 1.1, 1.0),
+        ("decode", 1.1, 1.0),
     ]
 
 
@@ -57,9 +58,55 @@ def test_an_upstream_that_tells_nothing_has_one_phase_up_to_its_first_token() ->
     trace = trace_of(1, timings=Timings(first_token=3.0, last_token=4.0, done=4.5))
     assert [(phase.name, phase.seconds) for phase in phases_of(trace)] == [
         ("upstream", 3.0),
-        ("writing", 1.0),
+        ("decode", 1.0),
         ("finishing", 0.5),
     ]
+
+
+def told(**seconds: float) -> EngineTimes:
+    before = {"render_wait_s": 0.1, "template_s": 0.5, "tokenize_s": 0.2, "grammar_s": 0.1}
+    return EngineTimes(**before | seconds)
+
+
+def test_the_engines_own_times_are_rows_of_their_own() -> None:
+    engine = told(waiting_s=1.0, lookup_s=0.1, restore_s=2.0, prefill_s=3.0, first_token_s=0.5)
+    # The proxy heard late of all: the first token, 0.1 s after it was made, is the best witness.
+    trace = trace_of(1, timings=Timings(queued=2.0, first_token=7.7, last_token=9.0, done=9.0, engine=engine))
+    assert [(phase.name, round(phase.start, 3), round(phase.seconds, 3)) for phase in phases_of(trace)] == [
+        ("sending", 0.0, 0.2),
+        ("waiting", 0.2, 0.1),
+        ("template", 0.3, 0.5),
+        ("tokenizing", 0.8, 0.2),
+        ("grammar", 1.0, 0.1),
+        ("waiting", 1.1, 1.0),
+        ("lookup", 2.1, 0.1),
+        ("restore", 2.2, 2.0),
+        ("prefill", 4.2, 3.0),
+        ("first token", 7.2, 0.5),
+        ("decode", 7.7, 1.3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("engine", "last"),
+    [
+        (told(), "waiting"),
+        (told(waiting_s=1.0, lookup_s=0.1, restore_s=0.0), "prefill"),
+    ],
+)
+def test_what_ended_before_its_answer_ends_in_its_phase(engine: EngineTimes, last: str) -> None:
+    phases = phases_of(trace_of(1, timings=Timings(queued=1.0, done=9.0, engine=engine)))
+    assert (phases[-1].name, phases[-1].start + phases[-1].seconds) == (last, 9.0)
+
+
+@pytest.mark.parametrize("slow", ["template", "tokenizing", "lookup", "restore", "prefill"])
+def test_the_slowest_phase_of_the_engine_is_the_cause(folder: Folder, slow: str) -> None:
+    field = {"tokenizing": "tokenize"}.get(slow, slow)
+    engine = told(waiting_s=0.1, lookup_s=0.1, restore_s=0.1, prefill_s=0.1, first_token_s=0.1)
+    engine = engine.model_copy(update={f"{field}_s": 20.0})
+    times = Timings(queued=21.0, first_token=22.0, last_token=22.5, done=22.5, engine=engine)
+    why = explain(trace_of(1, timings=times), folder.index)
+    assert (why.verdict, why.longest) == ("slow", slow)
 
 
 SECONDS = st.none() | st.floats(0, 100, allow_nan=False)
@@ -68,7 +115,10 @@ SECONDS = st.none() | st.floats(0, 100, allow_nan=False)
 TIMES = dict.fromkeys(("queued", "prefill_start", "first_token", "last_token", "done"), SECONDS)
 
 
-@given(times=st.builds(Timings, **TIMES), restore_s=st.floats(0, 200))
+ENGINE = st.none() | st.builds(EngineTimes, **dict.fromkeys(EngineTimes.model_fields, SECONDS))
+
+
+@given(times=st.builds(Timings, **TIMES, engine=ENGINE), restore_s=st.floats(0, 200))
 def test_phases_have_no_gap_whatever_a_trace_says(times: Timings, restore_s: float) -> None:
     phases = phases_of(trace_of(1, timings=times, cache=CacheVerdict(restore_s=restore_s)))
     assert all(phase.seconds > 0 for phase in phases)
