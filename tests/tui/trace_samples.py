@@ -11,6 +11,7 @@ from proxy.changes.change_facts import Changed, LiveSetting, LocalModel, LocalMo
 from proxy.changes.live_settings import live_settings, read_changes
 from proxy.configuration.settled import HostConfig
 from proxy.events.causes import cause_of
+from proxy.events.engine_times import EngineTimes
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import Timings, Usage
 from proxy.traces.analysis.context_facts import (
@@ -115,6 +116,18 @@ def sample_trace(row: TraceSummary) -> Trace:
             first_token=ttft,
             last_token=done - 0.01,
             done=done,
+            engine=None
+            if ttft is None
+            else EngineTimes(
+                template_s=0.012,
+                tokenize_s=0.021,
+                grammar_s=0.001,
+                waiting_s=0.03,
+                lookup_s=0.004,
+                restore_s=0.036,
+                prefill_s=max(0.0, ttft - 0.15),
+                first_token_s=0.021,
+            ),
         ),
         usage=row.usage,
         cache={

@@ -111,7 +111,8 @@ class NavigatingApp(BundlingApp):
 
     @on(TracesPane.Compared)
     def _compare(self, event: TracesPane.Compared) -> None:
-        self.open(DiffScreen(event.trace_id, "", self.load_diff))
+        other = self.marked if self.marked != event.trace_id else ""
+        self.open(DiffScreen(event.trace_id, other, self.load_diff))
 
     @on(TracesPane.Opened)
     def _open_trace(self, event: TracesPane.Opened) -> None:

@@ -54,7 +54,7 @@ def _pieces(body: dict[str, Any]) -> Iterator[ContextPiece]:
     if isinstance(system, list):
         system = [block for block in system if isinstance(block, dict)]
     for text in system_texts(system) if isinstance(system, str | list) else ():
-        yield _piece("system", "text", _beginning(text), text)
+        yield _piece("system", "text", beginning(text), text)
     answers = 0
     for message in messages:
         match message.get("role"):
@@ -79,13 +79,13 @@ def _written(content: Any, answers: int) -> Iterator[ContextPiece]:
     for block in _blocks(content):
         match block:
             case {"type": "text", "text": str(text)}:
-                yield _piece("wrote", "text", _beginning(text), text, answers)
+                yield _piece("wrote", "text", beginning(text), text, answers)
             case {"type": "thinking", "thinking": str(text)}:
-                yield _piece("wrote", "thinking", _beginning(text), text, answers)
+                yield _piece("wrote", "thinking", beginning(text), text, answers)
             case {"type": "tool_use" | "server_tool_use", "input": given} as call:
                 text = encode_json(given).decode()
-                what = f"{call.get('name') or ''} {_argument(given)}".strip()
-                yield _piece("wrote", "calls", _beginning(what), text, answers)
+                what = f"{call.get('name') or ''} {argument(given)}".strip()
+                yield _piece("wrote", "calls", beginning(what), text, answers)
 
 
 def _said(content: Any, calls: dict[str, tuple[str, str]], answers: int) -> Iterator[ContextPiece]:
@@ -97,7 +97,7 @@ def _said(content: Any, calls: dict[str, tuple[str, str]], answers: int) -> Iter
                         yield from _reminders(part, answers)
                     elif part.strip():
                         kind = "summary" if part.lstrip().startswith(_SUMMARY) else "text"
-                        yield _piece("said", kind, _beginning(part), part, answers)
+                        yield _piece("said", kind, beginning(part), part, answers)
             case {"type": str(kind), "tool_use_id": str(call), **more} if kind.endswith("tool_result"):
                 name, argument = calls.get(call, ("tool", ""))
                 yield _result(name, argument, more.get("content"), answers, call)
@@ -117,7 +117,7 @@ def _seen(part: PartName, kind: str, block: dict[str, Any], answers: int) -> Con
     source = block.get("source")
     text = source.get("data") if isinstance(source, dict) and source.get("type") == "text" else None
     if isinstance(text, str):
-        return _piece(part, kind, _beginning(str(block.get("title") or text)), text, answers)
+        return _piece(part, kind, beginning(str(block.get("title") or text)), text, answers)
     return ContextPiece(part, kind, str(block.get("title") or ""), _PICTURE, _digest(repr(source)), answers)
 
 
@@ -126,16 +126,16 @@ def _reminders(text: str, answers: int) -> Iterator[ContextPiece]:
     begin, kind, what = 0, "reminder", ""
     for found in _CONTENTS.finditer(text):
         if part := text[begin : found.start()].strip():
-            yield _piece("reminders", kind, what or _beginning(part), part, answers)
-        begin, kind, what = found.start(), "file", _beginning(found["path"])
+            yield _piece("reminders", kind, what or beginning(part), part, answers)
+        begin, kind, what = found.start(), "file", beginning(found["path"])
     if part := text[begin:].strip():
-        yield _piece("reminders", kind, what or _beginning(part), part, answers)
+        yield _piece("reminders", kind, what or beginning(part), part, answers)
 
 
 def _calls(messages: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
     """Name and argument of each tool call, by its id."""
     return {
-        call["id"]: (str(call.get("name") or "tool"), _argument(call.get("input")))
+        call["id"]: (str(call.get("name") or "tool"), argument(call.get("input")))
         for message in messages
         if message.get("role") == "assistant"
         for call in _blocks(message.get("content"))
@@ -154,17 +154,18 @@ def _references(messages: list[dict[str, Any]]) -> set[str]:
     }
 
 
-def _argument(given: Any) -> str:
+def argument(given: Any) -> str:
     """The file that a call names, else the first text of its input."""
     values = given.values() if isinstance(given, dict) else ()
-    return _beginning(file_of(given) or next((one for one in values if isinstance(one, str) and one), ""))
+    return beginning(file_of(given) or next((one for one in values if isinstance(one, str) and one), ""))
 
 
 def _piece(part: PartName, kind: str, what: str, text: str, answers: int = 0) -> ContextPiece:
     return ContextPiece(part, kind, what, len(text), _digest(text), answers)
 
 
-def _beginning(text: str) -> str:
+def beginning(text: str) -> str:
+    """The first words of a text, on one line."""
     line = " ".join(text[: 4 * _LONGEST].replace("<system-reminder>", " ").split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 

@@ -6,6 +6,7 @@ from difflib import unified_diff
 
 from pydantic import BaseModel
 
+from proxy.traces.analysis.context_pieces import argument, beginning
 from proxy.traces.analysis.diff import Kind, SegmentDiff, diff
 from proxy.traces.index import TraceIndex
 from proxy.traces.schema import Trace
@@ -26,6 +27,10 @@ class Side(BaseModel):
     prompt_tokens: int
     ttft_s: float | None = None
     took_s: float | None = None
+    output_tokens: int = 0
+    answer: str = ""  # the first words of its text, or the message of its failure
+    failed: bool = False
+    calls: list[str] = []  # of its answer: the tool, and the file or text that it is about
 
 
 class SegmentFacts(BaseModel):
@@ -93,6 +98,10 @@ def request_before(trace: Trace, index: TraceIndex) -> str | None:
 
 
 def _side(trace: Trace) -> Side:
+    content, error = (trace.response.message or {}).get("content"), trace.response.error
+    blocks = content if isinstance(content, list) else []
+    those = (block for block in blocks if isinstance(block, dict) and block.get("type") == "text")
+    texts = [text for block in those if isinstance(text := block.get("text"), str)]
     return Side(
         id=trace.id,
         time=trace.time,
@@ -102,6 +111,10 @@ def _side(trace: Trace) -> Side:
         prompt_tokens=trace.usage.prompt_tokens,
         ttft_s=trace.timings.first_token,
         took_s=trace.timings.done,
+        output_tokens=trace.usage.output_tokens,
+        answer=beginning(error.message if error is not None else " ".join(texts)),
+        failed=error is not None,
+        calls=[f"{call.name} {argument(call.input)}".strip() for call in trace.tool_calls],
     )
 
 

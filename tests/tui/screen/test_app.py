@@ -217,6 +217,47 @@ async def test_one_key_compares_with_the_request_before(pane: str) -> None:
         assert it.app.screen is it.app.main
 
 
+@pytest.mark.parametrize("pane", ["3", "5"])
+async def test_two_requests_are_compared_with_three_keys(pane: str) -> None:
+    async with scene() as it:
+        away, back = ("down", "up") if pane == "5" else ("up", "down")
+        await it.press(pane, *[away] * 4)
+        older = it.app.main.current.request
+        await it.press("m")
+        assert it.app.marked == older
+        assert "◉" in it.text()
+        assert "m unmark" in drawn(it.app.screen.query_one(KeyBar))[0]
+        for _ in range(4):
+            await it.press(away)
+            if it.app.main.current.request != older:
+                break
+        assert "●" in it.text().replace("● ", "")
+        assert "d diff with ●" in drawn(it.app.screen.query_one(KeyBar))[0]
+        other = it.app.main.current.request
+        await it.press("d")
+        assert isinstance(it.app.screen, DiffScreen)
+        rows = [row.id for row in it.host.rows]
+        newer, before = sorted((older, other), key=rows.index)
+        assert it.app.screen._ids == (newer, before)  # whichever was marked, A came before
+        await it.press("x")
+        assert it.app.screen._ids == (before, newer)
+        assert "Answers" in it.text()
+        await it.press("T")
+        assert isinstance(it.app.screen, TraceScreen)
+        await it.press("escape", *[back] * 4)
+
+
+async def test_a_mark_is_taken_off_where_it_is_and_moves_with_another_row() -> None:
+    async with scene() as it:
+        await it.press("end", "m")
+        assert it.app.marked == ""  # it runs
+        await it.press("up", "up", "up", "m", "up", "m")
+        assert it.app.marked == it.app.main.current.request != ""
+        await it.press("m")
+        assert it.app.marked == ""
+        assert "diff with" not in drawn(it.app.screen.query_one(KeyBar))[0]
+
+
 @pytest.mark.parametrize("pane", ["1", "2", "3", "5"])
 async def test_one_key_says_what_fills_the_window_and_leads_to_the_trace(pane: str) -> None:
     async with scene() as it:

@@ -40,6 +40,7 @@ class AskingApp(CallingApp):
         self._host = host
         self._stop_asked = False  # of the host, by a person
         self.own_file: Path | None = None  # of the user's settings, where it is on the host's machine
+        self.marked = ""  # the request that others are compared with
 
     def _host_api(self) -> HostApi:
         """The host's API. Raises an error for people while there is no contact."""

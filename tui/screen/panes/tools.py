@@ -72,6 +72,7 @@ class ToolsPane(Pane):
             yield LineTable[ToolRecord](
                 COLUMNS,
                 key=lambda row: row.id,
+                request=lambda row: row.request,
                 search=lambda row: row.search_text,
                 empty=paragraphs(
                     [("No tool call yet.", "bold")],

@@ -9,7 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 
 from tui.client.diff_text import MARKS, diff_sentence, segment_note
-from tui.client.figures import count, day_and_clock, seconds
+from tui.client.figures import count, day_and_clock, plural, seconds
 from tui.client.wire_text import line_text, shorten, wrap
 from tui.screen.clipboard import copy
 from tui.screen.keymap import bindings
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from proxy.traces.analysis.diff_facts import DiffFacts, SegmentFacts, Side
 
 _STYLES = {"same": "muted", "changed": "bad", "only in A": "bad", "only in B": "ok"}
+_CALLS, _CALL_CELLS = 3, 28  # of an answer that are shown, and how much of each
 _LINES = {"+": "ok", "-": "bad", "@": "accent"}
 
 
@@ -36,7 +37,7 @@ class DiffScreen(OpenedScreen):
 
     def __init__(self, b: str, a: str, load: Callable[[str, str], Awaitable[DiffFacts]]) -> None:
         super().__init__()
-        self._ids = (b, a)
+        self._asked = self._ids = (b, a)
         self._load = load
         self._found: DiffFacts | None = None
         self._problem = ""
@@ -49,10 +50,12 @@ class DiffScreen(OpenedScreen):
         )
         yield Heading("Difference", id="difference-heading")
         yield TextTail()
+        yield Heading("Answers", id="answers-heading")
+        yield Canvas(self._answers, id="answers")
 
     @property
     def subject(self) -> str:
-        return f"diff {self._ids}"
+        return f"diff {self._asked}"
 
     @property
     def _table(self) -> LineTable[tuple[int, SegmentFacts]]:
@@ -63,9 +66,14 @@ class DiffScreen(OpenedScreen):
         self._table.focus()
         self.run_worker(self._fetch(), name="diff", group="diff", exclusive=True, exit_on_error=False)
 
-    async def _fetch(self) -> None:
+    async def _fetch(self, *, sort: bool = True) -> None:
         try:
-            self._found = await self._load(*self._ids)
+            found = await self._load(*self._ids)
+            self._ids = (found.b.id, found.a.id)
+            if sort and found.a.time > found.b.time:  # the cost is that of the later one
+                self._ids = (found.a.id, found.b.id)
+                found = await self._load(*self._ids)
+            self._found = found
         except Exception as error:
             self._problem = line_text(str(error)) or type(error).__name__
         if not (self.is_attached and self.app.is_running):
@@ -82,6 +90,7 @@ class DiffScreen(OpenedScreen):
     @on(LineTable.Selected)
     def _draw(self) -> None:
         self.query_one("#diff-head", Canvas).paint()
+        self.query_one("#answers", Canvas).paint()
         row = self._table.selected
         if row is None or self._found is None:
             return
@@ -99,6 +108,12 @@ class DiffScreen(OpenedScreen):
             return [[(" diff", "accent bold")]]
         lines = [_side("A", found.a), _side("B", found.b)]
         return [*lines, *([(" " + part, "bold")] for part in wrap(diff_sentence(found), width - 2)[:2])]
+
+    def _answers(self, width: int, height: int) -> list[Line]:
+        found = self._found
+        if found is None:
+            return []
+        return [_answer("A", found.a, found.a), _answer("B", found.b, found.a)]
 
     def _columns(self) -> tuple[Column[tuple[int, SegmentFacts]], ...]:
         return (
@@ -142,6 +157,19 @@ class DiffScreen(OpenedScreen):
         if self._found is not None:
             self.app.post_message(TracesPane.Opened(self._found.b.id))
 
+    def action_trace_a(self) -> None:
+        """Open the trace of A."""
+        if self._found is not None:
+            self.app.post_message(TracesPane.Opened(self._found.a.id))
+
+    def action_swap(self) -> None:
+        """Compare the other way round: A becomes the one whose cost is told."""
+        if self._found is not None:
+            self._ids = (self._found.a.id, self._found.b.id)
+            self.run_worker(
+                self._fetch(sort=False), name="diff", group="diff", exclusive=True, exit_on_error=False
+            )
+
     def action_next_change(self) -> None:
         """Select the next segment that differs; behind the last one the first."""
         if self._found is None:
@@ -167,13 +195,36 @@ def difference_pieces(part: SegmentFacts) -> list[tuple[str, str]]:
 
 
 def _side(name: str, side: Side) -> Line:
-    took = f"first {seconds(side.ttft_s)}  took {seconds(side.took_s)}"
     return [
         (f" {name}  ", "accent bold"),
         (day_and_clock(side.time), ""),
         (f"  {line_text(side.session)[:6] or '-'}  {line_text(side.lane)}", "muted"),
-        (f"  {side.prompt_tokens:,} tokens  {took}", "muted"),
+        (f"  {side.prompt_tokens:,} tokens", "muted"),
     ]
+
+
+def _answer(name: str, side: Side, a: Side) -> Line:
+    """What a request answered, how long that took, and how much longer than A."""
+    line: Line = [
+        (f" {name}  ", "accent bold"),
+        (f"{plural(side.output_tokens, 'token'):>12}", "muted"),
+        (f"  first {seconds(side.ttft_s):>5}  took {seconds(side.took_s):>5}", "muted"),
+    ]
+    if side is not a and side.took_s is not None and a.took_s is not None:
+        more = side.took_s - a.took_s
+        signed = f"{'+' if more >= 0 else '-'}{seconds(abs(more))}"
+        line.append((f"{signed:>8}   ", "warn" if more > 0 else "ok"))
+    else:
+        line.append((" " * 11, ""))
+    for call in side.calls[:_CALLS]:
+        line.append((f"▸ {shorten(line_text(call), _CALL_CELLS)}  ", "tool"))
+    if len(side.calls) > _CALLS:
+        line.append((f"+{len(side.calls) - _CALLS} more  ", "muted"))
+    if side.failed:
+        line.append((f"✗ {line_text(side.answer)}", "bad"))
+    elif side.answer:
+        line.append((line_text(side.answer), ""))
+    return line
 
 
 def _tokens(number: int) -> tuple[str, str]:

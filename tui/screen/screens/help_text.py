@@ -337,7 +337,8 @@ HELP: dict[str, tuple[Group, ...]] = {
             (
                 ("", "", "Two prompts, segment by segment: A came before, B is the one whose cost is told."),
                 ("", "", "What stands before the first difference could be restored; all behind it was"),
-                ("", "", "prefilled again, also where the text is the same."),
+                ("", "", "prefilled again, also where the text is the same. m marks a request in a list;"),
+                ("", "", "then d on another one compares these two, whatever their order."),
             ),
         ),
         (

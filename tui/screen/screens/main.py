@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tui.screen.navigation import NavigatingApp
 
 LEAST_WIDTH, LEAST_HEIGHT = 44, 12
+_OF_A_ROW = {"filter", "why", "diff", "mark", "open_trace", "context"}  # where a pane has a list
 
 
 class MainScreen(Screen[None]):
@@ -55,7 +56,7 @@ class MainScreen(Screen[None]):
         self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
         self._place: str = PANES[0][0]
         self._vitals = VitalSigns()
-        self._bars_for: tuple[VitalSigns, str, str] | None = None
+        self._bars_for: tuple[VitalSigns, str, str, str] | None = None
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -77,6 +78,16 @@ class MainScreen(Screen[None]):
     def traces(self) -> TracesPane:
         return self.query_one(TracesPane)
 
+    @property
+    def control_center(self) -> NavigatingApp:
+        """The app, which opens screens and keeps the mark."""
+        return cast("NavigatingApp", self.app)
+
+    @property
+    def marked(self) -> str:
+        """The request that others are compared with; empty: none is marked."""
+        return self.control_center.marked
+
     def show(self, snapshot: Snapshot, vitals: VitalSigns | None = None) -> None:
         """Draw `snapshot` in the visible pane, and new `vitals` in the bars."""
         self._vitals = vitals or self._vitals
@@ -87,7 +98,9 @@ class MainScreen(Screen[None]):
         ):  # before or after its time on the screen
             return
         pane.show(snapshot, now)
-        bars_for = (self._vitals, pane.place, pane.request)
+        if pane.main_table is not None:
+            pane.main_table.mark(self.marked)
+        bars_for = (self._vitals, pane.place, pane.request, self.marked)
         before = self._bars_for
         if before is None or bars_for[0] is not before[0] or bars_for[1:] != before[1:]:
             self._bars_for = bars_for
@@ -102,9 +115,11 @@ class MainScreen(Screen[None]):
         if self.query_one(FilterInput).has_class("open"):
             return WHILE_FILTERING
         shown = footer(commands("main", pane.place))
-        left_out = {"filter", "why", "diff", "open_trace", "context"} if pane.main_table is None else set()
-        left_out |= pane.unavailable
+        left_out = pane.unavailable | (_OF_A_ROW if pane.main_table is None else set())
         words = {"filter": "search"} if pane.searches else {}
+        if self.marked:
+            action, word = ("mark", "unmark") if self.marked == pane.request else ("diff", "diff with ●")
+            words[action] = word
         offered = [
             one for one in shown if one.action not in left_out and not without_host(self.app, one.action)
         ]
@@ -195,14 +210,20 @@ class MainScreen(Screen[None]):
             self.post_message(TracesPane.Explained(request))
 
     def action_diff(self) -> None:
-        """Compare the selected row's request with the one before it in its session."""
+        """Compare the selected row's request with the marked one, else the one before it in its session."""
         if request := self._ended_request():
             self.post_message(TracesPane.Compared(request))
+
+    def action_mark(self) -> None:
+        """Mark the selected row's request, in place of the one that is marked, or take its mark off."""
+        if request := self._ended_request():
+            self.control_center.marked = "" if self.marked == request else request
+            self.show(self._store.snapshot())
 
     async def action_context(self) -> None:
         """Show what fills the context window of the selected row's session."""
         if session := self.current.session:
-            cast("NavigatingApp", self.app).open(ContextScreen(session))
+            self.control_center.open(ContextScreen(session))
         elif self.current.request:
             self.app.notify("Its client told no session.", timeout=2, markup=False)
         elif self.current.place == "streams":

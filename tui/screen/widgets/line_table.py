@@ -69,13 +69,17 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         key: Callable[[Row], str],
         search: Callable[[Row], str] = lambda row: "",
         is_active: Callable[[Row], bool] = lambda row: False,
+        request: Callable[[Row], str] | None = None,
         newest_first: bool = False,
         empty: Sequence[Line] = (),
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
+        """`request` names the request that a row is of; by default the key does."""
         self._columns = columns
         self._key = key
+        self._request = request or key
+        self._marked = ""
         self._search = search
         self._is_active = is_active
         self._newest_first = newest_first
@@ -106,6 +110,13 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if query != self.filter:
             self.filter = query
             self._place(self._filtered())
+            self.refresh()
+
+    def mark(self, request: str) -> None:
+        """Show a mark at the rows of this request; none with an empty id."""
+        if request != self._marked:
+            self._marked = request
+            self._strips.clear()
             self.refresh()
 
     def leave_out(self, *titles: str) -> None:
@@ -227,6 +238,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if known is not None and known[0] is row:
             return known[1]
         line: Line = [("▌" if at_cursor else " ", "accent" if self.has_focus else "dim")]
+        if self._marked and self._request(row) == self._marked:
+            line = [("◉" if at_cursor else "●", "accent")]
         for number, (column, cells) in enumerate(self._layout):
             if number:
                 line.append((" " * GAP, ""))
