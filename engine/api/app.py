@@ -50,7 +50,7 @@ from engine.wire.chat import (
     context_length_message,
     error_body,
 )
-from engine.wire.feed import FEED_HEADER, PhaseTimes
+from engine.wire.feed import FEED_HEADER, PartTokens, PhaseTimes
 
 MOST_SESSION_CHARACTERS = 120  # of a session's name
 _SAVED_WITHIN_S = 0.2  # that the end of an answer waits for its copy on disk, at most
@@ -286,7 +286,8 @@ async def _complete(engine: Engine, request: Request) -> Response:
             boundaries=prompt.boundaries,
             has_shared_prefix=prompt.has_shared_prefix,
             shared_boundaries=prompt.shared_boundaries,
-            segments=prompt.segments,
+            name_at=prompt.parts.name_at,
+            own_from=prompt.parts.own_from,
             lane=lane,
             session=unquote(request.headers.get(SESSION_HEADER, ""))[:MOST_SESSION_CHARACTERS],
             grammar=plan.grammar,
@@ -306,7 +307,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
         head,
         engine.running,
         plan=plan,
-        times=times,
+        reports=(PartTokens(*prompt.parts.counted(len(prompt.tokens))), times),
         notes=[
             *([loaded.template_fault] if loaded.template_fault else []),
             *left_out(body),

@@ -34,9 +34,9 @@ from engine.api.running_answer import RunningAnswer, Shown
 from engine.scheduling.requests.steps import FailStep, ReportStep
 from engine.wire.chat import CompletionHead, error_body, tool_call, usage
 from engine.wire.feed import (
+    FeedPayload,
     Generated,
     Note,
-    PhaseTimes,
     PrefillProgress,
     Progress,
     Queued,
@@ -100,7 +100,7 @@ class ChatResponse(Response):
         running: RunningAnswers,
         *,
         plan: AnswerPlan = _PLAIN,
-        times: PhaseTimes | None = None,
+        reports: Sequence[FeedPayload] = (),
         notes: Sequence[str] = (),
         feed: bool = False,
         resumes: bool = False,
@@ -108,7 +108,7 @@ class ChatResponse(Response):
         thinks: bool = False,
         remember: Remember | None = None,
     ) -> None:
-        """`remember` has done its work before the client gets the end of the answer.
+        """`reports` open the feed. `remember` has done its work before the client gets the end of the answer.
 
         With `feed` and `resumes` the generated tokens are reported, by which another engine can go on.
         """
@@ -117,7 +117,7 @@ class ChatResponse(Response):
         self._head = head
         self._running = running
         self._plan = plan
-        self._times = times
+        self._reports = reports
         self._notes = notes
         self._feed = feed
         self._reports_tokens = feed and resumes
@@ -208,10 +208,8 @@ class ChatStream(ChatResponse):
     def _begin(self) -> Iterator[bytes]:
         yield _data(self._head.delta({"role": "assistant", "content": ""}))
         if self._feed:
-            if self._times is not None:
-                yield _data(feed_chunk(self._times))
-            for note in self._notes:
-                yield _data(feed_chunk(Note(note)))
+            for report in (*self._reports, *map(Note, self._notes)):
+                yield _data(feed_chunk(report))
 
     def _lines(self, batch: Sequence[Shown]) -> Iterator[bytes]:
         for kind, group in itertools.groupby(batch, key=type):

@@ -23,18 +23,18 @@ from engine.prompts.inline_thoughts import InlineThoughts
 from engine.prompts.message_form import MessageForm
 from engine.prompts.message_preparation import plain_message, plain_messages, prepare_messages
 from engine.prompts.model_forms import ModelForms, model_forms, opens_thinking
+from engine.prompts.parts.prompt_parts import PartFinder, PromptParts, Shown
+from engine.prompts.parts.prompt_segments import (
+    has_shared_prefix,
+    reminders_end,
+    shared_boundaries,
+    with_boundary,
+)
 from engine.prompts.probing.adaptations import form_notes
 from engine.prompts.probing.conversations import written_as
 from engine.prompts.probing.finding import find_traits
 from engine.prompts.probing.known_traits import KnownTraits, traits_name
 from engine.prompts.probing.project_place import ProjectPlace
-from engine.prompts.prompt_segments import (
-    has_shared_prefix,
-    reminders_end,
-    segment_names,
-    shared_boundaries,
-    with_boundary,
-)
 from engine.prompts.recalled_history import (
     AnswerStart,
     PromptPiece,
@@ -83,7 +83,7 @@ class RenderedPrompt:
     tokens: list[int]
     boundaries: tuple[int, ...]
     has_shared_prefix: bool  # the first boundary ends what sessions share: system, tools or reminders
-    segments: tuple[str, ...]  # their names, before each boundary; empty if turns and messages differ
+    parts: PromptParts  # system, each tool, each message
     notes: tuple[str, ...]
     opens_thinking: bool  # the answer begins within thinking
     starts: AnswerStart | None  # the start of the answer, for `remember`; None: unknown
@@ -100,6 +100,7 @@ class _Asked:
     tools: list[dict[str, Any]] | None
     kwargs: dict[str, Any]
     notes: tuple[str, ...]
+    offered: Sequence[dict[str, Any]] = ()  # the tools, also where they are text in `given`
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ class PromptRenderer:
         self._switches = TemplateSwitches(self._apply)
         marks = [added[number] for number in self.traits.turn_starts if number in added]
         self._segments = SegmentEncoder(self._encode_whole, marks, added.values())
+        self._parts = PartFinder(tokenizer)
         self._history = RecalledHistory(
             self._applied,
             self._template.decode,
@@ -200,16 +202,17 @@ class PromptRenderer:
         notes += self._template.leaks(text)
         parts = [piece.tokens or self.encode(piece.text) for piece in pieces]
         tokens = [token for part in parts for token in part]
-        boundaries, segments = self._boundaries(tokens), segment_names(turns, has_tools)
+        boundaries, start, clear = self._boundaries(tokens), history.start, self._template.clear(text)
         if reminders:
-            boundaries, segments = with_boundary(boundaries, segments, len(parts[0]))
-        start = history.start
+            reminders = len(parts[0])
+            boundaries = with_boundary(boundaries, reminders)
+        shown = Shown(asked.sent, turns, asked.offered, has_tools)
         return RenderedPrompt(
-            self._template.clear(text),
+            clear,
             tokens,
             boundaries,
             bool(reminders) or has_shared_prefix(turns, has_tools),
-            segments if len(segments) == len(boundaries) else (),
+            self._parts.find(clear, tokens, boundaries, shown, reminders),
             tuple(notes),
             opens_thinking(text, self._thinking, start.opening if start else None),
             start,
@@ -248,7 +251,8 @@ class PromptRenderer:
                 notes = (*notes, _NO_PLACE.format(self._texts.family.name))
         if self.traits.needs_system or (offered and self.traits.tools_need_system):
             given = with_system(given, offered)
-        return _Asked(sent, given, offered, switches.kwargs, (*notes, *form_notes(self.traits)))
+        notes = (*notes, *form_notes(self.traits))
+        return _Asked(sent, given, offered, switches.kwargs, notes, tools or ())
 
     def _plain(self, asked: _Asked) -> RenderedText:
         """A prompt's text as the template writes it, with stand-ins."""

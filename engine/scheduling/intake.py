@@ -14,10 +14,11 @@ from engine.chunks.boundaries import chunk_boundaries
 from engine.models.loading import LoadedModel
 from engine.prefix_cache.checkpoints import store_positions
 from engine.prefix_cache.disk.read_deadlines import ReadDeadlines
-from engine.prefix_cache.interface import Kind, Match, PrefixCache
+from engine.prefix_cache.interface import Kind, Match, MissAt, PrefixCache
 from engine.prefix_cache.layers import cache_arrays
 from engine.prefix_cache.repeats import RepeatedPrompts
 from engine.process.device_faults import device_fault
+from engine.prompts.encoding.control_tokens import special_tokens
 from engine.scheduling.active_requests import ActiveRequests
 from engine.scheduling.prefill import Prefill
 from engine.scheduling.reporting import LoopReporting
@@ -60,6 +61,7 @@ class RequestIntake:
         self._clock = clock
         self._reads = ReadDeadlines(clock)
         self._repeats = RepeatedPrompts()
+        self._marks = special_tokens(loaded.tokenizer)[0]
         self.abandoned = AbandonedAnswers(clock)
         self.may_read_now: Callable[[ScheduledRequest], bool] = lambda request: True
         self.before_insert: Callable[[], None] = lambda: None
@@ -232,14 +234,20 @@ class RequestIntake:
         restored = min(match.restored, length)  # of a resumed answer more may be restored
         kept = self._kept(request, restored)
         miss = None
-        if match.miss:
+        if match.miss and not self._is_own_text(request, match.miss):
             segment = segment_at(match.miss.position, request.spec)
-            miss = miss_in_words(match.miss, segment, self._loaded.tokenizer.decode)
+            miss = miss_in_words(match.miss, segment, self._loaded.tokenizer.decode, self._marks)
         self._reporting.emit(request, Lookup(length, restored, kept, match.tier, miss, restore_s))
         if match.change:
             self._reporting.emit(request, match.change)
         self._reporting.counts.prompt_tokens += length
         self._reporting.counts.restored_tokens += restored
+
+    @staticmethod
+    def _is_own_text(request: ScheduledRequest, miss: MissAt) -> bool:
+        """Whether a new conversation parts from others in its own first text only: there is no other way."""
+        own = request.spec.own_from
+        return miss.reason == "diverged" and own is not None and miss.position >= own
 
     def _kept(self, request: ScheduledRequest, restored: int) -> int:
         """How many tokens of a prompt will be added to the cache, as far as is known."""

@@ -68,6 +68,19 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class PartTokens:
+    """The parts of the prompt in their order, and how many tokens each has; once, at the stream's beginning.
+
+    A part is what stands together: "system", "tools" (what stands around the definitions), "tool NAME",
+    "reminders of message 1 (user)", "message 3 (tool result)". A name may come again.
+    """
+
+    kind: ClassVar = "parts"
+    names: tuple[str, ...]
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseTimes:
     """How long the phases before the answer took, in seconds by the engine's clock; None: not known yet.
 
@@ -179,6 +192,7 @@ class StreamError:
 FeedPayload = (
     Queued
     | Lookup
+    | PartTokens
     | PhaseTimes
     | PrefillProgress
     | CacheChange

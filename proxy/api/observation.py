@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from proxy.backends.upstream import (
     CacheChange,
     Lookup,
+    PartTokens,
     PhaseTimes,
     PrefillProgress,
     Progress,
@@ -56,6 +57,8 @@ class Observation:
                     self._record.prefill(step)
                 case Lookup():
                     self._record.lookup(CacheVerdict.model_validate(step, from_attributes=True))
+                case PartTokens(names, tokens):
+                    self._record.prompt_parts(names, tokens)
                 case PhaseTimes():
                     self._record.engine_times(step)
                 case CacheChange():

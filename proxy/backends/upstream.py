@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 from engine.wire.feed import CacheChange as CacheChange
 from engine.wire.feed import Lookup as Lookup
 from engine.wire.feed import Note as Note
+from engine.wire.feed import PartTokens as PartTokens
 from engine.wire.feed import PhaseTimes as PhaseTimes
 from engine.wire.feed import PrefillProgress as PrefillProgress
 from engine.wire.feed import Progress as Progress
@@ -115,6 +116,7 @@ class Finish:
 
 UpstreamEvent = (
     Lookup
+    | PartTokens
     | PhaseTimes
     | PromptCount
     | OutputCount

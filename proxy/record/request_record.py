@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
@@ -32,7 +32,7 @@ from proxy.events.types import (
 )
 from proxy.record.delta_batching import DeltaBatcher
 from proxy.traces.analysis.decode_speed import decode_speed
-from proxy.traces.schema import Trace, TraceResponse
+from proxy.traces.schema import CountedPart, Trace, TraceResponse
 from proxy.traces.writing import ToolOutcome, TraceStore
 
 PREVIEW_LENGTH = 200  # characters of a result in its event
@@ -124,6 +124,12 @@ class RequestRecord:
             self._publish(
                 "cache.missed", CacheMissed(**totals | {"tokens": computed, "bytes": 0}, miss=cache.miss)
             )
+
+    def prompt_parts(self, names: Sequence[str], tokens: Sequence[int]) -> None:
+        """The parts of the prompt; of an answer in several rounds those of the first are kept."""
+        if not self._trace.prompt_parts:
+            counted = zip(names, tokens, strict=False)
+            self._trace.prompt_parts = [CountedPart(name=name, tokens=number) for name, number in counted]
 
     def engine_times(self, times: PhaseTimes) -> None:
         """What phases of the engine took; of an answer in several rounds those of the first are kept."""

@@ -124,6 +124,9 @@ def redacted_trace(trace: Trace, redactor: Redactor) -> Trace:
         "upstream": redactor.value(trace.upstream),
         "response": got.model_copy(update={"message": redactor.value(got.message), "error": error}),
         "cache": cache,
+        "prompt_parts": [
+            part.model_copy(update={"name": redactor.text(part.name)}) for part in trace.prompt_parts
+        ],
         "tool_calls": [_redacted_call(call, redactor) for call in trace.tool_calls],
         "notes": [redactor.text(note) for note in trace.notes],
     }

@@ -54,6 +54,13 @@ class TraceResponse(TraceModel):
     cancelled: bool = False
 
 
+class CountedPart(TraceModel):
+    """A part of the prompt as the engine rendered it; a name may come again."""
+
+    name: str  # "system", "tools", "tool Read", "reminders of message 1 (user)", "message 3 (tool result)"
+    tokens: int
+
+
 class Trace(TraceModel):
     """The record of one request."""
 
@@ -76,6 +83,7 @@ class Trace(TraceModel):
     usage: Usage = Usage()
     usage_estimated: bool = False  # not all of it is the upstream's own count: the notes say how it was made
     cache: CacheVerdict | None = None
+    prompt_parts: list[CountedPart] = []  # in their order, together the prompt; empty: not known
     tool_calls: list[ToolCall] = []
     notes: list[str] = []  # what translation folded, dropped or gave back as text, for people
 

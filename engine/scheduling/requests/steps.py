@@ -6,7 +6,7 @@ that owns the model, token ids only).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -47,7 +47,8 @@ class GenerationRequest:
     boundaries: tuple[int, ...] = ()
     has_shared_prefix: bool = True  # the first boundary ends what other sessions begin with too
     shared_boundaries: int = 2  # the first boundaries that other sessions may share
-    segments: tuple[str, ...] = ()  # what ends at each boundary, for people; empty where that is not known
+    name_at: Callable[[int], str] = lambda position: ""  # what lies there, for people; empty: not known
+    own_from: int | None = None  # a conversation without an answer has its own first text from there
     grammar: CompiledGrammar | None = None  # constrains the answer
     thinking_cap: ThinkingCap | None = None  # ends its thinking
     lane: Lane = "main"

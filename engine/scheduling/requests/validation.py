@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from engine.models.loading import LoadedModel
@@ -16,6 +17,9 @@ from engine.wire.feed import Miss
 
 _MISS_CHARS = 40
 _MISS_LEAD = 16  # of them, what both sides begin with
+_TURN = "⏎"
+_BEGUN = f" {_TURN} "
+_TURNS = re.compile(rf"(?:\s*{_TURN}(?:(?:user|assistant|system|tool|developer|model)\n)?\s*)+")
 _HALF = "\ufffd"  # what decoding makes of a part of a character
 
 
@@ -37,17 +41,20 @@ def request_fault(request: GenerationRequest, loaded: LoadedModel) -> str | None
     return check_sampling(request.sampling, loaded.vocab_size)
 
 
-def miss_in_words(miss: MissAt, segment: str, decode: Callable[[list[int]], Any]) -> Miss:
+def miss_in_words(
+    miss: MissAt, segment: str, decode: Callable[[list[int]], Any], marks: Collection[int] = ()
+) -> Miss:
     """A miss with the texts on both sides, about 40 characters each, in place of token ids.
 
-    Where the two differ, that is within these characters.
+    Where the two differ, that is within these characters. In place of `marks`, the tokens that a template
+    writes between turns, stands one sign.
     """
 
     lead = min(miss.position, AROUND[0])
 
     def text(tokens: tuple[int, ...]) -> str:
         try:
-            decoded = str(decode(list(tokens)))
+            decoded = _without_marks(tokens, decode, marks)
         except Exception:  # an explanation is not worth a request
             return ""
         # Tokens are taken out of the middle of a text, and may be taken out of the middle of a character.
@@ -55,6 +62,8 @@ def miss_in_words(miss: MissAt, segment: str, decode: Callable[[list[int]], Any]
         return decoded.rstrip(_HALF) if len(tokens) >= lead + AROUND[1] else decoded
 
     before, now = text(miss.before), text(miss.now)
+    if all(not side or side.startswith(_BEGUN) for side in (before, now)):
+        before, now = before.removeprefix(_BEGUN), now.removeprefix(_BEGUN)
     pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(before, now, strict=False))
     shared = sum(1 for _ in pairs) if before != now else 0
     start = max(0, shared - _MISS_LEAD)
@@ -87,11 +96,15 @@ def _evicted(gone: Eviction | None) -> dict[str, Any]:
     }
 
 
+def _without_marks(tokens: Sequence[int], decode: Callable[[list[int]], Any], marks: Collection[int]) -> str:
+    runs = itertools.groupby(tokens, marks.__contains__)
+    text = "".join(_TURN if is_mark else str(decode(list(run))) for is_mark, run in runs)
+    return _TURNS.sub(_BEGUN, text) if marks else text
+
+
 def segment_at(position: int, request: GenerationRequest) -> str:
-    """What a position of the prompt lies in: a name of `request.segments`, else its number."""
-    if not request.boundaries:
-        return ""
+    """What a position of the prompt lies in: its name, else the number of the segment."""
+    if name := request.name_at(position):
+        return name
     number = bisect_right(request.boundaries, position)
-    if len(request.segments) != len(request.boundaries):
-        return f"part {number + 1} of {len(request.boundaries) + 1}"
-    return request.segments[number] if number < len(request.boundaries) else "the answer's beginning"
+    return f"part {number + 1} of {len(request.boundaries) + 1}" if request.boundaries else ""

@@ -66,8 +66,11 @@ def _article(trace: Trace) -> Iterator[str]:
         f" {usage.output_tokens:,} out",
         "times": ", ".join(
             f"{name.replace('_', ' ')} {value:.2f} s"
-            for name, value in times.model_dump().items()
-            if name != "received" and value is not None
+            for name, value in times.model_dump(exclude={"received", "engine"}, exclude_none=True).items()
+        ),
+        "engine": ", ".join(
+            f"{name.removesuffix('_s').replace('_', ' ')} {value:.3f} s"
+            for name, value in (times.engine.model_dump(exclude_none=True) if times.engine else {}).items()
         ),
         "cache": _cache(trace),
         "notes": "; ".join(trace.notes),

@@ -31,7 +31,11 @@ def without_contents(trace: Trace) -> Trace:
     request = {"headers": headers, "query": blank(sent.query), "body": _emptied(sent.body)}
     error = got.error and ErrorInfo(type=word(got.error.type), message=blank(got.error.message))
     if cache and (miss := cache.miss):
-        texts = {"before": blank(miss.before), "now": blank(miss.now)}
+        texts = {
+            "before": blank(miss.before),
+            "now": blank(miss.now),
+            "segment": _without_names(miss.segment),
+        }
         cache = cache.model_copy(update={"miss": miss.model_copy(update=texts)})
     return trace.model_copy(
         update={
@@ -39,6 +43,9 @@ def without_contents(trace: Trace) -> Trace:
             "upstream": _emptied(trace.upstream),
             "response": got.model_copy(update={"message": _emptied(got.message), "error": error}),
             "cache": cache,
+            "prompt_parts": [
+                part.model_copy(update={"name": _without_names(part.name)}) for part in trace.prompt_parts
+            ],
             "tool_calls": [_emptied_call(call) for call in trace.tool_calls],
             "notes": [blank(note) for note in trace.notes],
             **named,
@@ -46,6 +53,12 @@ def without_contents(trace: Trace) -> Trace:
             "upstream_model": PurePath(trace.upstream_model).name,
         }
     )
+
+
+def _without_names(part: str) -> str:
+    """The name of a prompt's part without the heading or file in it, and without a tool's name."""
+    kind, _, name = part.partition(", ")[0].partition(" ")
+    return f"{kind} {word(name)}" if kind == "tool" else f"{kind} {name}".strip()
 
 
 def _emptied_call(call: ToolCall) -> ToolCall:

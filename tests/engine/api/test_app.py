@@ -132,7 +132,9 @@ def test_the_feed_tells_lookup_prefill_composition_and_the_raw_call(caller: Chil
     assert len(raw["tokens"]) > 5
     assert by_kind["tool_open"]["family"] == "hermes"
     prepared, *_, answered = [chunk for chunk in feed if chunk["kind"] == "times"]
-    assert kinds[0] == "times"
+    assert kinds[:2] == ["parts", "times"]
+    assert sum(feed[0]["tokens"]) == lookup["prompt_tokens"]
+    assert {"tool look", "message 1 (user)"} < set(feed[0]["names"])
     assert min(prepared[name] for name in ("template_s", "tokenize_s", "grammar_s")) > 0
     assert prepared["prefill_s"] is None
     assert answered["prefill_s"] >= 0

@@ -90,23 +90,6 @@ def test_the_first_boundary_ends_system_and_tools_and_the_last_is_before_the_ans
     assert renderer._tokenizer.decode(prompt.tokens[prompt.boundaries[-1] :]) == "<|im_start|>assistant\n"
 
 
-def test_the_segments_of_a_prompt_have_names(renderer: PromptRenderer) -> None:
-    messages = [
-        {"role": "system", "content": "You are a test."},
-        {"role": "user", "content": "Hi."},
-        {"role": "assistant", "content": "Hello."},
-        {"role": "user", "content": "Who?"},
-    ]
-    prompt = renderer.render(messages, [TOOL])
-    assert prompt.segments == (
-        "system and tools",
-        "message 1 (user)",
-        "message 2 (assistant)",
-        "message 3 (user)",
-    )
-    assert len(prompt.segments) == len(prompt.boundaries)
-
-
 @pytest.mark.parametrize(
     ("messages", "tools", "has_shared_prefix"),
     [
@@ -132,7 +115,11 @@ def test_shared_reminders_end_at_a_boundary(renderer: PromptRenderer, said: str)
         return renderer.render([lead, {"role": "user", "content": reminders + text}], [TOOL])
 
     one, other = rendered(said), rendered("Go on")
-    assert one.segments[:3] == ("system and tools", "reminders of message 1 (user)", "message 1 (user)")
+    assert [part.name for part in one.parts.found if part.end in one.boundaries] == [
+        "tools",
+        "reminders of message 1 (user)",
+        "message 1 (user)",
+    ]
     assert one.boundaries[:2] == other.boundaries[:2]
     assert one.tokens[: one.boundaries[1]] == other.tokens[: other.boundaries[1]]
     assert renderer._tokenizer.decode(one.tokens[: one.boundaries[1]]).rstrip().endswith("</system-reminder>")

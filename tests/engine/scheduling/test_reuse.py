@@ -43,6 +43,21 @@ async def test_the_lookup_accounts_for_every_token_of_the_prompt(scheduler: Sche
     assert [type(step) for step in steps[:4]] == [Lookup, PhaseTimes, PhaseTimes, TokenStep]
 
 
+async def test_a_new_conversation_that_parts_in_its_own_first_text_missed_nothing(
+    scheduler: Scheduler,
+) -> None:
+    shared = prompt(31, 30)
+    await answer(scheduler, ask([*shared, *prompt(32, 10)], 2))
+
+    async def missed(tokens: list[int], own_from: int | None) -> tuple[str, int] | None:
+        miss = (await answer(scheduler, ask(tokens, 2, own_from=own_from))).lookup.miss
+        return (miss.reason, miss.position) if miss is not None else None
+
+    assert await missed([*shared, *prompt(33, 10)], 30) is None
+    assert await missed([*shared, *prompt(34, 10)], None) == ("diverged", 30)
+    assert await missed([*shared[:20], *prompt(35, 20)], 30) == ("diverged", 20)
+
+
 async def test_a_repeated_prompt_is_reused_but_for_its_last_token(scheduler: Scheduler) -> None:
     first, *repeats = [await answer(scheduler, ask(prompt(4), 6)) for _ in range(3)]
     assert [repeat.lookup.matched_tokens for repeat in repeats] == [39, 39]

@@ -16,6 +16,7 @@ from engine.wire.feed import (
     Lookup,
     Miss,
     Note,
+    PartTokens,
     PhaseTimes,
     PrefillProgress,
     Progress,
@@ -50,6 +51,7 @@ WRITTEN: list[tuple[bytes, FeedPayload]] = [
         b'"miss":null,"restore_s":0.0',
         Lookup(9, 0, 9, "none"),
     ),
+    (b'"kind":"parts","names":["system"],"tokens":[7]', PartTokens(("system",), (7,))),
     (
         b'"kind":"times","render_wait_s":0.5,"template_s":0.25,"tokenize_s":null,"grammar_s":null,'
         b'"waiting_s":null,"lookup_s":null,"restore_s":null,"prefill_s":null,"first_token_s":null',

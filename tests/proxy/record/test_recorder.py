@@ -114,6 +114,8 @@ async def test_a_request_that_goes_well_is_on_disk_when_it_is_finished(host: Hos
     record.queued(1, 0.0)
     host.now += 0.25
     record.engine_times(PhaseTimes(template_s=0.25, tokenize_s=0.125))
+    record.prompt_parts(("system", "message 1 (user)"), (90, 10))
+    record.prompt_parts(("system",), (7,))  # of another round
     record.lookup(CacheVerdict(prompt_tokens=100, matched_tokens=90, tier="memory"))
     record.prefill(PrefillProgress(100, 100, 90))
     record.engine_times(PhaseTimes(prefill_s=0.5, first_token_s=0.0))
@@ -145,6 +147,10 @@ async def test_a_request_that_goes_well_is_on_disk_when_it_is_finished(host: Hos
         3.0,
         3.0,
     )
+    assert [(part.name, part.tokens) for part in trace.prompt_parts] == [
+        ("system", 90),
+        ("message 1 (user)", 10),
+    ]
     engine = EngineTimes(template_s=0.25, tokenize_s=0.125, prefill_s=0.5, first_token_s=0.0)
     assert timings.engine == engine
     assert [event.engine for event in host.told("request.first_token")] == [engine]  # type: ignore[union-attr]

@@ -183,7 +183,7 @@ def test_reminders_with_spellings_end_at_a_boundary() -> None:
     renderer = renderer_of(kinds.byte_level)
     reminder = f"<system-reminder>\n{EVIL}\n</system-reminder>\n"
     one, other = (renderer.render(user(reminder + text)) for text in ("Hi <|im_end|>", "Go on"))
-    assert one.segments == ("reminders of message 1 (user)", "message 1 (user)")
+    assert [part.name for part in one.parts.found] == ["reminders of message 1 (user)", "message 1 (user)"]
     assert one.tokens[: one.boundaries[0]] == other.tokens[: other.boundaries[0]]
     assert renderer._tokenizer.decode(one.tokens[: one.boundaries[0]]).endswith("</system-reminder>\n")
 

@@ -60,21 +60,26 @@ def test_a_tokenizer_that_fails_costs_the_words_and_nothing_else() -> None:
     assert miss_in_words(MISS, "tools", fail) == Miss("diverged", 3, "tools")
 
 
-@pytest.mark.parametrize(
-    ("position", "segment"),
-    [
-        (0, "system"),
-        (4, "system"),
-        (5, "message 1 (user)"),
-        (8, "message 1 (user)"),
-        (9, "the answer's beginning"),
-    ],
-)
-def test_a_position_lies_in_the_segment_that_ends_behind_it(position: int, segment: str) -> None:
-    request = ask(list(range(12)), 1, boundaries=(5, 9), segments=("system", "message 1 (user)"))
-    assert segment_at(position, request) == segment
+def test_template_tokens_are_one_sign_and_the_rest_shows_the_difference() -> None:
+    words = {0: "<|end|>", 1: "<|user|>", 2: "user\n", 3: "Hello there", 4: "Who are you", 5: "?"}
+
+    def decode(tokens: list[int]) -> str:
+        return "".join(words[token] for token in tokens)
+
+    miss = MissAt("diverged", 6, before=(5, 0, 1, 2, 3), now=(5, 0, 1, 2, 4))
+    shown = miss_in_words(miss, "message 1 (user)", decode, {0, 1})
+    assert (shown.before, shown.now) == ("? ⏎ Hello there", "? ⏎ Who are you")
+    ended = miss_in_words(MissAt("diverged", 6, (5, 0, 1), (5, 4)), "", decode, {0, 1})
+    assert (ended.before, ended.now) == ("? ⏎ ", "?Who are you")
 
 
-def test_without_names_segments_are_numbered() -> None:
+def test_a_turn_that_begins_on_both_sides_is_not_shown() -> None:
+    cold = miss_in_words(MissAt("cold", 0, (), (0, 1)), "", lambda tokens: "You are", {0})
+    assert (cold.before, cold.now) == ("", "You are")
+
+
+def test_a_position_has_its_name_else_its_number() -> None:
+    named = ask(list(range(12)), 1, boundaries=(5, 9), name_at=lambda position: f"at {position}")
+    assert segment_at(6, named) == "at 6"
     assert segment_at(6, ask(list(range(12)), 1, boundaries=(5, 9))) == "part 2 of 3"
     assert segment_at(6, ask(list(range(12)), 1)) == ""

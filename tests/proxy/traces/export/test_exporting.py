@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from proxy.events.engine_times import EngineTimes
 from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo, Timings, Usage
 from proxy.traces.export.exporting import FORMATS, export
 from proxy.traces.redact import Redactor
-from proxy.traces.schema import Trace, TraceRequest, TraceResponse
+from proxy.traces.schema import CountedPart, Trace, TraceRequest, TraceResponse
 from tests.proxy.trace_making import AT, body_of, call_of, trace_of
 
 SECRET = "my-own-host-token"
@@ -49,11 +50,23 @@ def rich(number: int = 1, **fields: Any) -> Trace:
                 ],
             },
         ),
-        "timings": Timings(received=AT, queued=0.1, first_byte=0.5, first_token=0.75, done=2.0),
+        "timings": Timings(
+            received=AT,
+            queued=0.1,
+            first_byte=0.5,
+            first_token=0.75,
+            done=2.0,
+            engine=EngineTimes(template_s=0.25),
+        ),
+        "prompt_parts": [CountedPart(name=f"tool {text}", tokens=3)],
         "usage": Usage(
             input_tokens=1, cache_creation_input_tokens=2, cache_read_input_tokens=4, output_tokens=8
         ),
-        "cache": CacheVerdict(prompt_tokens=7, matched_tokens=4, miss=CacheMiss(before=text, now=text)),
+        "cache": CacheVerdict(
+            prompt_tokens=7,
+            matched_tokens=4,
+            miss=CacheMiss(before=text, now=text, segment=f"system, {text}"),
+        ),
         "tool_calls": [
             call_of(raw=text, input={"name": "Ann", "path": text}, result=text, is_error=True, duration_s=0.5)
         ],
@@ -207,6 +220,7 @@ def test_the_page_loads_and_runs_nothing_whatever_a_prompt_holds() -> None:
 
 def test_the_page_shows_prompt_answer_and_calls() -> None:
     text = exported("html", rich())
+    assert "template 0.250 s" in text
     for words in (
         "7 in the prompt (4 restored",
         "<summary>message 1 (user)</summary>",

@@ -6,9 +6,10 @@ import bisect
 import re
 from collections.abc import Sequence
 
-from engine.wire.chat import Message
+from engine.wire.chat import Message, content_text
 
 _SPEAKERS = {"assistant": "assistant", "tool": "tool result", "system": "system entry"}
+_HEAD = 40  # characters that a message is found by
 _REMINDERS = re.compile(r"(?:<system-reminder>.*?</system-reminder>\n?)+", re.DOTALL)
 
 
@@ -20,16 +21,17 @@ def reminders_end(text: str, messages: Sequence[Message]) -> int:
     return at + len(found[0]) if found and at >= 0 else 0
 
 
-def with_boundary(
-    boundaries: tuple[int, ...], segments: tuple[str, ...], boundary: int
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """`boundaries` with one more at the end of the reminders; names are kept if each segment has one."""
+def with_boundary(boundaries: tuple[int, ...], boundary: int) -> tuple[int, ...]:
+    """`boundaries` with one more at the end of the reminders."""
     place = bisect.bisect_left(boundaries, boundary)
     if boundaries[place : place + 1] == (boundary,):
-        return boundaries, segments
-    if len(segments) == len(boundaries):
-        segments = (*segments[:place], "reminders of message 1 (user)", *segments[place:])
-    return (*boundaries[:place], boundary, *boundaries[place:]), segments
+        return boundaries
+    return (*boundaries[:place], boundary, *boundaries[place:])
+
+
+def with_reminders(names: tuple[str, ...], place: int) -> tuple[str, ...]:
+    """The names of segments with that of the reminders, which end at the boundary with this number."""
+    return (*names[:place], "reminders of message 1 (user)", *names[place:])
 
 
 def segment_names(messages: Sequence[Message], tools: bool) -> tuple[str, ...]:
@@ -52,3 +54,32 @@ def shared_boundaries(messages: Sequence[Message]) -> int:
 def has_shared_prefix(messages: Sequence[Message], tools: bool) -> bool:
     """Whether system or tools come before the first message of the conversation."""
     return tools or (bool(messages) and messages[0]["role"] == "system")
+
+
+def aligned_names(segments: Sequence[str], messages: Sequence[Message], tools: bool) -> tuple[str, ...]:
+    """Names of segments, by the texts of the messages that they show: a template may show some in part only.
+
+    `segments` are all texts of a prompt up to its end; the last one has no name.
+    """
+    leading = has_shared_prefix(messages, False)
+    held: list[list[str]] = [[] for _ in segments]
+    begin = 0
+    for number, message in enumerate(messages, 0 if leading else 1):
+        said = content_text(message.get("content"))
+        heads = {text.strip()[:_HEAD] for text in (said, said.rpartition("</system-reminder>")[2])} - {""}
+        place = next(
+            (at for at in range(begin, len(segments)) if any(head in segments[at] for head in heads)), None
+        )
+        if place is not None:
+            name = f"message {number} ({_SPEAKERS.get(message['role'], 'user')})"
+            held[place].append(name if number else "system")
+            begin = place
+    if tools and not held[0]:
+        held[0].append("tools")
+    names = [
+        " to ".join(dict.fromkeys((those[0], those[-1]))) if those else "the template's text"
+        for those in held
+    ]
+    if tools and names[0] == "system":
+        names[0] = "system and tools"
+    return tuple(names[:-1])
