@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from engine.wire.json_text import encode_json
 from proxy.api.cache_routes import add_cache_routes
+from proxy.api.list_routes import add_lists
+from proxy.api.query_parameters import DEFAULT_ROWS, is_set, number, parameters
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.upstream import Backend
 from proxy.events.bus import BusReader, EventBus, Published
@@ -29,14 +31,11 @@ from proxy.traces.analysis.diff_facts import DiffFacts, compare, request_before
 from proxy.traces.analysis.why import explain
 from proxy.traces.analysis.why_facts import Why
 from proxy.traces.files import is_trace_id
-from proxy.traces.index import TracePage
-from proxy.traces.marks import read_marks
 from proxy.traces.reading import TraceNotFound, TraceUnreadable
 from proxy.traces.schema import Trace
 from proxy.traces.writing import TraceStore
 
 KEEP_ALIVE_S = 10.0
-_DEFAULT_ROWS = 100
 _Responses = dict[int | str, dict[str, Any]]
 _T = TypeVar("_T")
 
@@ -82,28 +81,6 @@ _RESTARTED: _Responses = {202: {"model": Restarting}}
 _CANCELLING: _Responses = {202: {"model": Cancelling}}
 _STOPPING: _Responses = {202: {"model": Stopping}}
 
-_PARAMETERS = {
-    "since": ("integer", "replay what the host still holds behind this `seq`; 0: all of it"),
-    "limit": ("integer", f"rows at most, {_DEFAULT_ROWS} if left out"),
-    "before": ("string", "the id of the last row of the page above, or a time in epoch seconds"),
-    "offset": ("integer", "rows to skip"),
-    "at": ("string", "the id of a request of the session's main lane; the newest if left out"),
-    "q": ("string", "a filter, as `anyclaude-tui traces list --help` has them"),
-    "with": ("string", "the id of the trace to compare with; left out: the request before it"),
-    "drain": ("boolean", "only after the requests that run; new ones are told to retry meanwhile"),
-    "now": ("boolean", "do not wait for the requests that run"),
-}
-
-
-def _parameters(*names: str) -> dict[str, Any]:
-    """Query parameters for the document: the routes read them themselves, for errors in this API's shape."""
-    described = []
-    for name in names:
-        kind, description = _PARAMETERS[name]
-        schema = {"type": kind}
-        described.append({"name": name, "in": "query", "schema": schema, "description": description})
-    return {"parameters": described}
-
 
 class PastEvents(BaseModel):
     """Events from before those that the feed still has, oldest first."""
@@ -142,6 +119,7 @@ def host_routes(host: ObservedHost, *, keep_alive_s: float = KEEP_ALIVE_S) -> AP
     add_cache_routes(router, host)
     _add_feed(router, host, keep_alive_s)
     _add_requests(router, host)
+    add_lists(router, host)
     _add_traces(router, host)
     _add_sessions(router, host)
     _add_health(router, host)
@@ -149,12 +127,12 @@ def host_routes(host: ObservedHost, *, keep_alive_s: float = KEEP_ALIVE_S) -> AP
 
 
 def _add_feed(router: APIRouter, host: ObservedHost, keep_alive_s: float) -> None:
-    @router.get("/anyclaude/events", responses=_FEED, openapi_extra=_parameters("since"))
+    @router.get("/anyclaude/events", responses=_FEED, openapi_extra=parameters("since"))
     async def events(request: Request) -> Response:
         """The feed: server-sent events, each with its `seq` as id, behind `Last-Event-ID` or `since`."""
         # A client that comes back asks for the same address again; where it had come to is in the header.
         since = request.headers.get("last-event-id") or request.query_params.get("since")
-        reader = host.bus.follow(_number(since, "since") if since else None)
+        reader = host.bus.follow(number(since, "since") if since else None)
         frames = event_stream(reader, keep_alive_s)
         return StreamingResponse(
             frames, media_type="text/event-stream", headers={"cache-control": "no-store"}
@@ -169,22 +147,22 @@ def _add_feed(router: APIRouter, host: ObservedHost, keep_alive_s: float) -> Non
         "/anyclaude/engine/restart",
         status_code=202,
         responses=_RESTARTED,
-        openapi_extra=_parameters("drain"),
+        openapi_extra=parameters("drain"),
     )
     async def restart(request: Request) -> Response:
         """Restart the engine now, also after it has failed for good, or after the requests that run."""
         if host.supervisor is None:
             raise InvalidRequest("this host runs no engine of its own, so there is none to restart")
-        running = host.supervisor.restart(drain=_is_set(request, "drain"))
+        running = host.supervisor.restart(drain=is_set(request, "drain"))
         when = f"after the requests that run ({running}); new ones are told to retry, " if running else ""
         text = f"the engine is being restarted, {when}as a person asked"
         host.bus.publish("host.notice", HostNotice(text=text))
         return JSONResponse({"restarting": True, "running": running}, status_code=202)
 
-    @router.post("/anyclaude/stop", status_code=202, responses=_STOPPING, openapi_extra=_parameters("now"))
+    @router.post("/anyclaude/stop", status_code=202, responses=_STOPPING, openapi_extra=parameters("now"))
     async def stop(request: Request) -> Response:
         """End the host after the requests that run; new ones are refused meanwhile."""
-        running = host.end(now=_is_set(request, "now"))
+        running = host.end(now=is_set(request, "now"))
         return JSONResponse({"stopping": True, "running": running}, status_code=202)
 
 
@@ -202,36 +180,11 @@ def _add_requests(router: APIRouter, host: ObservedHost) -> None:
 
 def _add_traces(router: APIRouter, host: ObservedHost) -> None:
     @router.get(
-        "/anyclaude/traces",
-        responses={200: {"model": TracePage}},
-        openapi_extra=_parameters("limit", "before", "offset", "q"),
-    )
-    async def traces(request: Request) -> Response:
-        """The list of traces, newest first."""
-        asked = request.query_params
-        limit = _number(asked.get("limit") or str(_DEFAULT_ROWS), "limit")
-        offset = _number(asked.get("offset") or "0", "offset")
-        before, query = asked.get("before", ""), asked.get("q", "")
-
-        def rows() -> tuple[list[dict[str, Any]], int]:
-            marks = read_marks(host.store.folder)
-            page = host.store.index.page(limit=limit, before=before, offset=offset, query=query, marked=marks)
-            return [row.model_dump() | {"marked": row.id in marks} for row in page.traces], page.total
-
-        try:
-            listed, total = await asyncio.to_thread(rows)
-        except ValueError as error:
-            raise InvalidRequest(str(error)) from None
-        except (sqlite3.Error, OSError) as error:
-            raise ProxyError(f"the trace index cannot be read ({error}); the traces are kept") from None
-        return Response(encode_json({"traces": listed, "total": total}), media_type="application/json")
-
-    @router.get(
-        "/anyclaude/history", responses={200: {"model": PastEvents}}, openapi_extra=_parameters("limit")
+        "/anyclaude/history", responses={200: {"model": PastEvents}}, openapi_extra=parameters("limit")
     )
     async def history(request: Request) -> Response:
         """The newest requests from before the feed's oldest event, made of their traces, and the health."""
-        limit = _number(request.query_params.get("limit") or str(_DEFAULT_ROWS), "limit")
+        limit = number(request.query_params.get("limit") or str(DEFAULT_ROWS), "limit")
         before = host.bus.held_since or host.started
         try:
             store = host.store
@@ -244,16 +197,20 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
         listed = [event.model_dump() for event in events]
         return Response(encode_json({"events": listed}), media_type="application/json")
 
-    @router.get("/anyclaude/traces/{trace_id}", responses={200: {"model": Trace}})
-    async def trace(trace_id: str) -> Response:
-        """One trace, whole."""
+    @router.get(
+        "/anyclaude/traces/{trace_id}",
+        responses={200: {"model": Trace}},
+        openapi_extra=parameters("brief"),
+    )
+    async def trace(request: Request, trace_id: str) -> Response:
+        """One trace, whole, or without what is long in it."""
         found = await _asked(trace_id, lambda: host.store.load(trace_id))
-        return _json(found)
+        return _json(found.brief() if is_set(request, "brief") else found)
 
     @router.get(
         "/anyclaude/traces/{trace_id}/diff",
         responses={200: {"model": DiffFacts}},
-        openapi_extra=_parameters("with"),
+        openapi_extra=parameters("with"),
     )
     async def compared(request: Request, trace_id: str) -> Response:
         """Where this request's prompt parts from another's, and what that cost."""
@@ -283,7 +240,7 @@ def _add_sessions(router: APIRouter, host: ObservedHost) -> None:
     @router.get(
         "/anyclaude/sessions/{session:path}/context",
         responses={200: {"model": ContextBudget}},
-        openapi_extra=_parameters("at"),
+        openapi_extra=parameters("at"),
     )
     async def context(session: str, request: Request) -> Response:
         """What fills the context window of a session at its newest request."""
@@ -349,17 +306,3 @@ def _frame(event: Published) -> bytes:
 
 def _json(model: BaseModel) -> Response:
     return Response(encode_json(model.model_dump()), media_type="application/json")
-
-
-def _is_set(request: Request, name: str) -> bool:
-    return request.query_params.get(name, "") in ("1", "true")
-
-
-def _number(text: str, name: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if number < 0:
-        raise InvalidRequest(f"{name}={text} is no number of 0 or more")
-    return number

@@ -18,27 +18,22 @@ from typing import Any
 from engine.process.private_files import open_private, private_folder
 from engine.wire.json_text import encode_json, plain_text
 from proxy.filters.language import parse_filter
-from proxy.filters.terms import Filter
+from proxy.filters.terms import Filter, Term, Time
 from proxy.traces.analysis.facts import Row, TraceFacts
 from proxy.traces.files import is_trace_id
 from proxy.traces.index_tables import STALE, IndexDamaged, connect, is_damage, storable_row
-from proxy.traces.listing.filter_sql import sql_filter
-from proxy.traces.listing.list_page import EVERY, Asked, list_page
+from proxy.traces.listing.calls_page import CallPage, calls_page
+from proxy.traces.listing.filter_sql import SqlFilter, sql_filter
+from proxy.traces.listing.histogram import Histogram, histogram
+from proxy.traces.listing.list_page import EVERY, Asked, list_page, place_in_list
 from proxy.traces.listing.list_row import list_row
-from proxy.traces.schema import Trace, TraceSummary
+from proxy.traces.listing.order import BY_TIME, Order
+from proxy.traces.schema import Trace, TracePage, TraceSummary
 from proxy.traces.summary import summarize
 
 INDEX_NAME = "index.sqlite"
 MOST_ROWS = 1000  # a page
 _MOST_OFFSET = 2**53
-
-
-@dataclass(frozen=True, slots=True)
-class TracePage:
-    """Rows of the trace list, newest first, and how many traces match in all."""
-
-    traces: list[TraceSummary]
-    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,30 +137,105 @@ class TraceIndex:
         limit: int = 100,
         before: str = "",
         offset: int = 0,
+        around: str = "",
+        order: Order = BY_TIME,
+        since: float = 0.0,
         query: str | Filter = "",
         marked: Iterable[str] = (),
         now: float | None = None,
     ) -> TracePage:
-        """The newest traces that fit the filter `query` (`proxy.filters`).
+        """The first traces in this order that fit the filter `query` (`proxy.filters`).
 
         Args:
-            before: the id of the last row of the page above, or a time in epoch seconds; empty: first page.
+            before: the id of the last row of the page above, or a time in epoch seconds, in the order by
+                time; empty: first page.
             offset: how many of these rows are skipped.
+            around: the id of a trace, or a time in epoch seconds: of the pages of `limit` rows each, the one
+                with it or with the newest trace before that time; instead of `before` and `offset`.
+            since: epoch seconds from which on traces are listed.
             marked: ids of the traces that have a mark, for `is:marked`.
             now: epoch seconds from which the times of the filter are counted; None: this moment.
 
         Raises:
-            ValueError: `before` is neither a known id nor a time, or the filter cannot be read.
+            ValueError: `before` or `around` is neither a known id nor a time, or the filter cannot be read.
         """
-        wanted = query
-        if isinstance(wanted, str):
-            wanted = parse_filter(wanted, now=time.time() if now is None else now)
-        chosen = sql_filter(wanted, searchable=self.searchable, marked=marked)
+        if before and order != BY_TIME:
+            raise ValueError(
+                f"before={before} is for the list by time; with another order, use offset or around"
+            )
+        chosen = self._chosen(query, marked, now, since)
         limit = max(0, min(limit, MOST_ROWS))
+        place = None
         with self._guarded() as db:
-            place = self._place(db, before) if before else EVERY
-            rows, total = list_page(db, chosen, Asked(limit, place, max(0, min(offset, _MOST_OFFSET))))
-            return TracePage([TraceSummary.model_validate_json(row) for row in rows], total)
+            if around:
+                trace = self._known(db, around)
+                meant = trace[1] if trace else self._moment(around, "around")
+                place = place_in_list(db, chosen, order, meant)
+                offset = (place or 0) // max(1, limit) * limit
+            above = self._place(db, before) if before else EVERY
+            asked = Asked(limit, above, max(0, min(offset, _MOST_OFFSET)), order)
+            rows, total = list_page(db, chosen, asked)
+            listed = [TraceSummary.model_validate_json(row) for row in rows]
+            return TracePage(traces=listed, total=total, offset=asked.offset, place=place)
+
+    def histogram(
+        self,
+        *,
+        since: float = 0.0,
+        until: float | None = None,
+        parts: int = 60,
+        query: str | Filter = "",
+        marked: Iterable[str] = (),
+        now: float | None = None,
+    ) -> Histogram:
+        """How many traces came when, and how many of them fit the filter `query`.
+
+        Args:
+            since: epoch seconds; 0: the oldest trace's.
+            until: epoch seconds; None: `now`.
+            parts: into how many parts the time is divided at most.
+
+        Raises:
+            ValueError: the filter cannot be read.
+        """
+        now = time.time() if now is None else now
+        chosen = self._chosen(query, marked, now)
+        with self._guarded() as db:
+            return histogram(db, chosen, since=since, until=now if until is None else until, parts=parts)
+
+    def calls(
+        self,
+        *,
+        limit: int = 100,
+        offset: int = 0,
+        failed: bool = False,
+        since: float = 0.0,
+        query: str | Filter = "",
+        marked: Iterable[str] = (),
+        now: float | None = None,
+    ) -> CallPage:
+        """The tool calls of the requests that fit the filter `query`, newest first.
+
+        Args:
+            failed: only calls whose result the client called an error.
+            since: epoch seconds from which on requests count.
+
+        Raises:
+            ValueError: the filter cannot be read.
+        """
+        chosen = self._chosen(query, marked, now, since)
+        limit, offset = max(0, min(limit, MOST_ROWS)), max(0, min(offset, _MOST_OFFSET))
+        with self._guarded() as db:
+            return calls_page(db, chosen, limit=limit, offset=offset, failed=failed)
+
+    def _chosen(
+        self, query: str | Filter, marked: Iterable[str], now: float | None, since: float = 0.0
+    ) -> SqlFilter:
+        if isinstance(query, str):
+            query = parse_filter(query, now=time.time() if now is None else now)
+        if since:
+            query = query.also(Term((Time("since", since),)))
+        return sql_filter(query, searchable=self.searchable, marked=marked)
 
     def path_of(self, trace: str) -> str | None:
         """The path of a trace, relative to the traces folder; None where it is not in the table."""
@@ -219,15 +289,21 @@ class TraceIndex:
             db.execute("INSERT OR IGNORE INTO notes VALUES (?)", (STALE,))
 
     def _place(self, db: sqlite3.Connection, before: str) -> tuple[float, str]:
-        row = db.execute("SELECT time, id FROM traces WHERE id = ?", (before,)).fetchone()
-        if row is not None:  # also one of a foreign file, whose id is none of ours
-            return row[0], row[1]
-        if is_trace_id(before):
-            raise ValueError(f"before={before}: there is no such trace")
+        return self._known(db, before) or (self._moment(before, "before"), "")
+
+    def _known(self, db: sqlite3.Connection, trace: str) -> tuple[float, str] | None:
+        row = db.execute("SELECT time, id FROM traces WHERE id = ?", (trace,)).fetchone()
+        return (
+            (row[0], row[1]) if row is not None else None
+        )  # also one of a foreign file, with an id of its own
+
+    def _moment(self, text: str, name: str) -> float:
+        if is_trace_id(text):
+            raise ValueError(f"{name}={text}: there is no such trace")
         try:
-            return float(before), ""
+            return float(text)
         except ValueError:
-            raise ValueError(f"before={before} is neither a trace id nor a time in seconds") from None
+            raise ValueError(f"{name}={text} is neither a trace id nor a time in seconds") from None
 
     @contextmanager
     def _guarded(self) -> Iterator[sqlite3.Connection]:

@@ -7,7 +7,7 @@ changes its meaning; readers ignore fields that they do not know.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -93,6 +93,20 @@ class Trace(TraceModel):
         agent = self.request.headers.get("user-agent", "")
         return found[1] if (found := _OWN_AGENT.match(agent)) else ""
 
+    def brief(self) -> Self:
+        """Itself without the bodies of the request and the ids of tokens, which are most of a trace."""
+        calls = [call.model_copy(update={"tokens": []}) for call in self.tool_calls]
+        request = self.request.model_copy(update={"body": None})
+        return self.model_copy(update={"request": request, "upstream": None, "tool_calls": calls})
+
+
+class CallSummary(TraceModel):
+    """One call of an answer, as lists show it."""
+
+    name: str
+    about: str = ""  # one line: the file's name, the command, what was looked for
+    is_error: bool | None = None  # None: without a result yet
+
 
 class TraceSummary(TraceModel):
     """One row of the trace list: what the index knows without opening the file."""
@@ -101,6 +115,7 @@ class TraceSummary(TraceModel):
     time: float
     session: str = ""
     agent: str = ""
+    agent_type: str = ""
     lane: Lane = "main"
     backend: str = ""
     model: str = ""
@@ -118,7 +133,18 @@ class TraceSummary(TraceModel):
     tool_calls: int = 0
     tool_errors: int = 0
     preview: str = ""
+    did: list[CallSummary] = []  # the first calls of the answer
+    said: str = ""  # how its text begins, of an answer without a call
     path: str = ""  # relative to the traces folder
     bytes: int = 0
     marked: bool = False  # as a host lists it; marks are no part of the index
     own_command: str = ""  # of this program, that asked; empty: another client
+
+
+class TracePage(TraceModel):
+    """Rows of the trace list in its order, and how many traces match in all."""
+
+    traces: list[TraceSummary]
+    total: int
+    offset: int = 0  # of the first row
+    place: int | None = None  # of the row that was asked for, if there is one

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.anthropic.preview import preview
+from proxy.anthropic.preview import PREVIEW_LENGTH, preview
+from proxy.events.arguments import in_a_word, one_line
 from proxy.events.causes import cause_of
-from proxy.traces.schema import Trace, TraceSummary
+from proxy.events.tool_call import ToolCall
+from proxy.traces.schema import CallSummary, Trace, TraceSummary
+
+MOST_CALLS = 4  # of an answer, in its row
+_NAME_LENGTH, _ABOUT_LENGTH = 80, 80
 
 
 def summarize(trace: Trace, path: str, size: int) -> TraceSummary:
@@ -18,6 +23,7 @@ def summarize(trace: Trace, path: str, size: int) -> TraceSummary:
         time=trace.time,
         session=trace.session,
         agent=trace.agent,
+        agent_type=trace.agent_type[:_NAME_LENGTH],
         lane=trace.lane,
         backend=trace.backend,
         model=trace.model,
@@ -35,10 +41,26 @@ def summarize(trace: Trace, path: str, size: int) -> TraceSummary:
         tool_calls=len(trace.tool_calls),
         tool_errors=sum(call.is_error is True for call in trace.tool_calls),
         preview=preview(body.get("messages")),
+        did=[_done(call) for call in trace.tool_calls[:MOST_CALLS]],
+        said="" if trace.tool_calls else _said(answer.message),
         path=path,
         bytes=size,
         own_command=trace.own_command,
     )
+
+
+def _done(call: ToolCall) -> CallSummary:
+    about = in_a_word(call.input or {}, _ABOUT_LENGTH)
+    return CallSummary(name=call.name[:_NAME_LENGTH], about=about, is_error=call.is_error)
+
+
+def _said(message: dict[str, Any] | None) -> str:
+    content = (message or {}).get("content")
+    for block in content if isinstance(content, list) else ():
+        match block:
+            case {"type": "text", "text": str(text)} if text.strip():
+                return one_line(text, PREVIEW_LENGTH)
+    return ""
 
 
 def _length(value: Any) -> int:

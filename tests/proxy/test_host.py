@@ -231,6 +231,15 @@ async def test_an_answer_is_on_disk_in_the_list_and_in_the_feed(tmp_path: Path) 
         assert not listed["traces"][0]["marked"]
         set_mark(host.config.home / "traces", request_id)
         assert (await host.client.get("/anyclaude/traces")).json()["traces"][0]["marked"]
+        [found] = (await host.client.get("/anyclaude/traces?sort=took&reverse=1&from=5.5")).json()["traces"]
+        assert (found["id"], [call["name"] for call in found["did"]]) == (request_id, ["Read"])
+        around = (await host.client.get(f"/anyclaude/traces?around={request_id}")).json()
+        assert (around["place"], around["offset"], around["traces"][0]["id"]) == (0, 0, request_id)
+        for wrong in ("sort=size", "from=yesterday", "from=nan", "around=req_0000", "sort=took&before=5"):
+            refused = await host.client.get(f"/anyclaude/traces?{wrong}")
+            assert (refused.status_code, wrong.rpartition("=")[2] in refused.text) == (400, True)
+        brief = (await host.client.get(f"/anyclaude/traces/{request_id}?brief=1")).json()
+        assert (brief["id"], brief["request"]["body"], brief["upstream"]) == (request_id, None, None)
         trace = Trace.model_validate((await host.client.get(f"/anyclaude/traces/{request_id}")).json())
         assert trace.request.body == ask
         assert trace.request.headers["x-api-key"] == "[redacted]"
@@ -439,12 +448,15 @@ async def test_streams_are_logged_where_that_is_asked_for(
     assert any("cheese" in record.getMessage() for record in caplog.records)
 
 
+GIVEN = ("/anyclaude/traces", "/anyclaude/traces/histogram", "/anyclaude/calls", "/health/ready")
+
+
 async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
     async with served_with_upstream(tmp_path, Turn(text="hello")) as host:
         mine = {"x-claude-code-session-id": "Session/1"}
         assert (await host.client.post("/v1/messages", json=ASK, headers=mine)).status_code == 200
         document = (await host.client.get("/anyclaude/openapi.json")).json()
-        answers = {path: await host.client.get(path) for path in ("/anyclaude/traces", "/health/ready")}
+        answers = {path: await host.client.get(path) for path in GIVEN}
         past = (await host.client.get("/anyclaude/history")).json()["events"]
         assert [event["type"] for event in past] == ["host.history"]  # all requests are in the feed
         answers |= {path: await host.client.get(path) for path in ("/anyclaude/state", "/health/live")}
@@ -470,8 +482,10 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         "/anyclaude/traces",
         "/anyclaude/history",
         "/anyclaude/traces/{trace_id}",
+        "/anyclaude/traces/histogram",
         "/anyclaude/traces/{trace_id}/diff",
         "/anyclaude/traces/{trace_id}/why",
+        "/anyclaude/calls",
         "/anyclaude/sessions/{session}/context",
         "/health/live",
         "/health/ready",
@@ -482,7 +496,7 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         schema = described["content"]["application/json"]["schema"] | {"components": document["components"]}
         Draft202012Validator(schema).validate(answer.json())
     asked = {parameter["name"] for parameter in document["paths"]["/anyclaude/traces"]["get"]["parameters"]}
-    assert asked == {"limit", "before", "offset", "q"}
+    assert asked == {"limit", "before", "offset", "around", "sort", "reverse", "from", "q"}
 
 
 async def test_a_host_that_is_asked_to_stop_ends_after_the_requests_that_run(tmp_path: Path) -> None:

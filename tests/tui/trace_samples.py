@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from proxy.changes.change_facts import Changed, LiveSetting, LocalModel, LocalModelList
 from proxy.changes.live_settings import live_settings, read_changes
 from proxy.configuration.settled import HostConfig
+from proxy.events.arguments import in_a_word
 from proxy.events.causes import cause_of
 from proxy.events.engine_times import EngineTimes
 from proxy.events.tool_call import ToolCall
@@ -25,7 +28,9 @@ from proxy.traces.analysis.context_facts import (
 from proxy.traces.analysis.diff_facts import DiffFacts, compare
 from proxy.traces.analysis.why import phases_of
 from proxy.traces.analysis.why_facts import Usual, Why
-from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary
+from proxy.traces.listing.calls_page import CallPage, ListedCall, ToolFigures
+from proxy.traces.listing.histogram import Histogram, edges_of
+from proxy.traces.schema import CallSummary, Trace, TracePage, TraceRequest, TraceResponse, TraceSummary
 from tests.tui.traffic import MODEL, Morning
 from tests.tui.traffic_texts import ANSWER, CALLS, THINKING
 from tui.client.filter import matcher
@@ -37,11 +42,19 @@ TOOLS = ("Bash", "Edit", "Glob", "Grep", "Read", "Task", "TodoWrite", "WebFetch"
 def summaries(morning: Morning) -> list[TraceSummary]:
     """One row for each request that ended, newest first."""
     received = {event.request: event for event in morning.events if event.type == "request.received"}
-    made: dict[str, int] = {}
+    made: dict[str, list[CallSummary]] = {}
+    failed = {
+        event.data["tool_use_id"]: event.data["is_error"]
+        for event in morning.events
+        if event.type == "request.tool_result"
+    }
     rows: list[TraceSummary] = []
     for event in morning.events:
         if event.type == "request.tool_call" and event.request:
-            made[event.request] = made.get(event.request, 0) + 1
+            call = event.data
+            about, outcome = in_a_word(call["input"] or {}, 80), failed.get(call["tool_use_id"])
+            did = CallSummary(name=call["name"], about=about, is_error=outcome)
+            made.setdefault(event.request, []).append(did)
         if event.type not in ("request.finished", "request.failed") or event.request not in received:
             continue
         first, data = received[event.request], event.data
@@ -51,6 +64,7 @@ def summaries(morning: Morning) -> list[TraceSummary]:
                 time=first.time,
                 session=first.data["session"],
                 lane=first.data["lane"],
+                agent_type=first.data.get("agent_type", ""),
                 backend="mlx",
                 model=first.data["model"],
                 status=data["status"],
@@ -63,7 +77,10 @@ def summaries(morning: Morning) -> list[TraceSummary]:
                 usage=Usage.model_validate(data["usage"]),
                 ttft_s=data["timings"]["first_token"],
                 duration_s=data["timings"]["done"],
-                tool_calls=made.get(event.request, 0),
+                tool_calls=len(did := made.get(event.request, [])),
+                tool_errors=sum(call.is_error is True for call in did),
+                did=did,
+                said="" if did or error else ANSWER.split("\n")[0],
                 preview=first.data["preview"],
                 path=data["trace"],
                 bytes=first.data["body_bytes"] + 21_000,
@@ -286,11 +303,22 @@ def sample_models() -> list[LocalModel]:
     ]
 
 
+FIGURES: dict[str, Callable[[TraceSummary], float | None]] = {
+    "time": lambda row: row.time,
+    "took": lambda row: row.duration_s,
+    "ttft": lambda row: row.ttft_s,
+    "tokens": lambda row: row.usage.prompt_tokens,
+    "cache": lambda row: row.usage.cache_read_input_tokens / (row.usage.prompt_tokens or 1),
+    "out": lambda row: row.usage.output_tokens,
+}
+
+
 class SampleHost:
     """A host that knows the traces of one morning; counts what it is asked."""
 
-    def __init__(self, rows: list[TraceSummary]) -> None:
+    def __init__(self, rows: list[TraceSummary], until: float = 1000.0) -> None:
         self.rows = rows
+        self.until = until  # what it takes for the present
         self.asked: list[tuple[str, int]] = []  # query and offset of each page
         self.restarts = 0
         self.wishes: list[str] = []  # to change something
@@ -298,13 +326,87 @@ class SampleHost:
         self.changed: dict[str, Any] = {}  # settings, by their fields
 
     async def traces(
-        self, limit: int = 100, offset: int = 0, query: str = ""
-    ) -> tuple[list[TraceSummary], int]:
+        self,
+        limit: int = 100,
+        offset: int = 0,
+        query: str = "",
+        *,
+        sort: str = "time",
+        reverse: bool = False,
+        around: str = "",
+        since: float = 0.0,
+    ) -> TracePage:
         """A page of rows whose text `query` fits."""
         self.asked.append((query, offset))
+        rows = self._chosen(query, since)
+        if sort != "time" or reverse:
+            rows.sort(key=lambda row: FIGURES[sort](row) or 0.0, reverse=not reverse)
+        place = None
+        if around:
+            ids = [row.id for row in rows]
+            place = ids.index(around) if around in ids else sum(row.time > float(around) for row in rows)
+            offset = place // limit * limit
+        return TracePage(traces=rows[offset : offset + limit], total=len(rows), offset=offset, place=place)
+
+    def _chosen(self, query: str, since: float) -> list[TraceSummary]:
         fits = matcher(query)
-        rows = [row for row in self.rows if fits(row, row.model_dump_json().lower())]
-        return rows[offset : offset + limit], len(rows)
+        return [row for row in self.rows if row.time >= since and fits(row, row.model_dump_json().lower())]
+
+    async def histogram(self, query: str = "", *, since: float = 0.0, parts: int = 60) -> Histogram:
+        """When the rows came."""
+        times = sorted(row.time for row in self.rows)
+        begin = since or (times[0] if times else self.until)
+        edges = edges_of(begin, max(self.until, begin), parts)
+        found = [row.time for row in self._chosen(query, since)]
+        counts = [
+            [sum(low <= at < high for at in some) for low, high in pairwise(edges)] for some in (times, found)
+        ]
+        return Histogram(edges, *counts, len(self.rows), sum(row.bytes for row in self.rows))
+
+    async def calls(
+        self, limit: int = 100, query: str = "", *, failed: bool = False, since: float = 0.0
+    ) -> CallPage:
+        """The calls that the rows tell of."""
+        listed = [
+            ListedCall(
+                trace=row.id,
+                number=number,
+                id=f"toolu_{row.id}_{number}",
+                time=row.time,
+                session=row.session,
+                lane=row.lane,
+                name=call.name,
+                about=call.about,
+                verdict="valid",
+                repairs=0,
+                is_error=call.is_error,
+                duration_s=0.4,
+                result="error: it failed" if call.is_error else "done",
+                result_bytes=16,
+            )
+            for row in self._chosen(query, since)
+            for number, call in reversed(list(enumerate(row.did, 1)))
+        ]
+        shown = [call for call in listed if call.is_error or not failed]
+        names = Counter(call.name for call in listed)
+        tools = [
+            ToolFigures(
+                name,
+                count,
+                0,
+                0,
+                count,
+                sum(call.is_error is True for call in listed if call.name == name),
+                0.4,
+                0.4,
+            )
+            for name, count in names.most_common()
+        ]
+        return CallPage(shown[:limit], len(shown), tools)
+
+    async def brief_trace(self, trace_id: str) -> Trace:
+        """The trace of one row without its long parts."""
+        return (await self.trace(trace_id)).brief()
 
     async def trace(self, trace_id: str) -> Trace:
         """The trace of one row."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from proxy.events.arguments import telling_argument
 from tui.client.wire_text import block_text, line_text
 
 DEPTH = 40
@@ -23,19 +24,6 @@ def cleaned(value: Any, depth: int = DEPTH) -> Any:
     return [cleaned(item, depth - 1) for item in value]
 
 
-_TELLING = (
-    "command",
-    "file_path",
-    "notebook_path",
-    "path",
-    "pattern",
-    "url",
-    "query",
-    "skill",
-    "description",
-)
-
-
 def one_line_arguments(arguments: dict[str, Any] | None, raw: str) -> tuple[str, str]:
     """A tool call's arguments as two one-line texts: what tells most, and the others as `name=value`.
 
@@ -43,9 +31,7 @@ def one_line_arguments(arguments: dict[str, Any] | None, raw: str) -> tuple[str,
     """
     if arguments is None:
         return line_text(raw, 400), ""
-    first = next((name for name in _TELLING if isinstance(arguments.get(name), str)), None)
-    if first is None and len(arguments) == 1:
-        first = next(iter(arguments))
+    first = telling_argument(arguments)
     rest = (f"{line_text(name, 60)}={_value(value)}" for name, value in arguments.items() if name != first)
     return "" if first is None else _value(arguments[first], 400), line_text("  ".join(rest), 400)
 

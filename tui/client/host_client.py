@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
 from proxy.backends.plain_http import PlainTransport
 from proxy.changes.change_facts import Changed, LiveSetting, LiveSettings, LocalModelList
@@ -20,11 +21,13 @@ from proxy.events.types import Event, HostState
 from proxy.traces.analysis.context_facts import ContextBudget
 from proxy.traces.analysis.diff_facts import DiffFacts
 from proxy.traces.analysis.why_facts import Why
-from proxy.traces.schema import Trace, TraceSummary
+from proxy.traces.listing.calls_page import CallPage
+from proxy.traces.listing.histogram import Histogram
+from proxy.traces.schema import Trace, TracePage
 
 TIMEOUT_S = 10.0
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_Model = TypeVar("_Model")
 
 
 class HostError(Exception):
@@ -83,16 +86,44 @@ class HostClient:
         return await self.state()
 
     async def traces(
-        self, limit: int = 100, offset: int = 0, query: str = ""
-    ) -> tuple[list[TraceSummary], int]:
-        """A page of traces behind the `offset` newest ones, newest first, and how many match."""
-        params = {"limit": str(limit), "offset": str(offset)} | ({"q": query} if query else {})
+        self,
+        limit: int = 100,
+        offset: int = 0,
+        query: str = "",
+        *,
+        sort: str = "time",
+        reverse: bool = False,
+        around: str = "",
+        since: float = 0.0,
+    ) -> TracePage:
+        """A page of traces behind the first `offset` ones, newest first or by a figure.
+
+        `around` asks for that page which has a trace (its id) or a moment (epoch seconds), and for its place.
+        """
+        params = {"limit": str(limit)} | ({"around": around} if around else {"offset": str(offset)})
+        params |= {"q": query} if query else {}
+        params |= {"sort": sort} if sort != "time" else {}
+        params |= {"reverse": "1"} if reverse else {}
+        params |= {"from": repr(since)} if since else {}
         answer = await self._ask("GET", "/anyclaude/traces", params=params)
-        try:
-            body = answer.json()
-            return [TraceSummary.model_validate(row) for row in body["traces"]], int(body["total"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise HostError(f"the list of traces could not be read: {_first_line(error)}") from None
+        page = _whole(TracePage, answer, "the list of traces")
+        return page if around else page.model_copy(update={"offset": offset})
+
+    async def histogram(self, query: str = "", *, since: float = 0.0, parts: int = 60) -> Histogram:
+        """When traces came, and when those that fit, since a moment or the oldest one."""
+        params = {"parts": str(parts)} | ({"q": query} if query else {})
+        params |= {"from": repr(since)} if since else {}
+        answer = await self._ask("GET", "/anyclaude/traces/histogram", params=params)
+        return _whole(Histogram, answer, "when traces came")
+
+    async def calls(
+        self, limit: int = 100, query: str = "", *, failed: bool = False, since: float = 0.0
+    ) -> CallPage:
+        """The newest tool calls of the requests that fit, or those of them that failed."""
+        params = {"limit": str(limit)} | ({"q": query} if query else {}) | ({"failed": "1"} if failed else {})
+        params |= {"from": repr(since)} if since else {}
+        answer = await self._ask("GET", "/anyclaude/calls", params=params)
+        return _whole(CallPage, answer, "the list of calls")
 
     async def history(self, limit: int = 200) -> list[Event]:
         """The newest requests from before the events that the host still has, as events."""
@@ -105,6 +136,11 @@ class HostClient:
     async def trace(self, trace_id: str) -> Trace:
         """One trace, whole."""
         answer = await self._ask("GET", f"/anyclaude/traces/{trace_id}")
+        return _whole(Trace, answer, f"trace {trace_id}")
+
+    async def brief_trace(self, trace_id: str) -> Trace:
+        """One trace without the bodies of its request."""
+        answer = await self._ask("GET", f"/anyclaude/traces/{trace_id}", params={"brief": "1"})
         return _whole(Trace, answer, f"trace {trace_id}")
 
     async def why(self, trace_id: str) -> Why:
@@ -197,9 +233,14 @@ async def host_state(url: str, token: str = "", *, with_window: bool = False) ->
 def _whole(model: type[_Model], answer: httpx.Response, what: str) -> _Model:
     """The host's answer as such a model; `what` it is, for the error."""
     try:
-        return model.model_validate_json(answer.content)
+        return cast("_Model", _adapter(cast("Hashable", model)).validate_json(answer.content))
     except ValueError as error:
         raise HostError(f"{what} could not be read: {_first_line(error)}") from None
+
+
+@lru_cache(maxsize=32)
+def _adapter(model: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast("Any", model))  # of dataclasses it takes a while to make
 
 
 def _fields(answer: httpx.Response) -> dict[str, Any]:

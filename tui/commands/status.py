@@ -46,7 +46,7 @@ async def _asked(host: RunningHost) -> tuple[HostState, int | None]:
     try:
         state = await client.state()
         try:
-            traces = (await client.traces(limit=1))[1]
+            traces = (await client.traces(limit=1)).total
         except HostError:
             traces = None  # the index cannot be read now
         return state, traces

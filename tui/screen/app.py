@@ -264,7 +264,8 @@ class ControlCenter(NavigatingApp):
     # -- requests to the host -----------------------------------------------------------------------------
 
     async def _load_traces(self, query: str, offset: int) -> tuple[list[TraceSummary], int]:
-        return await self._host_api().traces(PAGE, offset, query)
+        page = await self._host_api().traces(PAGE, offset, query)
+        return page.traces, page.total
 
     def _host_api(self) -> HostApi:
         link = self.store.snapshot().link

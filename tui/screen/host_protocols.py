@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from proxy.traces.analysis.context_facts import ContextBudget
     from proxy.traces.analysis.diff_facts import DiffFacts
     from proxy.traces.analysis.why_facts import Why
-    from proxy.traces.schema import Trace, TraceSummary
+    from proxy.traces.listing.calls_page import CallPage
+    from proxy.traces.listing.histogram import Histogram
+    from proxy.traces.schema import Trace, TracePage
 
 
 class OwnedHost(Protocol):
@@ -37,10 +39,26 @@ class HostApi(Protocol):
     """The host's API besides its events (`tui.client.host_client.HostClient`)."""
 
     async def traces(
-        self, limit: int = 100, offset: int = 0, query: str = ""
-    ) -> tuple[list[TraceSummary], int]: ...
+        self,
+        limit: int = 100,
+        offset: int = 0,
+        query: str = "",
+        *,
+        sort: str = "time",
+        reverse: bool = False,
+        around: str = "",
+        since: float = 0.0,
+    ) -> TracePage: ...
+
+    async def histogram(self, query: str = "", *, since: float = 0.0, parts: int = 60) -> Histogram: ...
+
+    async def calls(
+        self, limit: int = 100, query: str = "", *, failed: bool = False, since: float = 0.0
+    ) -> CallPage: ...
 
     async def trace(self, trace_id: str) -> Trace: ...
+
+    async def brief_trace(self, trace_id: str) -> Trace: ...
 
     async def why(self, trace_id: str) -> Why: ...
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.wire.json_text import encode_json
+from proxy.events.arguments import one_line, telling_argument
+from proxy.events.tool_call import ToolCall
 from proxy.traces.analysis.decode_speed import decode_speed, prefill_time
 from proxy.traces.analysis.new_text import new_text
 from proxy.traces.schema import Trace
@@ -39,6 +42,9 @@ CALL_COLUMNS = (
     "repairs",
     "error",
     "duration",
+    "about",
+    "result",
+    "result_bytes",
 )
 MISS_COLUMNS = (
     "trace",
@@ -51,6 +57,7 @@ MISS_COLUMNS = (
 )
 
 Row = tuple[object, ...]
+_LINE = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +117,21 @@ def _calls(trace: Trace, path: str) -> list[Row]:
             len(call.repairs),
             call.is_error,
             call.duration_s,
+            _about(call),
+            one_line(call.result or "", _LINE),
+            len((call.result or "").encode(errors="replace")),
         )
         for number, call in enumerate(trace.tool_calls, 1)
     ]
+
+
+def _about(call: ToolCall) -> str:
+    """Its arguments on one line: the one that says most, else all of them, else what the model wrote."""
+    if call.input is None:
+        return one_line(call.raw, _LINE)
+    name = telling_argument(call.input)
+    told = call.input if name is None else call.input[name]
+    return one_line(told if isinstance(told, str) else encode_json(told).decode(), _LINE)
 
 
 def _miss(trace: Trace) -> Row | None:

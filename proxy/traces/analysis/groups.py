@@ -26,11 +26,12 @@ class Percentiles:
         ordered = sorted(values)
         if not ordered:
             return None
-        p10, p50, p90, p99 = (_quantile(ordered, share) for share in (0.1, 0.5, 0.9, 0.99))
+        p10, p50, p90, p99 = (quantile(ordered, share) for share in (0.1, 0.5, 0.9, 0.99))
         return cls(len(ordered), p10, p50, p90, p99)
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The value below which this share of them lies, by linear interpolation; of one value at least."""
     place = share * (len(ordered) - 1)
     low = math.floor(place)
     high = min(low + 1, len(ordered) - 1)

@@ -35,6 +35,7 @@ LIST_COLUMNS = (
     "toolerror",
     "refused",
     "repaired",
+    "bytes",
 )
 
 
@@ -71,6 +72,7 @@ def list_row(trace: Trace, row: TraceSummary) -> tuple[object, ...]:
         any(call.is_error is True for call in calls),
         any(call.verdict in INVALID_VERDICTS for call in calls),
         any(call.repairs and call.verdict not in INVALID_VERDICTS for call in calls),
+        row.bytes,
     )
 
 

@@ -49,10 +49,12 @@ async def test_it_asks_for_pages_and_for_one_trace() -> None:
     page = {"traces": [row.model_dump(mode="json") for row in ROWS[:3]], "total": 28}
     whole = sample_trace(ROWS[0]).model_dump(mode="json")
     async with host({"/anyclaude/traces": page, "/anyclaude/traces/a": whole}) as (client, asked):
-        rows, total = await client.traces(limit=3, offset=200, query="main !sub")
-        assert (rows, total) == (ROWS[:3], 28)
+        listed = await client.traces(limit=3, offset=200, query="main !sub")
+        assert (listed.traces, listed.total, listed.offset) == (ROWS[:3], 28, 200)
+        await client.traces(sort="took", reverse=True, since=5.5, around="a")
         assert (await client.trace("a")).id == ROWS[0].id
     assert asked[0] == "GET /anyclaude/traces?limit=3&offset=200&q=main+%21sub"
+    assert asked[1] == "GET /anyclaude/traces?limit=100&around=a&sort=took&reverse=1&from=5.5"
 
 
 async def test_it_restarts_the_engine_and_cancels_a_request() -> None:

@@ -110,10 +110,10 @@ class RecordingTaker:
         """Take the list of traces and the wished ones; without a host, say that they are missing."""
         self._write_rest()
         try:
-            rows, _ = await self._client.traces(ROWS)
-            marked = (
-                (await self._client.traces(MOST_MARKED, query="is:marked"))[0] if self._wish.marked else []
-            )
+            rows = (await self._client.traces(ROWS)).traces
+            marked = []
+            if self._wish.marked:
+                marked = (await self._client.traces(MOST_MARKED, query="is:marked")).traces
         except HostError as error:
             self.taken.left_out.append(f"the list of traces: {error}")
             rows, marked = [], []

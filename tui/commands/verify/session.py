@@ -91,7 +91,7 @@ async def _verify(choice: HostChoice, claims: Claims, program: str, *, keep: boo
 
 async def _traces(host: VerifiedHost, sessions: Collection[str]) -> list[Trace]:
     """The traces of these sessions, oldest first."""
-    rows, _ = await host.client.traces(limit=_ROWS)
+    rows = (await host.client.traces(limit=_ROWS)).traces
     ours = [row for row in rows if row.session in sessions]
     return [await host.client.trace(row.id) for row in reversed(ours)]
 
