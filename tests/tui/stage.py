@@ -11,6 +11,8 @@ from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import DAY, NIGHT
 from tui.screen.widgets.strip_view import StripView
 
+LOADING = ("traces", "trace", "histogram", "detail", "calls")  # groups of workers
+
 
 class Stage(App[None]):
     """Shows `widgets` below each other in our theme."""
@@ -39,5 +41,5 @@ def lines_of(views: Iterable[StripView]) -> str:
 
 async def loaded(app: App[None]) -> None:
     """Until nothing is being asked of the host; a question to the user may stay open."""
-    for worker in [one for one in app.workers if one.group in ("traces", "trace")]:
+    for worker in [one for one in app.workers if one.group in LOADING]:
         await worker.wait()

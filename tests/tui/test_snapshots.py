@@ -55,7 +55,7 @@ async def walk(
     morning = morning or Morning()
     app = ControlCenter(clock=lambda: morning.now)
     app.theme = theme
-    app.client = SampleHost(summaries(morning) if busy else [])
+    app.client = SampleHost(summaries(morning) if busy else [], morning.now)
     if not busy:
         morning.start_engine()
     for arrival in morning.arrivals():

@@ -40,13 +40,18 @@ class LoadedRows(Sequence["TraceSummary | None"]):
         """The place of a row that was loaded."""
         return self._places.get(trace_id)
 
-    def with_page(self, start: int, page: Sequence[TraceSummary], total: int) -> LoadedRows:
+    def with_page(
+        self, start: int, page: Sequence[TraceSummary], total: int, *, by_time: bool = True
+    ) -> LoadedRows:
         """With the rows from `start` on, and the list as long as it is now.
 
         Where rows came or went meanwhile, the ones that were loaded move along if the page shows how far;
-        else they are dropped, to be loaded again. A row that did not change stays the same object.
+        else they are dropped, to be loaded again. In an order other than by time a row may come anywhere, so
+        they are dropped as soon as anything has moved. A row that did not change stays the same object.
         """
         shift = self._shift(start, page, total)
+        if not by_time and (shift != 0 or total != self._total):
+            shift = None
         known = {}
         if shift is not None:
             known = {place + shift: row for place, row in self._known.items() if place + shift >= 0}

@@ -25,7 +25,6 @@ from textual.theme import Theme
 from engine.process.exit_codes import ExitCode
 from tui.client.figures import clock, plural
 from tui.client.inbox import Inbox
-from tui.client.loaded_rows import PAGE
 from tui.client.records import Link, ModelFit
 from tui.client.wire_text import line_text
 from tui.screen.choices.configured import DEFAULT_CHOICES, ScreenChoices
@@ -44,10 +43,11 @@ from tui.screen.terminal_title import TerminalTitle, kept_title
 from tui.screen.theme_choice import ThemeChoice
 from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import NIGHT, OWN_THEMES
+from tui.screen.trace_list.column_memory import FILE_NAME, ColumnMemory
+from tui.screen.trace_list.source import ListSource
 from tui.screen.widgets.vital_signs import VitalSignsReader, title_text
 
 if TYPE_CHECKING:
-    from proxy.traces.schema import TraceSummary
     from tui.client.feed import Feed
 
 FRAME_S = 0.1
@@ -77,6 +77,7 @@ class ControlCenter(NavigatingApp):
         themes: ThemeChoice | None = None,
         choices: ScreenChoices = DEFAULT_CHOICES,
         suggest: Callable[[], ModelFit | None] | None = None,
+        columns: ColumnMemory | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(host)
@@ -105,6 +106,7 @@ class ControlCenter(NavigatingApp):
         self._suggest = suggest
         self.model_fit: ModelFit | None = None
         self._themes = themes or ThemeChoice()
+        self._columns = columns
         first = self._themes.first()
         self._unknown_theme = "" if first in self.available_themes else first
         # A reactive that has this value already, as Textual takes it from the environment, sees no change.
@@ -138,7 +140,8 @@ class ControlCenter(NavigatingApp):
                 widget.refresh()
 
     def get_default_screen(self) -> Screen[None]:
-        return MainScreen(self.store, self._clock, self._load_traces, self._claude)
+        source = ListSource(self._host_api, self._clock)
+        return MainScreen(self.store, self._clock, source, self._claude, self._columns)
 
     # -- the two workers, and the frame -------------------------------------------------------------------
 
@@ -263,10 +266,6 @@ class ControlCenter(NavigatingApp):
 
     # -- requests to the host -----------------------------------------------------------------------------
 
-    async def _load_traces(self, query: str, offset: int) -> tuple[list[TraceSummary], int]:
-        page = await self._host_api().traces(PAGE, offset, query)
-        return page.traces, page.total
-
     def _host_api(self) -> HostApi:
         link = self.store.snapshot().link
         if self.client is None or link.gone:
@@ -317,7 +316,14 @@ def run_app(
     """
     themes = ThemeChoice(theme_path, light_background=light_background, configured=choices.theme)
     app = ControlCenter(
-        host, attach_url, token=token, claude=claude, themes=themes, choices=choices, suggest=suggest
+        host,
+        attach_url,
+        token=token,
+        claude=claude,
+        themes=themes,
+        choices=choices,
+        suggest=suggest,
+        columns=ColumnMemory(theme_path and theme_path.with_name(FILE_NAME)),
     )
     app.own_file = own_file
     app.bundler = bundler

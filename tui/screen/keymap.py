@@ -107,7 +107,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("Stop the host", "stop", "S", "health", "stop host", 6),
     Command("Copy the log", "copy", "y", "health", "copy log", 7),
     Command("Open the trace", "open", "enter", "traces", "open", 2),
-    Command("Reload the list", "reload", "r,f5", "traces"),
+    Command("Go to a day or a time", "go_to", "g", "traces", "go to", 4),
+    Command("Sort by the next figure", "sort", "s", "traces", "sort", 5),
+    Command("Turn the order round", "turn_round", "S", "traces"),
+    Command("Another range of time: all, 7 days, today, the last hour", "range", "r", "traces", "range", 6),
+    Command("Choose the columns", "columns", "C", "traces", "columns", 9),
+    Command("Reload the list", "reload", "f5", "traces"),
     Command("Clear the filter", "list", "escape", "traces"),
     Command("Copy the trace's path", "copy", "y", "traces", "copy path", 7),
     *(

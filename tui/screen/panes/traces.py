@@ -1,108 +1,47 @@
-"""Traces: the list of recorded requests, newest first; enter opens one."""
+"""Traces: the recorded requests, in any order, with the strip of days above and the chosen one below."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from textual import on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.timer import Timer
 
-from proxy.events.causes import overflow_tokens
 from proxy.traces.files import TRACES_FOLDER
-from tui.client.event_text import cleaned
-from tui.client.figures import clock, day_and_clock, seconds, size
+from tui.client.figures import clock
 from tui.client.loaded_rows import PAGE, LoadedRows
-from tui.client.wire_text import line_text, shorten, shorten_middle
+from tui.client.wire_text import line_text, shorten
 from tui.screen.keymap import bindings
-from tui.screen.panes.pane import Pane, list_note, paragraphs
-from tui.screen.panes.request_cells import cancelled, failure, lane, number, restored_share, session
+from tui.screen.panes.pane import Pane, paragraphs
+from tui.screen.panes.request_cells import session
 from tui.screen.styled_line import Line
-from tui.screen.widgets.canvas import Heading
-from tui.screen.widgets.columns import Column
+from tui.screen.trace_list.column_memory import ColumnMemory
+from tui.screen.trace_list.columns import SORT_OF, columns, day_name, who
+from tui.screen.trace_list.day_strip import Strip, day_strip, found_in, parts_in
+from tui.screen.trace_list.detail import detail_lines
+from tui.screen.trace_list.list_query import ListQuery, next_range
+from tui.screen.trace_list.notes import list_note, no_contact, nothing_found, place_note
+from tui.screen.trace_list.repeats import note_repeats
+from tui.screen.trace_list.source import ListSource
+from tui.screen.trace_list.trace_table import TraceTable
+from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
-    from proxy.traces.schema import TraceSummary
+    from proxy.traces.listing.histogram import Histogram
+    from proxy.traces.schema import Trace, TraceSummary
     from tui.client.records import RequestPhase
 
-CLIENT_CLOSED_REQUEST = 499  # as `proxy.api.messages` records a request that the client cancelled
 NEAR = 40  # rows: that near to the selected one, all are loaded
-TYPING_S = 0.12  # after the last key of a filter, before the host is asked
-Repeats = Mapping[str, "tuple[float, RequestPhase]"]  # by failed request: when it was repeated, and the end
-Load = Callable[[str, int], Awaitable[tuple[list["TraceSummary"], int]]]
-
-
-def _end(row: TraceSummary, cells: int, repeats: Repeats) -> Line:
-    if row.marked:  # no prune removes it
-        return [("◆ ", "warn"), *_state(row, cells - 2, repeats)]
-    return _state(row, cells, repeats)
-
-
-def _state(row: TraceSummary, cells: int, repeats: Repeats) -> Line:
-    if row.status == CLIENT_CLOSED_REQUEST:
-        return cancelled(line_text(row.cause), cells)
-    if row.error or row.status >= 400:
-        cause, repeat = line_text(row.cause) or f"HTTP {row.status}", repeats.get(row.id)
-        return failure(cause, line_text(row.error), repeat, cells)
-    return [("✓ ", "ok"), (shorten(row.stop_reason or "done", cells - 2), "muted")]
-
-
-def _phase(row: TraceSummary) -> RequestPhase:
-    if row.status == CLIENT_CLOSED_REQUEST:
-        return "cancelled"
-    return "failed" if row.error or row.status >= 400 else "done"
-
-
-def _model(row: TraceSummary, cells: int) -> Line:
-    return [(shorten_middle(row.model, cells), "muted")]
-
-
-def _asked(row: TraceSummary) -> Line:
-    return [(line_text(row.preview, 400), "muted")]
-
-
-def _tools(row: TraceSummary) -> Line:
-    if not row.tool_calls:
-        return [("·", "dim")]
-    return [(f"{row.tool_calls}", "tool"), (f"/{row.tool_errors}✗" if row.tool_errors else "", "bad")]
-
-
-def _prompt(row: TraceSummary) -> int:
-    return row.usage.prompt_tokens or overflow_tokens(row.error)
-
-
-def _restored(row: TraceSummary) -> Line:
-    known = row.backend == "mlx"
-    return [restored_share(row.usage.cache_read_input_tokens, row.usage.prompt_tokens, known=known)]
-
-
-def columns(repeats: Repeats) -> tuple[Column[TraceSummary], ...]:
-    """The columns of the list; `repeats` may grow."""
-    return (
-        Column("TIME", lambda row, now, cells: _when(row, cells), 14, least=8),
-        Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=3),
-        Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=6),
-        Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=8),
-        Column("END", lambda row, now, cells: _end(row, cells, repeats), 22, least=14, grow=1, most=26),
-        Column("PROMPT", lambda row, now, cells: [number(_prompt(row))], 6, "right", rank=2),
-        Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=5),
-        Column("OUT", lambda row, now, cells: [number(row.usage.output_tokens)], 5, "right", rank=4),
-        Column("CALLS", lambda row, now, cells: _tools(row), 5, "right", rank=5),
-        Column("TTFT", lambda row, now, cells: [(seconds(row.ttft_s), "muted")], 5, "right", rank=7),
-        Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s), "")], 6, "right", rank=2),
-        Column("SIZE", lambda row, now, cells: [(size(row.bytes), "muted")], 7, "right", rank=9),
-        Column("ASKED", lambda row, now, cells: _asked(row), 24, least=18, grow=3, rank=1),
-    )
-
-
-def _when(row: TraceSummary, cells: int) -> Line:
-    if cells < 14:
-        return [(clock(row.time), "muted")]
-    day, _, hour = day_and_clock(row.time).partition(" ")
-    return [(f"{day[5:]} ", "dim"), (hour, "muted")]
+TYPING_S = 0.12  # after the last key of a filter, before the host is asked; and of the cursor, for the detail
+COUNTS_S = 5.0  # between two counts of what came when, while requests come
+KEPT = 32  # details
+ROOMY = 100  # columns: from there on what was asked has its place, and figures give way
 
 
 class AboutTrace(Message):
@@ -114,7 +53,7 @@ class AboutTrace(Message):
 
 
 class TracesPane(Pane):
-    """The list, loaded in pages where it is looked at; the newest are loaded again when requests end."""
+    """The list, loaded in pages where it is looked at; it is loaded again when requests end."""
 
     place = "traces"
     BINDINGS = bindings("traces")
@@ -128,32 +67,44 @@ class TracesPane(Pane):
     class Compared(AboutTrace):
         """A request is to be compared with the one before it."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, source: ListSource, memory: ColumnMemory | None = None) -> None:
         super().__init__()
-        self._load = load
+        self._source = source
+        self._memory = memory or ColumnMemory()
+        self._titles = self._memory.chosen()
         self._rows = LoadedRows()
         self._repeats: dict[str, tuple[float, RequestPhase]] = {}
         self._wanted = 0  # the row whose page is asked for next
-        self._query = ""
+        self._around = ""  # the moment, instead, whose page is asked for next
+        self._query = ListQuery()
         self._problem = ""
         self._loaded_for = -1  # value of `Snapshot.traced` at the last load
-        self._loaded_query = ""
+        self._loaded_query: ListQuery | None = None
         self._typing: Timer | None = None
         self._busy = False
         self._stale = True
+        self._counts: Histogram | None = None
+        self._counts_for: tuple[ListQuery, int] | None = None
+        self._counted = 0.0  # when
+        self._counted_at = -1  # value of `Snapshot.traced` then
+        self._details: OrderedDict[str, tuple[TraceSummary, Trace]] = OrderedDict()
+        self._chosen: TraceSummary | None = None  # whose detail is shown or loaded
 
     def compose(self) -> ComposeResult:
+        yield Canvas(self._strip, id="day-strip")
         yield Heading("Traces", id="traces-heading")
-        yield LineTable(
-            columns(self._repeats),
+        yield TraceTable(
+            columns(self._repeats, self._titles),
             key=lambda row: row.id,
             newest_first=True,
             empty=paragraphs("Loading traces …"),
         )
+        yield Heading("Trace", id="detail-heading")
+        yield Canvas(self._detail, id="trace-detail")
 
     @property
     def main_table(self) -> LineTable[TraceSummary]:
-        return self.query_one(LineTable)
+        return self.query_one(TraceTable)
 
     @property
     def request(self) -> str:
@@ -165,14 +116,14 @@ class TracesPane(Pane):
 
     @property
     def filter(self) -> str:
-        return self._query
+        return self._query.text
 
     def set_filter(self, query: str, *, done: bool = True) -> None:
         """Ask the host for traces that fit `query`: at once, or when the user, who is not `done`, pauses."""
-        self._query = query
+        self._query = replace(self._query, text=query)
         if self._typing is not None:
             self._typing.stop()
-        if done and query != self._loaded_query:
+        if done and self._query != self._loaded_query:
             self.action_reload()
         elif not done:
             self._typing = self.set_timer(TYPING_S, self.action_reload)
@@ -182,12 +133,18 @@ class TracesPane(Pane):
             self._loaded_for = self.snapshot.traced
             self._stale = True
         if self._stale and self.snapshot.link.state == "live" and not self._busy:
-            self._want(0)
+            self._want(0 if self._query.by_time else self.main_table.cursor)
         self._draw()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._show_columns()
+        self._draw()
+
+    # -- commands -----------------------------------------------------------------------------------------
 
     def action_reload(self) -> None:
         """Load the list from its beginning; what is shown stays until then."""
-        self._wanted, self._busy = 0, False
+        self._wanted, self._busy, self._counts_for = 0, False, None
         self._fetch_wanted()
 
     def ensure_list(self) -> None:
@@ -205,6 +162,60 @@ class TracesPane(Pane):
         row, host = self.main_table.selected, self.snapshot.host
         folder = f"{host.home}/{TRACES_FOLDER}/" if host is not None and host.home else ""
         self.copy((folder + line_text(row.path) if row.path else line_text(row.id)) if row else "", "path")
+
+    def action_sort(self) -> None:
+        """Sort by the next figure."""
+        self._ask(self._query.next_sort())
+
+    def action_turn_round(self) -> None:
+        """Turn the order round."""
+        self._ask(replace(self._query, reverse=not self._query.reverse))
+
+    def action_range(self) -> None:
+        """List the next range of time."""
+        self._ask(replace(self._query, range=next_range(self._query.range)))
+
+    def action_columns(self) -> None:
+        """Choose the columns; they are remembered."""
+        from tui.screen.trace_list.column_choice import ColumnScreen
+
+        self.app.push_screen(ColumnScreen(self._titles, self._take_columns))
+
+    def _take_columns(self, titles: tuple[str, ...]) -> None:
+        self._titles = titles
+        self._memory.keep(titles)
+        self._show_columns()
+
+    @work(name="go to", group="go to", exclusive=True, exit_on_error=False)
+    async def action_go_to(self) -> None:
+        """Ask for a day or a time, and select the request of that moment, or the one before it."""
+        from tui.screen.trace_list.go_to import GoToScreen
+
+        moment = await self.app.push_screen_wait(GoToScreen(lambda: self.now))
+        if moment is not None:
+            self._around, self._busy = repr(moment), False
+            self._fetch_wanted()
+
+    @on(TraceTable.GoTo)
+    def _go_to(self, event: TraceTable.GoTo) -> None:
+        self.action_go_to()
+
+    @on(LineTable.TitleClicked)
+    def _title_clicked(self, event: LineTable.TitleClicked) -> None:
+        if sort := SORT_OF.get(event.title.rstrip("↑↓")):
+            again = sort == self._query.sort
+            turned = replace(self._query, reverse=not self._query.reverse)
+            self._ask(turned if again else self._query.sorted_by(sort))
+
+    def _ask(self, query: ListQuery) -> None:
+        self._query = query
+        self._show_columns()
+        self.action_reload()
+
+    def _show_columns(self) -> None:
+        sort, reverse = self._query.sort, self._query.reverse
+        roomy = self.size.width >= ROOMY
+        self.main_table.set_columns(columns(self._repeats, self._titles, sort, reverse, roomy=roomy))
 
     def neighbour(self, trace_id: str, step: int) -> str | None:
         """The id of the trace `step` rows further; it is selected as well."""
@@ -245,44 +256,78 @@ class TracesPane(Pane):
     def _fetch_wanted(self) -> None:
         if not self._busy:
             self._busy, self._stale = True, False
-            start = self._wanted // PAGE * PAGE
+            start, around = self._wanted // PAGE * PAGE, self._around
             # A new one ends the one before, whose answer nobody waits for any more.
             self.run_worker(
-                self._fetch(start), name="traces", group="traces", exclusive=True, exit_on_error=False
+                self._fetch(start, around), name="traces", group="traces", exclusive=True, exit_on_error=False
             )
 
-    async def _fetch(self, start: int) -> None:
-        query = self._query
+    async def _fetch(self, start: int, around: str) -> None:
+        query, place = self._query, None
         try:
-            page, total = await self._load(query, start)
-            page = [row.model_validate(cleaned(row.model_dump())) for row in page]
+            page = await self._source.page(query, start, around)
         except Exception as error:
             self._problem = line_text(str(error)) or type(error).__name__
         else:
-            self._problem = ""
+            self._problem, start, place = "", page.offset, page.place
             rows = self._rows if query == self._loaded_query else LoadedRows()
-            self._rows = rows.with_page(start, page, max(total, start + len(page)))
+            total = max(page.total, start + len(page.traces))
+            self._rows = rows.with_page(start, page.traces, total, by_time=query.by_time)
             self._loaded_query = query
-            self._note_repeats(page)
-        self._busy = False
+            if note_repeats(self._repeats, page.traces, self._rows):
+                self.main_table.clear_drawn()
+        self._busy, self._around = False, ""
         self._draw()
+        if place is not None and self.is_attached:
+            self._wanted = place
+            self.main_table.select(place)
         wanted = self._wanted
         if wanted // PAGE * PAGE != start and wanted < len(self._rows) and self._rows[wanted] is None:
             self.call_after_refresh(self._want, wanted)
 
-    def _note_repeats(self, page: list[TraceSummary]) -> None:
-        """Note which failures the rows of a page repeat; the last of several repeats counts."""
-        known = dict(self._repeats)
-        for row in reversed(page):
-            failed, seen = row.retry_of, {row.id}
-            while failed and failed not in seen:
-                seen.add(failed)
-                self._repeats[failed] = (row.time, _phase(row))
-                place = self._rows.place_of(failed)
-                before = self._rows[place] if place is not None else None
-                failed = before.retry_of if before is not None else ""
-        if known != self._repeats:
-            self.main_table.clear_drawn()
+    def _count(self) -> None:
+        """Ask what came when: for another range, width or filter at once, for new requests now and then."""
+        if self._loaded_query is None or not self.size.width or self.snapshot.link.state != "live":
+            return
+        # Where all that fit are loaded, where they are is known.
+        text = self._loaded_query.text if len(self._rows) > PAGE else ""
+        wanted = (ListQuery(text, self._loaded_query.range), parts_in(self.size.width))
+        late = self._counted_at != self._loaded_for and self.now - self._counted > COUNTS_S
+        if wanted != self._counts_for or late:
+            self._counts_for, self._counted, self._counted_at = wanted, self.now, self._loaded_for
+            work = self._fetch_counts(*wanted)
+            self.run_worker(work, name="histogram", group="histogram", exclusive=True, exit_on_error=False)
+
+    async def _fetch_counts(self, query: ListQuery, parts: int) -> None:
+        try:
+            self._counts = await self._source.histogram(query, parts)
+        except Exception:  # a host of an earlier version has none; what else is wrong, the list says
+            self._counts = None
+        self._draw()
+
+    def _choose(self) -> None:
+        """Load the detail of the selected row once the cursor has stayed on it for a moment."""
+        row = self.main_table.selected
+        if row is None or row is self._chosen or not self.query_one("#trace-detail").display:
+            return
+        self._chosen = row
+        if self._details.get(row.id, (None,))[0] is not row:
+            self.run_worker(
+                self._fetch_detail(row), name="detail", group="detail", exclusive=True, exit_on_error=False
+            )
+
+    async def _fetch_detail(self, row: TraceSummary) -> None:
+        await asyncio.sleep(TYPING_S)
+        try:
+            self._details[row.id] = (row, await self._source.trace(row.id))
+        except Exception:  # pruned meanwhile, or without a host: what the row knows is shown
+            return
+        while len(self._details) > KEPT:
+            self._details.popitem(last=False)
+        if self.is_attached:
+            self.query_one("#trace-detail", Canvas).paint()
+
+    # -- drawing ------------------------------------------------------------------------------------------
 
     def _draw(self) -> None:
         if not (self.is_attached and self.app.is_running):  # the screen closed while the list was loading
@@ -290,40 +335,57 @@ class TracesPane(Pane):
         table = self.main_table
         table.empty = self._empty()
         table.show(self._rows, self.now)
-        note = list_note(table, "home")
-        if self._query:
-            note = [
-                ("/", "accent"),
-                (self._query, "bold"),
-                (f"  {len(self._rows):,} found  ", "muted"),
-                *note,
-            ]
-        elif len(self._rows):
-            note = [(f"{len(self._rows):,} in all  ", "muted"), *note]
-        if self.snapshot.link.gone and len(self._rows):
-            note = [(f"as of {clock(self.snapshot.link.since)}  ", "warn"), *note]
-        elif self._problem and len(self._rows):
-            note = [(shorten(self._problem, 60), "bad")]
-        self.query_one("#traces-heading", Heading).set_text(note=note)
+        self.set_class(not len(self._rows), "empty")
+        self.set_class(self._counts is None or not self._counts.total, "no-strip")
+        self._count()
+        self._choose()
+        self.query_one("#day-strip", Canvas).paint()
+        self.query_one("#traces-heading", Heading).set_text(note=self._note())
+        row = table.selected
+        if row is not None:
+            title: Line = [(f"{day_name(row.time, self.now)} {clock(row.time)}", "bold"), ("  ", "")]
+            title += [session(row.session), (" ", ""), *who(row, 24)]
+            keys: Line = [("enter", "accent"), (" open  ", "dim"), ("w", "accent"), (" why  ", "dim")]
+            keys += [("d", "accent"), (" diff", "dim")]
+            self.query_one("#detail-heading", Heading).set_text(title, keys)
+            self.query_one("#trace-detail", Canvas).paint()
+
+    def _strip(self, width: int, height: int) -> list[Line]:
+        if self._counts is None:
+            return []
+        row = self.main_table.selected
+        found = None
+        if self._loaded_query is not None and self._loaded_query.text:
+            found = self._counts.found
+            if len(self._rows) <= PAGE:
+                times = [one.time for one in self._rows if one is not None]
+                found = found_in(self._counts.edges, times)
+        strip = Strip(self._counts, found, row.time if row is not None else None)
+        return day_strip(strip, width, height)
+
+    def _detail(self, width: int, height: int) -> list[Line]:
+        row = self.main_table.selected
+        if row is None:
+            return []
+        return detail_lines(row, self._details.get(row.id, (None, None))[1], width, height)
+
+    def _note(self) -> Line:
+        link = self.snapshot.link
+        if link.gone and len(self._rows):
+            since: Line = [(f"as of {clock(link.since)}  ", "warn")]
+            return since + place_note(self.main_table, self._query)
+        if self._problem and len(self._rows):
+            return [(shorten(self._problem, 60), "bad")]
+        return list_note(self.main_table, self._query)
 
     def _empty(self) -> list[Line]:
+        link = self.snapshot.link
         if self._problem:
             return paragraphs(
-                [("The list could not be loaded: ", "bad"), (self._problem, "bad")], "r tries again."
+                [("The list could not be loaded: ", "bad"), (self._problem, "bad")], "f5 tries again."
             )
-        if self.snapshot.link.gone:
-            since = clock(self.snapshot.link.since)
-            return paragraphs(
-                [(f"No contact with the host since {since}, so it lists no traces.", "warn")],
-                "They are kept. Without a host, this lists them:  anyclaude-tui traces list",
-            )
-        if self._busy or self.snapshot.link.state != "live":
+        if link.gone:
+            return no_contact(link.since)
+        if self._busy or link.state != "live":
             return paragraphs("Loading traces …")
-        if self._query:
-            return paragraphs(
-                [("No trace matches ", "muted"), (self._query, "bold"), (". esc clears the filter.", "muted")]
-            )
-        return paragraphs(
-            [("No trace yet.", "bold")],
-            "Each request has one, with its body, the upstream's and the answer.",
-        )
+        return nothing_found(self._query)

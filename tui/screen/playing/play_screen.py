@@ -11,9 +11,9 @@ from tui.client.records import Snapshot
 from tui.client.store import Store
 from tui.screen.keymap import Command, bindings, commands, footer
 from tui.screen.panes.pane import Pane
-from tui.screen.panes.traces import Load
 from tui.screen.playing.play_bar import PlayBar
 from tui.screen.screens.main import MainScreen
+from tui.screen.trace_list.source import ListSource
 from tui.screen.widgets.filter_input import FilterInput
 from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.vital_signs import VitalSigns
@@ -30,9 +30,9 @@ class PlayScreen(MainScreen):
     BINDINGS = bindings("play")
 
     def __init__(
-        self, store: Store, clock: Callable[[], float], load_traces: Load, claude: str, player: Player
+        self, store: Store, clock: Callable[[], float], source: ListSource, claude: str, player: Player
     ) -> None:
-        super().__init__(store, clock, load_traces, claude)
+        super().__init__(store, clock, source, claude)
         self._player = player
 
     def compose(self) -> ComposeResult:

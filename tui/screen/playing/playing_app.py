@@ -14,6 +14,7 @@ from tui.screen.app import ControlCenter
 from tui.screen.host_protocols import HostApi
 from tui.screen.playing.play_screen import PlayScreen
 from tui.screen.theme_choice import ThemeChoice
+from tui.screen.trace_list.source import ListSource
 
 if TYPE_CHECKING:
     import httpx
@@ -40,7 +41,8 @@ class PlayingApp(ControlCenter):
         self._traces: PlayedTraces | None = None
 
     def get_default_screen(self) -> Screen[None]:
-        return PlayScreen(self.store, self._clock, self._load_traces, self._claude, self.player)
+        source = ListSource(self._host_api, self._clock)
+        return PlayScreen(self.store, self._clock, source, self._claude, self.player)
 
     def _start(self) -> None:
         self.run_worker(self._serve(), name="recording", group="recording", exit_on_error=False)

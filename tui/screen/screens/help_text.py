@@ -252,9 +252,25 @@ HELP: dict[str, tuple[Group, ...]] = {
         (
             "Columns",
             (
+                ("WHO", "lane.subagent", "the lane, of a subagent its kind"),
+                (
+                    "ASKED → DID",
+                    "tool",
+                    "the last question, then the calls of the answer (✗: failed) or its text",
+                ),
+                ("END", "", "how it ended; ↻ it failed and was repeated then; ◆ has a mark: never pruned"),
                 ("PROMPT … TOOK", "", "as in Streams"),
                 ("CALLS", "tool", "tool calls of the answer; /1✗: one of them failed"),
                 ("SIZE", "", "of the file"),
+                ("TOOK↓", "", "the list is in this order: s takes the next figure, S turns it round"),
+            ),
+        ),
+        (
+            "The strip above",
+            (
+                ("▁▃▇", "lane.main", "requests by time: the higher, the more"),
+                ("●", "warn", "the filter found some there; other bars are grey"),
+                ("▲", "accent", "the selected request; g goes to a day or a time"),
             ),
         ),
         _LANES,

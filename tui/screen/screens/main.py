@@ -20,10 +20,12 @@ from tui.screen.panes.health import HealthPane
 from tui.screen.panes.pane import Pane
 from tui.screen.panes.streams import StreamsPane
 from tui.screen.panes.tools import ToolsPane
-from tui.screen.panes.traces import Load, TracesPane
+from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.context import ContextScreen
 from tui.screen.screens.help import HelpScreen
 from tui.screen.styled_line import Line
+from tui.screen.trace_list.column_memory import ColumnMemory
+from tui.screen.trace_list.source import ListSource
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.filter_input import FilterInput
 from tui.screen.widgets.key_bar import KeyBar
@@ -42,17 +44,19 @@ class MainScreen(Screen[None]):
 
     BINDINGS = bindings("main")
 
-    def __init__(self, store: Store, clock: Callable[[], float], load_traces: Load, claude: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float],
+        source: ListSource,
+        claude: str,
+        columns: ColumnMemory | None = None,
+    ) -> None:
         super().__init__()
         self._store = store
         self._clock = clock
-        panes = (
-            StreamsPane(store, claude),
-            CachePane(),
-            ToolsPane(),
-            HealthPane(store),
-            TracesPane(load_traces),
-        )
+        traces = TracesPane(source, columns)
+        panes = (StreamsPane(store, claude), CachePane(), ToolsPane(), HealthPane(store), traces)
         self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
         self._place: str = PANES[0][0]
         self._vitals = VitalSigns()

@@ -59,6 +59,13 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             super().__init__(table)
             self.index = index
 
+    class TitleClicked(Selected):
+        """The title of a column was clicked."""
+
+        def __init__(self, table: LineTable[Any], title: str) -> None:
+            super().__init__(table)
+            self.title = title
+
     class Opened(Selected):
         """The selected row was opened with enter or a second click."""
 
@@ -118,6 +125,11 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             self._marked = request
             self._strips.clear()
             self.refresh()
+
+    def set_columns(self, columns: Sequence[Column[Row]]) -> None:
+        """Show these columns from now on."""
+        self._columns = columns
+        self.clear_drawn()
 
     def leave_out(self, *titles: str) -> None:
         """Show all columns but these: those that say the same of each row."""
@@ -332,8 +344,19 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if self.selected is not None:
             self.post_message(self.Opened(self))
 
+    def _title_at(self, x: int) -> str:
+        """The title of the column at this cell; empty between columns."""
+        begin = GUTTER
+        for column, cells in self._layout:
+            if begin <= x < begin + cells:
+                return column.title
+            begin += cells + GAP
+        return ""
+
     def on_click(self, event: events.Click) -> None:
         index = round(self.scroll_y) + event.y - 1
+        if event.y == 0 and (title := self._title_at(event.x)):
+            self.post_message(self.TitleClicked(self, title))
         if event.y == 0 or index >= len(self._rows):
             return
         again = index == self._cursor and event.chain > 1

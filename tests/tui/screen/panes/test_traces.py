@@ -1,19 +1,26 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
 import pytest
 
-from proxy.traces.schema import TraceSummary
-from tests.tui.stage import drawn, loaded
+from proxy.events.types import Usage
+from proxy.traces.schema import CallSummary, TraceSummary
+from tests.tui.stage import drawn, lines_of, loaded
 from tests.tui.trace_samples import SampleHost
 from tui.client.loaded_rows import PAGE, LoadedRows
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
-from tui.screen.panes.traces import columns
+from tui.screen.trace_list.column_memory import ColumnMemory
+from tui.screen.trace_list.columns import USUAL, columns
+from tui.screen.widgets.canvas import Canvas, Heading
 
 END = next(column for column in columns({}) if column.title == "END")
 
 
-@pytest.mark.parametrize(("marked", "shown"), [(False, "✓ end_turn"), (True, "◆ ✓ end_turn")])
+@pytest.mark.parametrize(("marked", "shown"), [(False, "✓ answered"), (True, "◆ ✓ answered")])
 def test_a_marked_trace_has_a_glyph(marked: bool, shown: str) -> None:
     row = TraceSummary(id="req_1", time=1.0, status=200, stop_reason="end_turn", marked=marked)
     assert "".join(text for text, _ in END.cell(row, 0.0, 22)) == shown
@@ -74,17 +81,17 @@ async def test_the_end_of_a_long_list_is_its_end() -> None:
         await press("pageup", "enter")
         assert app.screen.query_one("#trace-title") is not None
         await press("p", "escape")
-        assert table.selected.id == "req_19"
+        assert table.selected.id == "req_16"
         host.rows = rows_of(1001, *range(1000, 0, -1))
-        await press("r")
-        assert (table.selected.id, len(table.rows)) == ("req_19", 1001)
+        await press("f5")
+        assert (table.selected.id, len(table.rows)) == ("req_16", 1001)
         await press("home")
         assert drawn(table)[1].startswith("▌")
         died = rows_of(1003)[0].model_copy(update={"cause": "engine died", "error": "x", "status": 529})
         second = died.model_copy(update={"id": "req_1004", "time": 1004.0, "retry_of": died.id})
         third = rows_of(1005)[0].model_copy(update={"retry_of": second.id})
         host.rows = [third, second, died, *host.rows]
-        await press("r")
+        await press("f5")
         assert "↻ 00:16:45 ✓" in drawn(table)[2]
         assert "↻ 00:16:45 ✓" in drawn(table)[3]
         host.asked.clear()
@@ -93,3 +100,144 @@ async def test_the_end_of_a_long_list_is_its_end() -> None:
         assert host.asked[-1] == ("!req", 0)
         assert len(host.asked) < len("!req")
         assert len(table.rows) == 0
+
+
+WEEK = 1_790_000_000.0  # Mon 2026-09-21 14:13:20 in UTC
+YESTERDAY = 1_789_862_400.0  # where it begins
+
+
+def week_of_rows() -> list[TraceSummary]:
+    """Two hundred and fifty requests of the last days, each a bit slower than the one before."""
+    calls = [CallSummary(name="Write", about="notes.md", is_error=False)]
+    return [
+        TraceSummary(
+            id=f"req_{number}",
+            time=WEEK - number * 3600.0,
+            session="9f3c1e7a",
+            lane="subagent" if number % 3 == 0 else "main",
+            agent_type="Explore" if number % 3 == 0 else "",
+            status=200,
+            stop_reason="tool_use",
+            duration_s=1.0 + number,
+            usage=Usage(input_tokens=100, cache_read_input_tokens=300),
+            tool_calls=1,
+            did=calls,
+            preview="fix the bug in app.py" if number != 77 else "find the needle",
+        )
+        for number in range(250)
+    ]
+
+
+@asynccontextmanager
+async def shown(
+    size: tuple[int, int] = (120, 40), columns: ColumnMemory | None = None
+) -> AsyncIterator[tuple[ControlCenter, SampleHost, Callable[..., Awaitable[None]]]]:
+    """The pane with a week of requests, and how keys are pressed in it."""
+    app = ControlCenter(clock=lambda: WEEK, columns=columns)
+    app.client = host = SampleHost(week_of_rows(), WEEK)
+    app.inbox.put(Link("live"))
+    async with app.run_test(size=size) as pilot:
+
+        async def press(*keys: str) -> None:
+            await pilot.press(*keys)
+            for _ in range(2):
+                app.frame()
+                await pilot.pause()
+                await loaded(app)
+
+        await press("5")
+        yield app, host, press
+
+
+def heading(app: ControlCenter) -> str:
+    return lines_of([app.main.traces.query_one("#traces-heading", Heading)])
+
+
+async def test_the_list_is_sorted_ranged_and_gone_to_by_keys() -> None:
+    async with shown() as (app, host, press):
+        pane = app.main.traces
+        table = pane.main_table
+        strip = drawn(pane.query_one("#day-strip", Canvas))
+        assert "Sat" in strip[0] or "19" in strip[0]
+        assert "250 requests" in strip[0]
+        assert "▲" in strip[2]
+        assert "250 in all   live" in heading(app)
+        assert "fix the bug in app.… → Write notes.md  ✓ 1 call" in drawn(table)[1]
+        assert "today 14:13:20" in drawn(table)[1]
+        assert "Explore" in drawn(table)[1]
+
+        await press("g", *"yesterday", "enter")
+        assert table.selected is not None
+        assert table.selected.time <= YESTERDAY < table.selected.time + 3600
+        assert f"{table.cursor + 1} of 250" in heading(app)
+        await press("g", *"2026-09-11", "enter")  # before all, in a page that is not loaded
+        assert table.selected is not None
+        assert (table.cursor, table.selected.id) == (249, "req_249")
+
+        await press("s")
+        assert (drawn(table)[1].split()[-1], "TOOK↓" in drawn(table)[0]) == ("4m10s", True)
+        assert "by took ↓" in heading(app)
+        await press("S")
+        assert (drawn(table)[1].split()[-1], "TOOK↑" in drawn(table)[0]) == ("1.0s", True)
+        await press("r", "r")
+        assert "today r   15 in all   by took ↑" in heading(app)
+        await press("end")
+        assert drawn(table)[15].split()[-1] == "15s"
+        # In another order a row may come anywhere: the selected one stays.
+        before = table.selected
+        host.rows.insert(0, host.rows[0].model_copy(update={"id": "req_new", "duration_s": 2.5}))
+        await press("f5", "end")
+        assert (table.selected, table.cursor, len(table.rows)) == (before, 15, 16)
+
+
+async def test_found_marks_the_detail_and_the_columns_of_the_list() -> None:
+    async with shown() as (app, host, press):
+        pane = app.main.traces
+        told = drawn(pane.query_one("#trace-detail", Canvas))
+        assert told[0].strip() == "› fix the bug in app.py"
+        assert "waiting" in told[1]
+        assert "400 prompt = 300 restored + 100 prefilled" in "".join(told[1:3])
+        assert any("▸ Edit" in line and "✓ ok" in line for line in told)
+
+        await press("slash", *"needle")
+        await press("enter")  # full text over a week: typing and two keys
+        assert "/needle   1 found" in heading(app)
+        assert len(host.asked) < len("needle")
+        bars, words = drawn(pane.query_one("#day-strip", Canvas))[2][:80], "● found   ▲ you are here"
+        assert bars.strip() == "▲"
+        assert words in lines_of([pane.query_one("#day-strip", Canvas)])
+        assert "find the needle → Write notes.md" in drawn(pane.main_table)[1]
+
+        await press("C", "down", "space", "escape")
+        assert drawn(pane.main_table)[0].split()[:2] == ["TIME↓", "WHO"]
+        await press("C", "u", "escape")
+        assert "SESSION" in drawn(pane.main_table)[0]
+
+
+async def test_without_room_the_list_has_no_detail() -> None:
+    async with shown((80, 24)) as (app, _, _press):
+        assert not app.main.traces.query_one("#trace-detail").display
+        assert len(drawn(app.main.traces.main_table)) == 16
+
+
+def test_columns_that_were_chosen_are_remembered(tmp_path: Path) -> None:
+    memory = ColumnMemory(tmp_path / "columns.json")
+    assert memory.chosen() == USUAL
+    memory.keep(["WHO", "TIME"])
+    assert memory.chosen() == ("TIME", "WHO")
+    (tmp_path / "columns.json").write_text('{"columns": ["\\ud800", 7]}')
+    assert memory.chosen() == USUAL
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (60, "fix the bug in app.py → Write notes.md, Bash make ✗, +1"),
+        (40, "fix the bug … → Write notes.md, Bash make ✗, +1"),
+        (20, "Write notes.md, Bash make ✗, +1"),
+    ],
+)
+def test_what_was_asked_gives_way_to_what_was_done(cells: int, told: str) -> None:
+    did = [CallSummary(name="Write", about="notes.md"), CallSummary(name="Bash", about="make", is_error=True)]
+    row = TraceSummary(id="a", time=1.0, preview="fix the bug in app.py", did=did, tool_calls=3)
+    assert cell("ASKED → DID", row, cells) == told

@@ -1,0 +1,1 @@
+"""The parts of the pane Traces: columns, the strip of days, the chosen trace, and what is chosen by keys."""

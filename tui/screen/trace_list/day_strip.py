@@ -1,0 +1,164 @@
+"""The strip above the list of traces: how many came when, where matches are, where the cursor is. Pure."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tui.client.figures import plural, size
+from tui.client.wire_text import width
+from tui.screen.charts import BLOCKS
+from tui.screen.styled_line import Line, fit, line_width
+
+if TYPE_CHECKING:
+    from proxy.traces.listing.histogram import Histogram
+
+INDENT = 4
+_WORDS_CELLS = 34  # right of the bars, where there is room
+_WORDS_FROM = 96  # columns
+_DAY_S, _MOST_CELLS = 86_400.0, 4
+FOUND, HERE = "●", "▲"
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """What the strip shows; `found` is None where no filter is set, `here` the time of the selected row."""
+
+    counts: Histogram
+    found: Sequence[int] | None = None
+    here: float | None = None
+
+
+def parts_in(columns: int) -> int:
+    """Into how many parts the time is best divided on a screen of so many columns."""
+    return max(12, _room(columns) * 3 // 4)  # days have a gap between them
+
+
+def _room(columns: int) -> int:
+    return columns - 2 * INDENT - (_WORDS_CELLS if columns >= _WORDS_FROM else 0)
+
+
+def found_in(edges: Sequence[float], times: Sequence[float]) -> list[int]:
+    """How many of these moments lie in each part."""
+    counts = [0] * max(0, len(edges) - 1)
+    for moment in times:
+        place = bisect_right(edges, moment) - 1
+        if 0 <= place < len(counts):
+            counts[place] += 1
+    return counts
+
+
+def day_strip(strip: Strip, columns: int, rows: int) -> list[Line]:
+    """Names of days, bars, and marks below them."""
+    counts = strip.counts
+    if len(counts.edges) < 2 or not counts.total:
+        return []
+    places, cells = _places(counts.edges, _room(columns))
+    shown = [place for place in range(len(places)) if places[place] + cells <= _room(columns)]
+    lines = [_names(counts.edges, places, _room(columns)), _bars(strip, places, cells, shown), []]
+    lines[2] = _marks(strip, places, cells)
+    lines = [[(" " * INDENT, ""), *line] for line in lines]
+    if columns >= _WORDS_FROM:
+        room = columns - _WORDS_CELLS
+        lines = [[*fit(line, room), *words] for line, words in zip(lines, _words(strip), strict=True)]
+    return lines[:rows]
+
+
+def _places(edges: Sequence[float], room: int) -> tuple[list[int], int]:
+    """The cell at which each part begins, with a gap between days, and how many cells a part has."""
+    number = len(edges) - 1
+    gaps = [place for place in range(1, number) if _begins_day(edges, place)]
+    cells = max(1, min(_MOST_CELLS, (room - len(gaps)) // max(1, number)))
+    if number * cells + len(gaps) > room:
+        gaps = []
+    places, at = [], 0
+    for place in range(number):
+        at += place in gaps
+        places.append(at)
+        at += cells
+    return places, cells
+
+
+def _begins_day(edges: Sequence[float], place: int) -> bool:
+    if edges[1] - edges[0] >= _DAY_S * 0.9:
+        return False
+    at = _local(edges[place])
+    return at is not None and at.hour == 0 and at.minute == 0
+
+
+def _names(edges: Sequence[float], places: Sequence[int], room: int) -> Line:
+    step, span = edges[1] - edges[0], edges[-1] - edges[0]
+    text = ""
+    for place, cell in enumerate(places):
+        name = _name(edges, place, step, span)
+        if name and cell >= width(text) + bool(text) and cell + width(name) <= room:
+            text += " " * (cell - width(text)) + name
+    return [(text, "muted")]
+
+
+def _name(edges: Sequence[float], place: int, step: float, span: float) -> str:
+    at = _local(edges[place])
+    if at is None:
+        return ""
+    if span <= 1.2 * _DAY_S:
+        each = 60 if step < 300 else 3600 if step <= 1800 else 3 * 3600
+        return (
+            f"{at:%H:%M}"
+            if (at.hour * 3600 + at.minute * 60) % (each * 5 if step < 300 else each) == 0
+            else ""
+        )
+    if step < 0.9 * _DAY_S:
+        begins = at.hour == 0 and at.minute == 0
+        return (f"{at:%a}" if span <= 8.5 * _DAY_S else f"{at:%a %d}") if begins or place == 0 else ""
+    return f"{at.day} {at:%b}" if step < 27 * _DAY_S else f"{at:%b %Y}"
+
+
+def _bars(strip: Strip, places: Sequence[int], cells: int, shown: Sequence[int]) -> Line:
+    counts = strip.counts.requests
+    most = max(counts, default=0) or 1
+    line: Line = []
+    for place in shown:
+        line.append((" " * (places[place] - line_width(line)), ""))
+        # The root: a busy day would else leave no height for the others.
+        height = math.ceil(math.sqrt(counts[place] / most) * 8) if counts[place] > 0 else 0
+        fits = strip.found is None or strip.found[place] > 0
+        style = "track" if not height else "lane.main" if fits else "dim"
+        line.append((BLOCKS[min(8, height)] * cells if height else "▁" * cells, style))
+    return line
+
+
+def _marks(strip: Strip, places: Sequence[int], cells: int) -> Line:
+    edges, marks = strip.counts.edges, {}
+    for place, count in enumerate(strip.found or ()):
+        if count:
+            marks[places[place]] = (FOUND, "warn")
+    if strip.here is not None:
+        place = min(max(0, bisect_right(edges, strip.here) - 1), len(places) - 1)
+        into = (strip.here - edges[place]) / max(1e-9, edges[place + 1] - edges[place])
+        cell = places[place] + min(cells - 1, max(0, int(into * cells)))
+        marks[cell] = (HERE, "warn" if cell in marks else "accent")
+    line: Line = []
+    for cell in sorted(marks):
+        line += [(" " * (cell - line_width(line)), ""), marks[cell]]
+    return line
+
+
+def _words(strip: Strip) -> list[Line]:
+    counts = strip.counts
+    weight = f", {size(counts.bytes)}" if counts.bytes else ""
+    marks: Line = [(HERE, "accent"), (" you are here", "dim")]
+    if strip.found is not None:
+        marks = [(FOUND, "warn"), (" found   ", "dim"), *marks]
+    first: Line = [(plural(counts.total, "request"), "muted"), (weight, "dim")]
+    return [first, [("g", "accent"), (" goes to a day or time", "dim")], marks]
+
+
+def _local(moment: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(moment)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,143 @@
+"""The chosen trace below the list: its question, phases, prompt, and calls or answer. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.events.totals import INVALID_VERDICTS
+from tui.client.figures import count, plural, ratio, seconds
+from tui.client.wire_text import block_text, line_text, shorten, wrap
+from tui.screen.charts import bar, shape
+from tui.screen.panes.tools import argument_pieces
+from tui.screen.styled_line import Line, fit, line_width
+from tui.screen.trace_list.columns import CLIENT_CLOSED_REQUEST, did_line
+
+if TYPE_CHECKING:
+    from proxy.events.tool_call import ToolCall
+    from proxy.traces.schema import Trace, TraceSummary
+
+INDENT = "   "
+_PHASE_CELLS = 24  # of all bars of phases together
+_CALL_LINES, _RESULT_LINES = 6, 3
+
+
+def detail_lines(row: TraceSummary, trace: Trace | None, width: int, height: int) -> list[Line]:
+    """At most `height` lines; what only the trace knows is left out until it is there."""
+    room = max(8, width - 2 * len(INDENT))
+    lines: list[Line] = []
+    if row.preview:
+        lines.append([(INDENT + "› ", "dim"), (shorten(line_text(row.preview), room - 2), "")])
+    times, tokens = phases(row, trace), prompt_parts(row)
+    if line_width(times) + line_width(tokens) + 3 <= room:
+        lines.append([(INDENT, ""), *times, ("   ", ""), *tokens])
+    else:
+        lines += [[(INDENT, ""), *times], [(INDENT, ""), *tokens]]
+    lines.append([])
+    if row.error or row.status >= 400:
+        sign, style = ("⊘ ", "warn") if row.status == CLIENT_CLOSED_REQUEST else ("✗ ", "bad")
+        words = line_text(row.cause) or f"HTTP {row.status}"
+        lines.append([(INDENT + sign, style), (words, style)])
+        lines += [[(INDENT + "  " + part, "muted")] for part in wrap(line_text(row.error), room - 2)[:3]]
+    if trace is None:
+        did = did_line(row)
+        lines += [[(INDENT, ""), *did]] if did else []
+    else:
+        lines += _calls(trace, room, height - len(lines)) or _answer(trace, room)
+    lines = [fit(line, width - len(INDENT)) for line in lines]
+    if len(lines) > height:
+        lines[height - 1 :] = [[(INDENT + "… enter opens it", "dim")]]
+    return lines
+
+
+def phases(row: TraceSummary, trace: Trace | None) -> Line:
+    """Waiting, prefill and decode with bars in proportion; without the trace the two that are known."""
+    ends: list[tuple[str, float | None, str]] = [
+        ("prefill", row.ttft_s, "prefill"),
+        ("decode", row.duration_s, "decode"),
+    ]
+    if trace is not None:
+        times = trace.timings
+        begun = times.prefill_start if times.prefill_start is not None else times.queued
+        ends = [
+            ("waiting", begun, "neutral"),
+            ("prefill", times.first_token, "prefill"),
+            ("decode", times.last_token, "decode"),
+        ]
+    whole = max((end for _, end, _ in ends if end is not None), default=0.0)
+    line: Line = []
+    at = 0.0
+    for name, end, style in ends:
+        if end is None or end < at:
+            continue
+        cells = max(1, round((end - at) / (whole or 1.0) * _PHASE_CELLS))
+        line += [("   " if line else "", ""), (f"{name} ", "label"), (shape(style) * cells, style)]
+        line.append((f" {seconds(end - at)}", style))
+        at = end
+    return line or [("no timings", "muted")]
+
+
+def prompt_parts(row: TraceSummary) -> Line:
+    """`12.7k prompt = 12.3k restored + 0.4k prefilled` with its bar."""
+    usage = row.usage
+    prompt, restored = usage.prompt_tokens, usage.cache_read_input_tokens
+    if not prompt:
+        return []
+    share = ratio(restored, prompt) or 0.0
+    line: Line = [*bar([(share, "restored"), (1.0 - share, "prefill")], 12, rest="prefill")]
+    line += [(f" {count(prompt)} prompt", ""), (" = ", "dim"), (f"{count(restored)} restored", "restored")]
+    line += [(" + ", "dim"), (f"{count(prompt - restored)} prefilled", "prefill")]
+    if usage.output_tokens:
+        line += [("   ", ""), (f"{count(usage.output_tokens)} out", "decode")]
+    return line
+
+
+def _calls(trace: Trace, room: int, height: int) -> list[Line]:
+    lines: list[Line] = []
+    each = max(1, min(_CALL_LINES, (height - len(trace.tool_calls)) // max(1, len(trace.tool_calls))))
+    for call in trace.tool_calls:
+        lines.append(
+            [(INDENT + "▸ ", "tool"), (line_text(call.name, 80) or "?", "tool bold"), *_outcome(call)]
+        )
+        lines += _body(call, room, each)
+    return lines
+
+
+def _outcome(call: ToolCall) -> Line:
+    line: Line = []
+    if call.verdict in INVALID_VERDICTS or call.verdict == "cut":
+        words = {"cut": "truncated"}.get(call.verdict, call.verdict.replace("_", " "))
+        line = [("   ✗ ", "bad"), (words, "bad")]
+    elif call.repairs:
+        line = [("   ✓ ", "warn"), (f"fits after {plural(len(call.repairs), 'repair')}", "warn")]
+    elif call.verdict == "valid":
+        line = [("   ✓ ", "ok"), ("fits its schema", "muted")]
+    if call.is_error is not None:
+        sign, style = ("✗ failed", "bad") if call.is_error else ("✓ ok", "ok")
+        line += [("   ", ""), (sign, style), (f" {seconds(call.duration_s)}", "muted")]
+    return line
+
+
+def _body(call: ToolCall, room: int, most: int) -> list[Line]:
+    """The arguments of a call, and how its result begins."""
+    text = "".join(part for part, _ in argument_pieces(call.input)) if call.input is not None else call.raw
+    lines = _block(text, "", room, most)
+    if call.is_error and call.result:
+        lines += _block(call.result.strip(), "bad", room, _RESULT_LINES)
+    return lines
+
+
+def _block(text: str, style: str, room: int, most: int) -> list[Line]:
+    lines = block_text(text[: 4 * room * most]).strip("\n").split("\n")
+    shown: list[Line] = [[(f"{INDENT}  {shorten(line, room - 2)}", style)] for line in lines[:most]]
+    if len(lines) > most:
+        shown[-1] = [(f"{INDENT}  … {len(lines) - most + 1} more lines", "dim")]
+    return shown
+
+
+def _answer(trace: Trace, room: int) -> list[Line]:
+    content = (trace.response.message or {}).get("content")
+    for block in content if isinstance(content, list) else ():
+        if isinstance(block, dict) and isinstance(text := block.get("text"), str) and text.strip():
+            head = block_text(text[:4000]).strip()
+            return [[(INDENT + line, "")] for part in head.split("\n") for line in wrap(part, room) or [""]]
+    return []

@@ -1,0 +1,70 @@
+"""What stands at the list's heading, and in its place where it is empty. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.client.figures import clock
+from tui.client.wire_text import shorten
+from tui.screen.panes.pane import paragraphs
+from tui.screen.styled_line import Line
+from tui.screen.trace_list.columns import SORT_OF
+from tui.screen.trace_list.list_query import ListQuery
+from tui.screen.widgets.line_table import LineTable
+
+if TYPE_CHECKING:
+    from proxy.traces.schema import TraceSummary
+
+_GAP = ("   ", "")
+_WITHIN = {"now": " of the last hour", "today": " of today", "7 days": " of the last 7 days"}
+
+
+def list_note(table: LineTable[TraceSummary], query: ListQuery) -> Line:
+    """The filter, the range, how many there are, the order, and whether the list follows."""
+    note: Line = []
+    if query.text:
+        note += [("/", "accent"), (shorten(query.text, 40), "bold"), _GAP]
+    if query.range != "all":
+        note += [("last hour" if query.range == "now" else query.range, "bold"), (" r", "accent"), _GAP]
+    note += place_note(table, query)
+    if not query.by_time:
+        title = next(title for title, sort in SORT_OF.items() if sort == query.sort)
+        way = "↑" if query.reverse else "↓"
+        note += [_GAP, (f"by {title.rstrip('.').lower()} {way}", "bold"), (" s", "accent")]
+    elif table.pending:
+        note += [_GAP, (f"{table.pending} newer  ", "warn"), ("home", "accent")]
+    elif table.following and len(table.rows):
+        note += [_GAP, ("live", "dim")]
+    return note
+
+
+def place_note(table: LineTable[TraceSummary], query: ListQuery) -> Line:
+    """How many there are, and which of them is selected if that is not the first."""
+    total = table.total
+    if not total and not query.text:
+        return []
+    found = f"{total:,} found" if query.text else f"{total:,}" if table.cursor else f"{total:,} in all"
+    return [(f"{table.cursor + 1:,} of {found}" if table.cursor else found, "muted")]
+
+
+def no_contact(since: float) -> list[Line]:
+    """That the host is out of reach."""
+    return paragraphs(
+        [(f"No contact with the host since {clock(since)}, so it lists no traces.", "warn")],
+        "They are kept. Without a host, this lists them:  anyclaude-tui traces list",
+    )
+
+
+def nothing_found(query: ListQuery) -> list[Line]:
+    """That no trace fits, and the key that lists more."""
+    within = _WITHIN.get(query.range, "")
+    wider = " r lists another range of time." if within else ""
+    if query.text:
+        words: Line = [(f"No trace{within} matches ", "muted"), (query.text, "bold"), (".", "muted")]
+        return paragraphs(words, f"esc clears the filter.{wider}")
+    if within:
+        return paragraphs([(f"No trace{within}.", "bold")], wider.strip())
+    return paragraphs(
+        [("No trace yet.", "bold")],
+        "Each request has one, with its body, the upstream's and the answer.",
+    )
