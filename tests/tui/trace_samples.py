@@ -377,6 +377,7 @@ class SampleHost:
                 lane=row.lane,
                 name=call.name,
                 about=call.about,
+                file=call.about if call.name in ("Edit", "Read", "Write") else "",
                 verdict="valid",
                 repairs=0,
                 is_error=call.is_error,

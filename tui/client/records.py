@@ -147,6 +147,8 @@ class ToolStats:
     results: int = 0
     errors: int = 0
     last_s: float | None = None  # what the newest result that was timed took
+    p50_s: float | None = None  # of the durations that are known; None: not counted, or none is known
+    p95_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("Back to the list; again: clear the filter", "list", "escape", "cache"),
     Command("Read the call", "read", "enter,right,l", "tools", "read", 4, "enter"),
     Command("Back to the list; again: clear the filter", "list", "escape,left,h", "tools"),
+    Command("Only calls that failed, of today; again: all calls", "failed", "e", "tools", "failed only", 3),
+    Command("Another range of time: now, today, 7 days, all", "range", "r", "tools", "range", 5),
     Command("Copy the call", "copy", "y", "tools", "copy", 7),
     Command("What happened at this moment?", "explain", "enter", "health", "what happened", 2),
     Command("The moment before in the timeline", "move(-1)", "left", "health", shown="←"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from engine.wire.json_text import encode_json
 from proxy.events.arguments import one_line, telling_argument
 from proxy.events.tool_call import ToolCall
+from proxy.filters.matching import file_of
 from proxy.traces.analysis.decode_speed import decode_speed, prefill_time
 from proxy.traces.analysis.new_text import new_text
 from proxy.traces.schema import Trace
@@ -43,6 +44,7 @@ CALL_COLUMNS = (
     "error",
     "duration",
     "about",
+    "file",
     "result",
     "result_bytes",
 )
@@ -118,6 +120,7 @@ def _calls(trace: Trace, path: str) -> list[Row]:
             call.is_error,
             call.duration_s,
             _about(call),
+            file_of(call.input),
             one_line(call.result or "", _LINE),
             len((call.result or "").encode(errors="replace")),
         )

@@ -16,7 +16,7 @@ _CALLS = (
 )
 _ROWS = """
 SELECT page.trace, page.number, page.id, page.time, requests.session, requests.lane, page.name, page.about,
-       page.verdict, page.repairs, page.error, page.duration, page.result, page.result_bytes
+       page.file, page.verdict, page.repairs, page.error, page.duration, page.result, page.result_bytes
 FROM (SELECT calls.*, chosen.time AS time FROM {calls} WHERE {also}
       ORDER BY chosen.time DESC, request DESC, number DESC LIMIT ? OFFSET ?) AS page
 JOIN requests ON requests.id = page.trace ORDER BY page.time DESC, page.trace DESC, page.number DESC
@@ -40,6 +40,7 @@ class ListedCall:
     lane: str
     name: str
     about: str  # one line: the argument that says most
+    file: str  # that it names; empty: none
     verdict: str
     repairs: int
     is_error: bool | None  # None: without a result yet

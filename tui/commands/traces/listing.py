@@ -11,6 +11,7 @@ from proxy.filters.language import parse_filter
 from proxy.filters.terms import Field, Filter, FilterError, State, Term
 from proxy.traces.files import id_in
 from proxy.traces.index import MOST_ROWS, TraceIndex
+from proxy.traces.listing.order import BY_TIME, SORTS, Order
 from proxy.traces.marks import Mark, read_marks, remove_mark, set_mark
 from proxy.traces.opened_index import asked_index
 from proxy.traces.schema import TraceSummary
@@ -19,7 +20,7 @@ from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.output import terminal_columns, write_data
 from tui.commands.traces.places import trace_file, traces_folder
-from tui.commands.traces.trace_report import summary_lines
+from tui.commands.traces.trace_report import chosen_columns, list_table, summary_lines
 
 EVERY = Filter()
 MARKED = Term((State("marked"),))
@@ -34,17 +35,26 @@ def run_traces_list(
     marked: bool,
     most: int,
     as_json: bool,
+    sort: str = "time",
+    reverse: bool = False,
+    columns: str = "",
 ) -> int:
-    """Print one line a trace that fits the filter, newest first; returns the exit code.
+    """Print one line a trace that fits the filter, newest first or by a figure; returns the exit code.
 
     Raises:
         proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; the
         filter cannot be read.
     """
     wanted = read_filter(" ".join(words))
+    names = chosen_columns(columns)
+    try:
+        order = Order.of(sort, reverse)
+    except ValueError:
+        known = f"--sort {sort}: the list is sorted by one of {', '.join(SORTS)}"
+        raise CommandFailed(ExitCode.USAGE, line_text(known)) from None
     folder = traces_folder(invocation)
     marks = read_marks(folder)
-    columns = terminal_columns()
+    cells = terminal_columns()
     rows = list_traces(
         folder,
         wanted.also(MARKED) if marked else wanted,
@@ -52,18 +62,22 @@ def run_traces_list(
         errors=errors,
         marked=marks,
         most=most,
+        order=order,
     )
     if not rows:
         say(
             "there are no such traces" if wanted or session or errors or marked else "there are no traces yet"
         )
+    if names and not as_json:
+        write_data("".join(f"{line}\n" for line in list_table(rows, names, columns=cells) if rows))
+        return ExitCode.FINE
     for row in rows:
         mark = marks.get(row.id)
         if as_json:
             fields = row.model_dump(exclude={"marked"})
             line = json.dumps(fields | {"mark": mark.model_dump() if mark else None})
         else:
-            line = "\n".join(summary_lines(row, mark_text(mark), columns=columns))
+            line = "\n".join(summary_lines(row, mark_text(mark), columns=cells))
         write_data(line + "\n")
     return ExitCode.FINE
 
@@ -91,8 +105,9 @@ def list_traces(
     errors: bool = False,
     marked: Iterable[str] = (),
     most: int = 20,
+    order: Order = BY_TIME,
 ) -> list[TraceSummary]:
-    """The newest rows of the trace list that fit.
+    """The first rows of the trace list that fit, the newest or those with the largest figure.
 
     Args:
         session: one, or its beginning.
@@ -109,7 +124,7 @@ def list_traces(
         found: list[TraceSummary] = []
         while len(found) < most:
             limit = min(MOST_ROWS, most - len(found))
-            page = index.page(limit=limit, offset=len(found), query=wanted, marked=ids).traces
+            page = index.page(limit=limit, offset=len(found), order=order, query=wanted, marked=ids).traces
             found += page
             if len(page) < limit:
                 break

@@ -53,6 +53,9 @@ def invocation_of(context: typer.Context, config: str | None) -> Invocation:
 
 LIST_HELP = """List the traces, a line each, the newest first; with a filter, those that fit.
 
+The columns of a table are time, id, session, who, model, asked, did, end, tokens, cache, out, calls, ttft,
+took and size. A trace without the figure that --sort names comes last.
+
 All terms of a filter must hold; `!` excludes, ` | ` stands between alternatives. A word is looked for in
 what the line is about, a text in quotes in all that is new in the request and in its answer. In a shell a
 filter with signs such as > belongs into quotes; the list in the screen has the same filters.
@@ -70,6 +73,7 @@ Examples
   anyclaude-tui traces list 'lane:main ttft>5s !is:missed'
   anyclaude-tui traces list 'is:failed | is:toolerror' -n 50
   anyclaude-tui traces list '"Permission denied" tool:Bash' --json
+  anyclaude-tui traces list since:today --sort took --columns time,who,asked,did,took
 """
 
 
@@ -85,6 +89,19 @@ def traces_list(
     ] = False,
     marked: Annotated[bool, typer.Option("--marked", help="Only those with a mark.")] = False,
     most: Annotated[int, typer.Option("-n", metavar="N", min=1, help="At most so many.")] = 20,
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort", metavar="FIGURE", help="time, took, ttft, tokens, cache or out: the largest first."
+        ),
+    ] = "time",
+    reverse: Annotated[bool, typer.Option("--reverse", help="The smallest or oldest first.")] = False,
+    columns: Annotated[
+        str,
+        typer.Option(
+            "--columns", metavar="A,B", help="As a table of these columns, such as time,who,asked,did,took."
+        ),
+    ] = "",
     as_json: JsonLines = False,
     config: Config = None,
 ) -> None:
@@ -99,6 +116,9 @@ def traces_list(
             marked=marked,
             most=most,
             as_json=as_json,
+            sort=sort,
+            reverse=reverse,
+            columns=columns,
         )
     )
 

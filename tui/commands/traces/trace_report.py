@@ -1,16 +1,17 @@
-"""One trace as text, and one line of the list of traces. Pure."""
+"""One trace as text, and the list of traces as lines or as a table. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from proxy.events.causes import end_of_cancelled
 from proxy.events.tool_call import ToolCall
 from proxy.traces.analysis.decode_speed import decode_speed
 from proxy.traces.schema import Trace, TraceSummary
 from tui.client.event_text import one_line_arguments
-from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
+from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds, size
 from tui.client.wire_text import hanging, line_text, shorten, width
+from tui.commands.exit_codes import CommandFailed, ExitCode
 
 LABEL_CELLS = 11
 WIDTH = 110
@@ -168,3 +169,81 @@ def _made(call: ToolCall) -> Iterator[str]:
 def _error(trace: Trace) -> Iterator[str]:
     if trace.response.error is not None:
         yield line_text(f"{trace.response.error.type}: {trace.response.error.message}")
+
+
+# -- the list as a table of chosen columns ------------------------------------------------------------
+
+_GAP = "  "
+_LEAST = 12  # cells of a text that is cut
+
+
+def _who(row: TraceSummary) -> str:
+    return row.agent_type if row.lane == "subagent" and row.agent_type else row.lane
+
+
+def _did(row: TraceSummary) -> str:
+    calls = [f"{call.name} {call.about}".strip() + (" ✗" if call.is_error else "") for call in row.did]
+    more = [f"+{row.tool_calls - len(calls)}"] if row.tool_calls > len(calls) else []
+    return ", ".join(calls + more) or row.said
+
+
+_CELLS: dict[str, Callable[[TraceSummary], str]] = {
+    "time": lambda row: day_and_clock(row.time),
+    "id": lambda row: row.id,
+    "session": lambda row: row.session[:8] or "-",
+    "who": _who,
+    "model": lambda row: row.model,
+    "asked": lambda row: row.preview,
+    "did": _did,
+    "end": lambda row: row.cause or row.error or row.stop_reason or str(row.status),
+    "tokens": lambda row: count(row.usage.prompt_tokens),
+    "cache": lambda row: percent(ratio(row.usage.cache_read_input_tokens, row.usage.prompt_tokens)),
+    "out": lambda row: count(row.usage.output_tokens),
+    "calls": lambda row: str(row.tool_calls) + (f"/{row.tool_errors}✗" if row.tool_errors else ""),
+    "ttft": lambda row: seconds(row.ttft_s),
+    "took": lambda row: seconds(row.duration_s),
+    "size": lambda row: size(row.bytes),
+}
+COLUMNS = tuple(_CELLS)
+_RIGHT = {"tokens", "cache", "out", "calls", "ttft", "took", "size"}
+_CUT = ("asked", "did", "end", "model")  # in this order, where the line is too long
+
+
+def chosen_columns(text: str) -> tuple[str, ...]:
+    """The columns that a user wrote, with commas between them; empty: none.
+
+    Raises:
+        CommandFailed: one of them is not known.
+    """
+    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
+    if unknown := [name for name in names if name not in _CELLS]:
+        raise CommandFailed(
+            ExitCode.USAGE, f"there is no column {line_text(unknown[0])}; known: {', '.join(COLUMNS)}"
+        )
+    return names
+
+
+def list_table(rows: Sequence[TraceSummary], names: Sequence[str], *, columns: int = 0) -> list[str]:
+    """A line with the names and one for each row; long texts are cut where a line has only so many cells."""
+    table = [[name.upper() for name in names]]
+    table += [[line_text(_CELLS[name](row)) for name in names] for row in rows]
+    wide = [max(width(line[place]) for line in table) for place in range(len(names))]
+    over = sum(wide) + len(_GAP) * (len(names) - 1) - columns if columns else 0
+    for name in _CUT:
+        for place, column in enumerate(names):
+            if column == name and over > 0:
+                less = min(over, max(0, wide[place] - _LEAST))
+                wide[place], over = wide[place] - less, over - less
+    lines = []
+    for line in table:
+        cells = [
+            _padded(shorten(cell, wide[place]), wide[place], right=names[place] in _RIGHT)
+            for place, cell in enumerate(line)
+        ]
+        lines.append(_GAP.join(cells).rstrip())
+    return [shorten(line, columns) for line in lines] if columns else lines
+
+
+def _padded(text: str, cells: int, *, right: bool) -> str:
+    blanks = " " * (cells - width(text))
+    return blanks + text if right else text + blanks

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,17 +14,24 @@ from textual.containers import Vertical
 
 from tui.client.figures import clock, percent, plural, ratio, seconds, size
 from tui.client.records import Snapshot, ToolRecord, ToolStats
-from tui.client.wire_text import line_text, shorten_middle, width
+from tui.client.wire_text import line_text, shorten, shorten_middle, width
 from tui.screen.charts import bar
 from tui.screen.keymap import bindings
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, session
 from tui.screen.panes.tool_call_cells import call_steps, result, verdict
 from tui.screen.styled_line import Line, fit
+from tui.screen.trace_list.columns import when
+from tui.screen.trace_list.list_query import RANGES, RangeName
+from tui.screen.trace_list.listed_calls import in_full, records, timed, tool_stats, totals_of
+from tui.screen.trace_list.source import ListSource
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
 from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.text_tail import TextTail
+
+if TYPE_CHECKING:
+    from proxy.traces.listing.calls_page import CallPage
 
 COLUMNS: tuple[Column[ToolRecord], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.time), "muted")], 8, rank=2),
@@ -36,9 +46,15 @@ COLUMNS: tuple[Column[ToolRecord], ...] = (
 )
 
 
+DATED = (
+    Column[ToolRecord]("TIME", lambda row, now, cells: when(row.time, now, cells), 14, least=9, rank=2),
+    *COLUMNS[1:],
+)
 NAME_CELLS = 14
-FIGURE_CELLS = 6 + 9 + 10 + 8  # last duration and three rates
-GROUP_CELLS = 61  # one tool's figures and a bar that is wide enough
+FIGURE_CELLS = 7 + 7 + 9 + 10 + 8  # two durations and three rates
+REST_S = 0.12  # that the cursor stays on a row before the host is asked for all of it
+AGAIN_S = 1.0  # between two questions while calls come
+GROUP_CELLS = 69  # one tool's figures and a bar that is wide enough
 
 
 def _result_text(call: ToolRecord) -> Line:
@@ -56,17 +72,30 @@ def arguments(call: ToolRecord, cells: int) -> Line:
 
 
 class ToolsPane(Pane):
-    """Counts by tool, the list of calls, and the selected call in full."""
+    """Counts by tool, the list of calls, and the selected call in full.
+
+    Now is what the screen has seen itself; longer ranges, and what failed in them, come from the index.
+    """
 
     place = "tools"
     BINDINGS = bindings("tools")
 
-    def __init__(self) -> None:
+    def __init__(self, source: ListSource) -> None:
         super().__init__()
+        self._source = source
         self._shown: ToolRecord | None = None
+        self._range: RangeName = "now"
+        self._failed = False
+        self._page: CallPage | None = None  # of the range
+        self._rows: tuple[ToolRecord, ...] = ()
+        self._problem = ""
+        self._asked_for: tuple[object, ...] = ()  # what the page was asked for, and as of what
+        self._asked = 0.0  # when
+        self._stats: tuple[ToolStats, ...] = ()
+        self._stats_of: object = None
 
     def compose(self) -> ComposeResult:
-        yield Canvas(lambda width, height: stats_block(self.snapshot, width, height), id="tool-stats")
+        yield Canvas(lambda width, height: stats_block(self._counted, width, height), id="tool-stats")
         with Vertical(id="calls-box"):
             yield Heading("Calls", id="calls-heading")
             yield LineTable[ToolRecord](
@@ -74,11 +103,7 @@ class ToolsPane(Pane):
                 key=lambda row: row.id,
                 request=lambda row: row.request,
                 search=lambda row: row.search_text,
-                empty=paragraphs(
-                    [("No tool call yet.", "bold")],
-                    "Each call appears here with the verdict of its schema check;",
-                    "its result follows when the client sends it.",
-                ),
+                empty=self._empty(),
             )
         with Vertical(id="call-box"):
             yield Heading("Call", id="call-heading")
@@ -97,18 +122,33 @@ class ToolsPane(Pane):
         return self.main_table.selected.session if self.main_table.selected else ""
 
     def update(self) -> None:
+        self._ask()
+        self._count()
         self.query_one("#tool-stats", Canvas).paint()
-        self.main_table.show(self.snapshot.tools, self.now)
-        self.query_one("#calls-heading", Heading).set_text(note=list_note(self.main_table))
-        call = self.main_table.selected
+        table = self.main_table
+        table.empty = self._empty()
+        table.show(self.snapshot.tools if self._range == "now" else self._rows, self.now)
+        self.query_one("#calls-heading", Heading).set_text(note=self._note())
+        call = table.selected
         if call is not self._shown:
             self._shown = call
-            tail = self.query_one(TextTail)
-            tail.show_from_top(call_pieces(call) if call is not None else [])
-            title: Line = [("Call", "bold")]
-            if call is not None:
-                title += [("  ", ""), (call.name, "tool"), ("  ", ""), (call.id, "dim")]
-            self.query_one("#call-heading", Heading).set_text(title)
+            self._show_call(call)
+            if call is not None and self._range != "now":
+                self.run_worker(
+                    self._complete(call),
+                    name="call",
+                    group="calls in full",
+                    exclusive=True,
+                    exit_on_error=False,
+                )
+
+    def _show_call(self, call: ToolRecord | None) -> None:
+        tail = self.query_one(TextTail)
+        tail.show_from_top(call_pieces(call) if call is not None else [])
+        title: Line = [("Call", "bold")]
+        if call is not None:
+            title += [("  ", ""), (call.name, "tool"), ("  ", ""), (call.id, "dim")]
+        self.query_one("#call-heading", Heading).set_text(title)
 
     @on(LineTable.Opened)
     def action_read(self) -> None:
@@ -118,6 +158,106 @@ class ToolsPane(Pane):
     def action_copy(self) -> None:
         """Copy the selected call."""
         self.copy(self.query_one(TextTail).text, "call")
+
+    def action_failed(self) -> None:
+        """Only calls that failed, of today where the range was what the screen saw; again: all calls."""
+        self._failed = not self._failed
+        if self._failed and self._range == "now":
+            self._range = "today"
+        self._change()
+
+    def action_range(self) -> None:
+        """The next range of time."""
+        self._range = RANGES[(RANGES.index(self._range) - 1) % len(RANGES)]  # the longest comes last
+        self._failed = self._failed and self._range != "now"
+        self._change()
+
+    def _change(self) -> None:
+        self._page, self._rows, self._asked_for = None, (), ()
+        self.main_table.set_columns(COLUMNS if self._range in ("now", "today") else DATED)
+        self.update()
+
+    # -- what the index knows -----------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        """Ask for the calls of the range: at once for another one, and once a second while calls come."""
+        if self._range == "now" or self.snapshot.link.state != "live":
+            return
+        wanted = (self._range, self._failed, self.snapshot.traced, self.snapshot.tools)
+        if wanted[:2] != self._asked_for[:2] or (
+            wanted != self._asked_for and self.now - self._asked >= AGAIN_S
+        ):
+            self._asked_for, self._asked = wanted, self.now
+            self.run_worker(self._load(), name="calls", group="calls", exclusive=True, exit_on_error=False)
+
+    async def _load(self) -> None:
+        try:
+            self._page = await self._source.calls("", self._range, failed=self._failed)
+        except Exception as error:
+            self._problem = line_text(str(error)) or type(error).__name__
+        else:
+            self._problem, known = "", {row.id: row for row in self._rows}
+            # A row that did not change stays the same object, and its detail as it is.
+            self._rows = tuple(
+                known[row.id] if known.get(row.id) == row else row for row in records(self._page)
+            )
+        if self.is_attached:
+            self.update()
+
+    async def _complete(self, call: ToolRecord) -> None:
+        """Show the whole call, once the cursor has stayed on it for a moment."""
+        await asyncio.sleep(REST_S)
+        try:
+            whole = in_full(call, await self._source.trace(call.request))
+        except Exception:  # pruned, or without a host: the row says what is known
+            return
+        if self.is_attached and self._shown is call:
+            self._show_call(whole)
+
+    def _count(self) -> None:
+        page = self._page if self._range != "now" else None
+        basis: object = page or (self.snapshot.tools, self.snapshot.tool_stats, self._range)
+        if basis != self._stats_of:
+            self._stats_of = basis
+            if self._range == "now":
+                self._stats = timed(self.snapshot.tool_stats, self.snapshot.tools)
+            else:
+                self._stats = tool_stats(page) if page is not None else ()
+
+    @property
+    def _counted(self) -> Snapshot:
+        """The snapshot, with the figures of the range."""
+        totals = self.snapshot.totals if self._range == "now" else totals_of(self._stats)
+        return replace(self.snapshot, tool_stats=self._stats, totals=totals)
+
+    def _note(self) -> Line:
+        note: Line = [("failed only ", "bad"), ("e", "accent"), ("   ", "")] if self._failed else []
+        if self._range != "now" or self._failed:
+            note += [(self._range, "bold"), (" r", "accent"), ("   ", "")]
+        if self._problem and self._range != "now":
+            return [*note, (shorten(self._problem, 60), "bad")]
+        if self._page is not None and self._range != "now":
+            total, shown = self._page.total, len(self._rows)
+            words = f"{total:,}" if shown == total else f"the newest {shown:,} of {total:,}"
+            note += [(f"{words} ", "muted"), ("call" if total == 1 else "calls", "muted"), ("   ", "")]
+        return [*note, *list_note(self.main_table)]
+
+    def _empty(self) -> list[Line]:
+        if self._range == "now":
+            return paragraphs(
+                [("No tool call yet.", "bold")],
+                "Each call appears here with the verdict of its schema check;",
+                "its result follows when the client sends it.",
+            )
+        if self._problem:
+            return paragraphs([("The calls could not be loaded: ", "bad"), (self._problem, "bad")])
+        if self._page is None:
+            return paragraphs("Loading calls …")
+        within = {"today": "today", "7 days": "in the last 7 days"}.get(self._range, "in any trace")
+        return paragraphs(
+            [(f"No {'failed ' if self._failed else ''}call {within}.", "bold")],
+            "r shows another range of time" + (", e all calls." if self._failed else "."),
+        )
 
 
 def call_pieces(call: ToolRecord) -> list[tuple[str, str]]:
@@ -163,7 +303,7 @@ def argument_pieces(arguments: object) -> list[tuple[str, str]]:
 
 
 def stats_block(snapshot: Snapshot, width: int, height: int) -> list[Line]:
-    """Totals, and for each tool: calls, the newest duration, the rates of refusals, repairs and errors."""
+    """Totals, and for each tool: calls, durations, the rates of refusals, repairs and errors."""
     totals = snapshot.totals
     rates: Line = [
         (f" {plural(totals.tool_calls, 'call')}", "bold"),
@@ -210,7 +350,7 @@ def _worst(stats: Sequence[ToolStats]) -> Line:
 
 def _stats_head(cells: int) -> Line:
     room = cells - NAME_CELLS - 6 - FIGURE_CELLS
-    figures = f"{'LAST':>6}{'REFUSED':>9}{'REPAIRED':>10}{'ERRORS':>8}"
+    figures = f"{'P50':>7}{'P95':>7}{'REFUSED':>9}{'REPAIRED':>10}{'ERRORS':>8}"
     return [(f"{'BY TOOL':<{NAME_CELLS}}{'CALLS':>5}{'':<{max(4, room) + 1}}{figures}", "muted")]
 
 
@@ -226,7 +366,8 @@ def _stats_line(stats: ToolStats, most: int, cells: int) -> Line:
         *fit([(stats.name or "?", "tool")], NAME_CELLS),
         (f"{stats.calls:>5} ", ""),
         *bar([(part * share, style) for part, style in shares], room, rest=""),
-        (f"{seconds(stats.last_s):>6}", "muted"),
+        (f"{seconds(stats.p50_s):>7}", ""),
+        (f"{seconds(stats.p95_s):>7}", "muted"),
         (f"{_rate(stats.invalid, stats.calls):>9}", "bad"),
         (f"{_rate(stats.repaired, stats.calls):>10}", "warn"),
         (f"{_rate(stats.errors, stats.results):>8}", "bad"),

@@ -158,7 +158,12 @@ HELP: dict[str, tuple[Group, ...]] = {
                 ("███", "lane.main", "calls, in proportion to the most used tool"),
                 ("▒▒▒", "warn", "repaired calls"),
                 ("▓▓▓", "bad", "refused calls, and calls whose result was an error"),
-                ("LAST", "muted", "duration of the newest call, as the client measured it"),
+                (
+                    "P50 P95",
+                    "muted",
+                    "half of the calls took no longer, and 95 of 100, as the client measured it",
+                ),
+                ("", "", "r: of now (what this screen saw), today, 7 days or all; e: only what failed"),
                 (
                     "REFUSED",
                     "bad",

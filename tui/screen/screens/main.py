@@ -56,7 +56,7 @@ class MainScreen(Screen[None]):
         self._store = store
         self._clock = clock
         traces = TracesPane(source, columns)
-        panes = (StreamsPane(store, claude), CachePane(), ToolsPane(), HealthPane(store), traces)
+        panes = (StreamsPane(store, claude), CachePane(), ToolsPane(source), HealthPane(store), traces)
         self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
         self._place: str = PANES[0][0]
         self._vitals = VitalSigns()

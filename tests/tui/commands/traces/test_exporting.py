@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from proxy.events.types import ErrorInfo
 from proxy.traces.marks import read_marks, set_mark
-from proxy.traces.schema import TraceResponse
+from proxy.traces.schema import CallSummary, TraceResponse, TraceSummary
 from tests.proxy.trace_making import AT, trace_of
 from tests.proxy.traces.test_importing import old
 from tests.tui.commands.traces.homes import home_with, invocation_on
@@ -25,6 +25,7 @@ from tui.commands.traces.importing import run_traces_import
 from tui.commands.traces.listing import EVERY, MARKED, list_traces, run_traces_list, run_traces_mark
 from tui.commands.traces.options import traces
 from tui.commands.traces.showing import run_traces_show
+from tui.commands.traces.trace_report import list_table
 
 
 @pytest.fixture
@@ -114,6 +115,38 @@ def test_an_empty_list_says_so(
     home_with(tmp_path)
     assert run_traces_list(invocation_on(tmp_path), **choice, most=9, as_json=False) == 0  # type: ignore[arg-type]
     assert capsys.readouterr() == ("", said)
+
+
+def test_the_list_is_sorted_and_is_a_table_of_chosen_columns(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = invocation_on(home)
+    more: dict[str, Any] = {"session": "", "errors": False, "marked": False, "most": 9, "as_json": False}
+    run_traces_list(at, **more, sort="time", reverse=True, columns="id,Who,asked,took")
+    title, *rows = capsys.readouterr().out.splitlines()
+    assert title.split() == ["ID", "WHO", "ASKED", "TOOK"]
+    ids = [row.split()[0] for row in rows]
+    assert ids == sorted(ids)
+    assert {len(row) for row in rows} == {len(title)}
+    run_traces_list(at, **more, sort="took", reverse=True)
+    shortest = re.findall(r"req_\d+", capsys.readouterr().out)
+    run_traces_list(at, **more, sort="took")
+    longest = re.findall(r"req_\d+", capsys.readouterr().out)
+    assert sorted(shortest) == sorted(longest) == ids
+    for wrong in ({"sort": "size"}, {"columns": "time,colour"}):
+        with pytest.raises(CommandFailed, match=r"size|colour"):
+            run_traces_list(at, **more, **wrong)
+
+
+def test_long_texts_give_way_in_a_table_that_is_too_wide() -> None:
+    did = [CallSummary(name="Bash", about="make lint", is_error=True)]
+    row = TraceSummary(id="req_1", time=1.0, preview="fix " * 20, did=did, tool_calls=2, duration_s=3.0)
+    whole = list_table([row], ["asked", "did", "took"])
+    assert whole[1] == f"{row.preview.strip()}  Bash make lint ✗, +1  3.0s"
+    title, cut = list_table([row], ["asked", "did", "took"], columns=60)
+    assert (len(title), len(cut)) == (60, 60)
+    assert cut.endswith("…  Bash make lint ✗, +1  3.0s")
+    assert all(len(line) <= 9 for line in list_table([row], ["asked", "did", "took"], columns=9))
 
 
 def test_a_filter_chooses_and_a_wrong_one_is_pointed_at(

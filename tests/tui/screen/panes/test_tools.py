@@ -78,17 +78,17 @@ def test_a_call_without_input_shows_its_raw_text_first() -> None:
     assert shown.index("<call>") < shown.index("Result")
 
 
-def test_each_tool_has_its_rates_and_its_newest_duration() -> None:
-    stats = ToolStats("Bash", calls=8, invalid=1, repaired=2, results=4, errors=1, last_s=1.5)
+def test_each_tool_has_its_rates_and_its_durations() -> None:
+    stats = ToolStats("Bash", calls=8, invalid=1, repaired=2, results=4, errors=1, p50_s=1.5, p95_s=14.0)
     totals = Totals(tool_calls=8, tool_calls_invalid=1, tool_calls_repaired=2, tool_results=4, tool_errors=1)
     lines = [
         plain_text(line)
         for line in stats_block(Snapshot(tool_stats=(stats,), totals=totals), width=80, height=5)
     ]
     assert "1 refused (12%)   2 repaired (25%)   1 error (25%)" in lines[0]
-    assert lines[1].split() == ["BY", "TOOL", "CALLS", "LAST", "REFUSED", "REPAIRED", "ERRORS"]
+    assert lines[1].split() == ["BY", "TOOL", "CALLS", "P50", "P95", "REFUSED", "REPAIRED", "ERRORS"]
     assert lines[2].split()[:2] == ["Bash", "8"]
-    assert lines[2].split()[-4:] == ["1.5s", "12%", "25%", "25%"]
+    assert lines[2].split()[-5:] == ["1.5s", "14s", "12%", "25%", "25%"]
 
 
 def test_a_short_screen_has_the_totals_alone() -> None:

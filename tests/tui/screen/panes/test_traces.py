@@ -214,10 +214,29 @@ async def test_found_marks_the_detail_and_the_columns_of_the_list() -> None:
         assert "SESSION" in drawn(pane.main_table)[0]
 
 
-async def test_without_room_the_list_has_no_detail() -> None:
-    async with shown((80, 24)) as (app, _, _press):
-        assert not app.main.traces.query_one("#trace-detail").display
-        assert len(drawn(app.main.traces.main_table)) == 16
+async def test_failed_calls_of_today_take_two_keys() -> None:
+    async with shown((80, 24)) as (app, host, press):
+        assert not app.main.traces.query_one("#trace-detail").display  # there is no room
+        failed = CallSummary(name="Bash", about="make lint", is_error=True)
+        host.rows = [
+            row.model_copy(update={"did": [failed]}) if number in (2, 5, 40) else row
+            for number, row in enumerate(host.rows)
+        ]
+        await press("3", "e")
+        table = app.main.current.main_table
+        assert table is not None
+        rows = [line for line in drawn(table)[1:] if line]
+        assert len(rows) == 2  # the third one was yesterday
+        assert "09:13:20" in rows[0]
+        assert "12:13:20" in rows[1]
+        assert all("Bash" in row and "make lint" in row and "✗ error" in row for row in rows)
+        assert "failed only e   today r   2 calls" in lines_of(app.main.current.query(Heading))
+        assert "15 calls   Bash 2✗ of 2" in lines_of([app.main.current.query_one("#tool-stats", Canvas)])
+        assert app.main.current.request == "req_2"
+        await press("r", "slash", *"tool:bash", "enter")
+        assert len([line for line in drawn(table)[1:] if line]) == 3
+        await press("e")
+        assert "7 days r   169 calls" in lines_of(app.main.current.query(Heading))
 
 
 def test_columns_that_were_chosen_are_remembered(tmp_path: Path) -> None:
