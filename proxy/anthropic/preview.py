@@ -1,7 +1,8 @@
-"""The preview of a request, one line for lists: the user's last text, without texts that clients add."""
+"""One line for lists: the user's last or first text in a conversation, without texts that clients add."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 PREVIEW_LENGTH = 160  # characters
@@ -12,12 +13,24 @@ def preview(messages: Any) -> str:
     """The start of the user's last text in Anthropic messages, on one line; empty if there is none."""
     if not isinstance(messages, list):
         return ""
-    for message in reversed(messages):
-        if isinstance(message, dict) and message.get("role") == "user":
-            for text in reversed(_texts(message.get("content"))):
-                if text.strip() and not text.lstrip().startswith(_HIDDEN):
-                    return _one_line(text)
-    return ""
+    return _first_shown(text for message in reversed(messages) for text in reversed(_texts_of_user(message)))
+
+
+def opening(messages: Any) -> str:
+    """The start of the user's first text in Anthropic messages, on one line; empty if there is none."""
+    if not isinstance(messages, list):
+        return ""
+    return _first_shown(text for message in messages for text in _texts_of_user(message))
+
+
+def _first_shown(texts: Iterable[str]) -> str:
+    shown = (text for text in texts if text.strip() and not text.lstrip().startswith(_HIDDEN))
+    return _one_line(next(shown, ""))
+
+
+def _texts_of_user(message: Any) -> list[str]:
+    is_user = isinstance(message, dict) and message.get("role") == "user"
+    return _texts(message.get("content")) if is_user else []
 
 
 def _texts(content: Any) -> list[str]:

@@ -202,9 +202,9 @@ class ForwardedRequest:
                 )
             )
             record.first_token(usage)
-        for kind, text in tap.deltas:
+        for kind, text, tool in tap.deltas:
             self._pieces += 1
-            record.delta(kind, text, self._pieces)  # type: ignore[arg-type]
+            record.delta(kind, text, self._pieces, tool)  # type: ignore[arg-type]
         tap.deltas.clear()
         for block in tap.calls:
             record.tool_call(self._judged(block))

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
+from proxy.anthropic.compaction import longest_answer
 from proxy.anthropic.documents import Documents
 from proxy.anthropic.lanes import RequestOrigin, identify
 from proxy.anthropic.messages import MAX_BODY_BYTES, check_message_request, parse_body
-from proxy.anthropic.preview import preview
+from proxy.anthropic.preview import opening, preview
+from proxy.anthropic.side_requests import purpose
 from proxy.api.call_checks import NO_CHECKS, CallChecks
 from proxy.api.client_side import (
     ClientLeft,
@@ -139,7 +141,10 @@ def received(
         messages=len(messages) if isinstance(messages, list) else 0,
         tools=len(tools) if isinstance(tools, list) else 0,
         body_bytes=size,
-        preview=preview(body.get("messages")),
+        preview=preview(messages),
+        opening=opening(messages),
+        purpose=purpose(body, caller.lane),
+        max_tokens=longest_answer(body),
     )
 
 

@@ -33,24 +33,26 @@ class Observation:
         self._answer = answer
         self._token_seen = False
         self._composing_seen = False
+        self._tool = ""  # whose call is being written
 
     def take(self, steps: list[UpstreamEvent]) -> None:
         """Record steps that the answer has been fed with; their text goes as one delta of each kind."""
-        texts: dict[Literal["text", "thinking", "tool"], list[str]] = {}
+        texts: dict[tuple[Literal["text", "thinking", "tool"], str], list[str]] = {}
         for step in steps:
             match step:
                 case TextDelta():
-                    texts.setdefault("text", []).append(step.text)
+                    texts.setdefault(("text", ""), []).append(step.text)
                 case ThinkingDelta():
-                    texts.setdefault("thinking", []).append(step.text)
+                    texts.setdefault(("thinking", ""), []).append(step.text)
                 case ToolCallDelta():
+                    self._tool = step.name or self._tool
                     if not self._composing_seen:  # else its text was recorded while it was composed
-                        texts.setdefault("tool", []).append(step.arguments)
+                        texts.setdefault(("tool", self._tool), []).append(step.arguments)
                 case ToolCallOpen():
                     self._composing_seen = False  # this one is recorded by its pieces
                 case Progress():
                     self._composing_seen = self._composing_seen or bool(step.text)
-                    texts.setdefault("tool", []).append(step.text)
+                    texts.setdefault(("tool", ""), []).append(step.text)
                 case Queued():
                     self._record.queued(step.position, step.waiting_s)
                 case PrefillProgress():
@@ -67,8 +69,8 @@ class Observation:
         if answer.produced and not self._token_seen:
             self._token_seen = True
             self._record.first_token(answer.usage)
-        for kind, pieces in texts.items():
-            self._record.delta(kind, "".join(pieces), answer.output_tokens)
+        for (kind, tool), pieces in texts.items():
+            self._record.delta(kind, "".join(pieces), answer.output_tokens, tool)
         while answer.calls:
             self._record.tool_call(answer.calls.pop(0))
         while answer.notes:

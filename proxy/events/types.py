@@ -112,6 +112,9 @@ class RequestReceived(EventData):
     tools: int = 0
     body_bytes: int = 0
     preview: str = ""  # head of the last user text
+    opening: str = ""  # head of the conversation's first user text
+    purpose: str = ""  # of a side request: title, check, hook, search, probe; empty: not known
+    max_tokens: int = 0  # of the answer; 0: not told
     retry_of: str = ""  # the failed request whose messages the client sends again
 
 
@@ -138,6 +141,7 @@ class RequestDelta(EventData):
 
     kind: Literal["text", "thinking", "tool"] = "text"
     text: str = ""
+    tool: str = ""  # whose arguments `text` is a piece of; empty: its name is in the text, or not known
     output_tokens: int = 0  # so far
     tokens_per_s: float = 0.0
 
@@ -183,6 +187,7 @@ class RequestFinished(EventData):
     cache: CacheVerdict | None = None
     tokens_per_s: float = 0.0  # decode speed: output tokens after the first, over their time
     trace: str = ""  # trace file, relative to the traces folder; empty when tracing is off
+    title: str = ""  # of its session, which the client had asked for
 
 
 class RequestFailed(EventData):

@@ -27,15 +27,16 @@ class DeltaBatcher:
         self._publish = publish
         self._elapsed = elapsed
         self._kind: DeltaKind = "text"
+        self._tool = ""  # whose arguments the texts are
         self._texts: list[str] = []
         self._output_tokens = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, kind: DeltaKind, text: str, output_tokens: int) -> None:
-        """Add one delta; a change of kind publishes the batch before it."""
-        if kind != self._kind:
+    def add(self, kind: DeltaKind, text: str, output_tokens: int, tool: str = "") -> None:
+        """Add one delta; a change of kind or of the tool publishes the batch before it."""
+        if (kind, tool) != (self._kind, self._tool):
             self.flush()
-            self._kind = kind
+            self._kind, self._tool = kind, tool
         self._texts.append(text)
         self._output_tokens = output_tokens
         if self._timer is None:
@@ -52,7 +53,13 @@ class DeltaBatcher:
         speed = self._speed()
         self._publish(
             "request.delta",
-            RequestDelta(kind=self._kind, text=text, output_tokens=self._output_tokens, tokens_per_s=speed),
+            RequestDelta(
+                kind=self._kind,
+                text=text,
+                tool=self._tool,
+                output_tokens=self._output_tokens,
+                tokens_per_s=speed,
+            ),
         )
 
     def _speed(self) -> float:

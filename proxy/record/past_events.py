@@ -5,12 +5,16 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from proxy.anthropic.compaction import longest_answer
+from proxy.anthropic.preview import opening
+from proxy.anthropic.side_requests import purpose, title_of
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import (
     CacheMissed,
     ErrorInfo,
     Event,
     EventData,
+    RequestDelta,
     RequestFailed,
     RequestFinished,
     RequestReceived,
@@ -29,13 +33,15 @@ if TYPE_CHECKING:
     from proxy.traces.schema import Trace, TraceSummary
 
 CLIENT_CLOSED_REQUEST = 499  # as `proxy.api.messages` records a request that the client cancelled
+LAST_WORDS = 300  # characters of an answer's text that are told
 MOST_BYTES = 16 << 20  # of traces that are read: a screen waits for its beginning
 
 
 def past_events(folder: Path, index: TraceIndex, *, limit: int, before: float) -> list[Event]:
     """The events of the newest `limit` requests that came before a moment (epoch seconds), oldest first.
 
-    Of traces beyond `MOST_BYTES` only the row in the list is used, which has no calls. Their `seq` is 0.
+    Of an answer's text only the end is told. Of traces beyond `MOST_BYTES` only the row in the list is used,
+    which has no calls and no text. Their `seq` is 0.
     Blocks. Raises `sqlite3.Error` where the index cannot be used.
     """
     whole: list[list[Event]] = []
@@ -58,6 +64,8 @@ def _events(row: TraceSummary, trace: Trace | None) -> list[Event]:
     made = [_event(row, row.time, "request.received", _received(row, trace))]
     if cache is not None and cache.miss is not None:
         made.append(_event(row, row.time, "cache.missed", CacheMissed(miss=cache.miss)))
+    if trace is not None and (words := _last_words(trace)):
+        made.append(_event(row, ended, "request.delta", RequestDelta(text=words)))
     for call in calls:
         made.append(_event(row, ended, "request.tool_call", _call(row, call)))
     if row.error or row.status >= 400:
@@ -80,6 +88,7 @@ def _events(row: TraceSummary, trace: Trace | None) -> list[Event]:
             cache=cache,
             tokens_per_s=decode_speed(timings, row.usage.output_tokens),
             trace=row.path,
+            title=title_of(trace.response.message, row.lane) if trace else "",
         )
         made.append(_event(row, ended, "request.finished", finished))
     for call in calls:
@@ -93,7 +102,16 @@ def _event(row: TraceSummary, at: float, type: str, data: EventData) -> Event:
     return Event(seq=0, time=at, type=type, request=row.id, data=data.model_dump())
 
 
+def _last_words(trace: Trace) -> str:
+    """The end of the last text in an answer."""
+    content = (trace.response.message or {}).get("content")
+    blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+    texts = [text for block in blocks if isinstance(text := block.get("text"), str) and text.strip()]
+    return texts[-1].rstrip()[-LAST_WORDS:] if texts else ""
+
+
 def _received(row: TraceSummary, trace: Trace | None) -> RequestReceived:
+    body = trace.request.body if trace and isinstance(trace.request.body, dict) else {}
     return RequestReceived(
         session=row.session,
         agent=row.agent,
@@ -106,6 +124,9 @@ def _received(row: TraceSummary, trace: Trace | None) -> RequestReceived:
         messages=row.messages,
         tools=row.tools,
         preview=row.preview,
+        opening=opening(body.get("messages")),
+        purpose=purpose(body, row.lane),
+        max_tokens=longest_answer(body),
         retry_of=row.retry_of,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 from engine.wire.feed import CacheChange, PhaseTimes, PrefillProgress
+from proxy.anthropic.side_requests import title_of
 from proxy.anthropic.tool_results import shortened
 from proxy.events.bus import EventBus
 from proxy.events.engine_times import EngineTimes
@@ -166,11 +167,16 @@ class RequestRecord:
                 RequestFirstToken(ttft_s=ttft, usage=usage, cache=self._trace.cache, engine=self._engine),
             )
 
-    def delta(self, kind: Literal["text", "thinking", "tool"], text: str, output_tokens: int) -> None:
-        """Text of the answer arrived; `output_tokens` is the count so far. Events are batched at 20 Hz."""
+    def delta(
+        self, kind: Literal["text", "thinking", "tool"], text: str, output_tokens: int, tool: str = ""
+    ) -> None:
+        """Text of the answer arrived; `output_tokens` is the count so far. Events are batched at 20 Hz.
+
+        `tool`: whose arguments it is a piece of, where its name does not stand in the text.
+        """
         if not self._ended:
             self._moments["last_token"] = self._elapsed()
-            self._deltas.add(kind, text, output_tokens)
+            self._deltas.add(kind, text, output_tokens, tool)
 
     def tool_call(self, call: ToolCall) -> None:
         """The answer has a tool call with its verdict; its result is added later."""
@@ -232,6 +238,7 @@ class RequestRecord:
                 timings=trace.timings,
                 cache=trace.cache,
                 tokens_per_s=decode_speed(trace.timings, usage.output_tokens),
+                title=title_of(message, trace.lane),
             ),
         )
 

@@ -35,7 +35,7 @@ class Decoder:
 class MessageTap:
     """Assembles the message of one stream.
 
-    `deltas` gathers (kind, text) pairs and `calls` the finished tool_use blocks until the caller takes them.
+    `deltas` gathers (kind, text, tool) and `calls` the finished tool_use blocks until the caller takes them.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class MessageTap:
         self.complete = False  # message_stop was seen
         self.error: ErrorInfo | None = None
         self.usage = Usage()
-        self.deltas: list[tuple[str, str]] = []
+        self.deltas: list[tuple[str, str, str]] = []
         self.calls: list[dict[str, Any]] = []
         self._message: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
@@ -119,15 +119,15 @@ class MessageTap:
         match delta.get("type"):
             case "text_delta":
                 block["text"] = block.get("text", "") + delta["text"]
-                self.deltas.append(("text", delta["text"]))
+                self.deltas.append(("text", delta["text"], ""))
             case "thinking_delta":
                 block["thinking"] = block.get("thinking", "") + delta["thinking"]
-                self.deltas.append(("thinking", delta["thinking"]))
+                self.deltas.append(("thinking", delta["thinking"], ""))
             case "signature_delta":
                 block["signature"] = block.get("signature", "") + delta["signature"]
             case "input_json_delta":
                 self._json.setdefault(index, []).append(delta["partial_json"])
-                self.deltas.append(("tool", delta["partial_json"]))
+                self.deltas.append(("tool", delta["partial_json"], str(block.get("name", ""))))
 
     def _close(self, index: int) -> None:
         block = self._blocks.get(index, {})

@@ -8,11 +8,9 @@ what a template adds or leaves out is spread over all parts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
-from statistics import median
 from typing import get_args
 
-from proxy.anthropic.compaction import compacts_at
+from proxy.anthropic.compaction import compacts_at, growth, longest_answer
 from proxy.anthropic.preview import preview
 from proxy.traces.analysis.context_facts import (
     ContextBudget,
@@ -29,7 +27,6 @@ from proxy.traces.schema import Trace
 
 _MOST_THINGS = 20  # of a part
 _LIKE = 200  # characters from which on the same text is the same thing, whatever it was called for
-_RECENT = 5  # turns that growth is taken from
 _CHARACTERS_A_TOKEN = 4  # where nothing was counted
 _NAMED = 5  # sessions in an error
 
@@ -90,10 +87,9 @@ def _budget(
         for name, tokens in zip(get_args(PartName), _shares(found, prompt), strict=True)
     ]
     unused = [piece for piece in found if piece.part == "tools" and not calls.get(piece.what)]
-    longest = body.get("max_tokens")
-    longest = longest if isinstance(longest, int) and not isinstance(longest, bool) and longest > 0 else 0
+    longest = longest_answer(body)
     limit = max(0, compacts_at(window, longest)) if window else None
-    growth = _growth(turns[:turn])
+    grows = growth([one.prompt_tokens for one in turns[:turn]])
     return ContextBudget(
         session=trace.session,
         trace=trace.id,
@@ -112,8 +108,8 @@ def _budget(
         parts=parts,
         unused_tools=len(unused),
         unused_tokens=round(scale * sum(piece.characters for piece in unused)),
-        growth=growth,
-        turns_left=max(0, limit - prompt) // growth if limit is not None and growth else None,
+        growth=grows,
+        turns_left=max(0, limit - prompt) // grows if limit is not None and grows else None,
     )
 
 
@@ -210,12 +206,6 @@ def _shares(found: Sequence[ContextPiece], prompt: int) -> list[int]:
     for name in sorted(sizes, key=lambda one: -(prompt * sizes[one] % whole))[:left]:
         tokens[name] += 1
     return list(tokens.values())
-
-
-def _growth(turns: Sequence[ContextTurn]) -> int | None:
-    steps = [after.prompt_tokens - before.prompt_tokens for before, after in pairwise(turns)]
-    grew = [step for step in steps if step > 0][-_RECENT:]
-    return round(median(grew)) if grew else None
 
 
 def _session(wanted: str, index: TraceIndex) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.anthropic.preview import PREVIEW_LENGTH, preview
+from proxy.anthropic.preview import PREVIEW_LENGTH, opening, preview
 
 
 def user(*texts: str) -> dict[str, Any]:
@@ -30,6 +30,18 @@ def user(*texts: str) -> dict[str, Any]:
 )
 def test_it_is_the_last_text_of_the_user(messages: Any, line: str) -> None:
     assert preview(messages) == line
+
+
+@pytest.mark.parametrize(
+    ("messages", "line"),
+    [
+        ([user("<system-reminder>x</system-reminder>", "Who are\n you?"), user("later")], "Who are you?"),
+        ([{"role": "assistant", "content": "hello"}, {"role": "user", "content": "later"}], "later"),
+        ("odd", ""),
+    ],
+)
+def test_an_opening_is_the_first_text_of_the_user(messages: Any, line: str) -> None:
+    assert opening(messages) == line
 
 
 def test_long_text_is_truncated_with_an_ellipsis() -> None:

@@ -11,6 +11,7 @@ from proxy.events.types import (
     CacheMiss,
     CacheVerdict,
     ErrorInfo,
+    RequestDelta,
     RequestFailed,
     RequestFinished,
     RequestReceived,
@@ -24,6 +25,7 @@ from tests.proxy.trace_making import AT, call_of, trace_of
 from tests.proxy.traces.folders import Folder
 
 DIED = ErrorInfo(type="overloaded_error", message="signal 9", cause="engine died")
+TITLE = '{"title": "The till"}'
 LEFT = ErrorInfo(type="cancelled", message="the client left")
 
 
@@ -71,6 +73,26 @@ def test_traces_become_the_events_that_they_were_made_of(folder: Folder) -> None
     assert isinstance(told[-1], RequestFailed)
     assert told[-1].cancelled
     assert events[-1].time == AT + 5
+
+
+def test_the_last_words_of_an_answer_and_a_title_are_told(folder: Folder) -> None:
+    message = {"content": [{"type": "text", "text": "x" * 500 + TITLE}, {"type": "tool_use"}]}
+    title = {"content": [{"type": "text", "text": TITLE}]}
+    folder.put(
+        trace_of(3, response=TraceResponse(status=200, message=message)),
+        trace_of(4, lane="auxiliary", response=TraceResponse(status=200, message=title)),
+    )
+    events = past_events(folder.path, folder.index, limit=2, before=AT + 5)
+    told = [event.payload() for event in events]
+    received, words, done, *_ = told
+    assert isinstance(received, RequestReceived)
+    assert (received.opening, received.max_tokens) == ("Who are you?", 0)
+    assert isinstance(words, RequestDelta)
+    assert (len(words.text), words.text[-len(TITLE) :]) == (module.LAST_WORDS, TITLE)
+    assert isinstance(done, RequestFinished)
+    assert done.title == ""
+    assert isinstance(told[-1], RequestFinished)
+    assert told[-1].title == "The till"
 
 
 def test_traces_beyond_what_is_read_are_told_by_their_rows(

@@ -232,6 +232,15 @@ async def test_deltas_are_gathered(host: Host) -> None:
     assert deltas[-1]["output_tokens"] == 500
 
 
+async def test_arguments_are_gathered_by_their_tool(host: Host) -> None:
+    record = host.begin()
+    for text, tool in (('{"a', "Read"), ('": 1}', "Read"), ("{", "Edit")):
+        record.delta("tool", text, 1, tool)
+    await finish(record)
+    deltas = [event.data for event in host.events("request.delta")]
+    assert [(delta["tool"], delta["text"]) for delta in deltas] == [("Read", '{"a": 1}'), ("Edit", "{")]
+
+
 async def test_batched_deltas_are_published_without_waiting_for_the_next(host: Host) -> None:
     reader = host.bus.follow()
     record = host.begin()
