@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from statistics import median
 from typing import Any
 
 OUTPUT_RESERVED = 20_000  # upper limit of the reserve for the longest answer
@@ -29,4 +28,5 @@ def growth(prompts: Sequence[int]) -> int | None:
     """Tokens a turn by the prompts of a conversation, oldest first: the median of the last five that grew."""
     steps = [after - before for before, after in pairwise(prompts)]
     grew = [step for step in steps if step > 0][-_RECENT:]
-    return round(median(grew)) if grew else None
+    middle = sorted(grew)[(len(grew) - 1) // 2 : len(grew) // 2 + 1]
+    return round(sum(middle) / len(middle)) if middle else None

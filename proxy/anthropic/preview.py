@@ -7,6 +7,7 @@ from typing import Any
 
 PREVIEW_LENGTH = 160  # characters
 _HIDDEN = ("<system-reminder>", "<command-", "<local-command-")
+_CONTINUED = "This session is being continued from a previous conversation"  # above a summary
 
 
 def preview(messages: Any) -> str:
@@ -20,7 +21,12 @@ def opening(messages: Any) -> str:
     """The start of the user's first text in Anthropic messages, on one line; empty if there is none."""
     if not isinstance(messages, list):
         return ""
-    return _first_shown(text for message in messages for text in _texts_of_user(message))
+    return _first_shown(
+        text
+        for message in messages
+        for text in _texts_of_user(message)
+        if not text.lstrip().startswith(_CONTINUED)
+    )
 
 
 def _first_shown(texts: Iterable[str]) -> str:

@@ -16,9 +16,10 @@ from tui.client.records import Link
 from tui.screen.app import ControlCenter
 from tui.screen.keymap import PANES
 
+WRITING = ("down", "down", "down")  # to the session whose answer is being written
 SIZES = ((80, 24), (120, 40), (200, 50))
 BUSY = (
-    ("streams", ("up",)),
+    ("streams", WRITING),
     ("cache", ("2",)),
     ("tools", ("3",)),
     ("health", ("4",)),
@@ -33,9 +34,9 @@ BUSY = (
 ON_TOP = (
     ("help", ("question_mark",)),
     ("filter", ("escape", "slash", *"subagent")),
-    ("answer-scrolled", ("escape", "end", "up", "enter", "home")),
+    ("answer-scrolled", ("escape", *WRITING, "right", "right", "home")),
     ("filter-error", ("escape", "slash", *"lane:main is:fialed")),
-    ("why", ("escape", "up", "up", "up", "w")),
+    ("why", ("escape", "w")),
     ("diff", ("d",)),
     ("restart", ("escape", "escape", "4", "r")),
 )
@@ -105,7 +106,7 @@ async def test_screens_before_the_first_request(screens: Screens) -> None:
 
 
 async def test_daylight(screens: Screens) -> None:
-    await walk(screens, [("streams-day", ("up",))], (120, 40), Morning().play(), theme="anyclaude-day")
+    await walk(screens, [("streams-day", WRITING)], (120, 40), Morning().play(), theme="anyclaude-day")
 
 
 async def test_failed_engine(screens: Screens) -> None:

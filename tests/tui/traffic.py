@@ -6,6 +6,7 @@ requests, misses, an engine restart, failures; at its end requests are queued, i
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ from proxy.events.health_types import HostDisk
 from proxy.events.totals import Totals
 from proxy.events.types import EngineState, Event, HostState, Probe
 from proxy.timeline.log_book import LogBook
-from tests.tui.traffic_texts import ANSWER, ASKED, CALLS, REPAIRS, THINKING
+from tests.tui.traffic_texts import ANSWER, ASKED, CALLS, CLOSINGS, REPAIRS, THINKING, TITLE
 
 START = 1_790_000_000.0 - 1_790_000_000.0 % 3600 + 1.0  # a full hour
 MODEL = "mlx-community/Qwen3-Coder-30B-A3B-Instruct-4bit"
@@ -170,6 +171,9 @@ class Morning:
             tools=0 if lane == "auxiliary" else 17,
             body_bytes=prompt * 4,
             preview=self._preview(lane),
+            opening=ASKED[session] if lane == "main" else self._preview(lane),
+            purpose="title" if lane == "auxiliary" else "",
+            max_tokens=32_000,
             retry_of=retry_of,
             **agent,
         )
@@ -227,7 +231,9 @@ class Morning:
         self.wait(0.12)
         first = self.now - arrived
         self.emit("request.first_token", key, ttft_s=round(first, 3), usage=usage, cache=verdict)
-        text = "\n\n".join([ANSWER] * (1 + output // 260))
+        text = "\n\n".join([*[ANSWER] * (1 + output // 260), CLOSINGS[self._number % len(CLOSINGS)]])
+        is_title = prompt < 1000
+        text = json.dumps({"title": TITLE}) if is_title else text
         speed = self.random.uniform(52, 71)
         share = 0.55 if until == "decode" or error else 1.0
         written = 0
@@ -277,6 +283,7 @@ class Morning:
             cache=verdict,
             tokens_per_s=round(speed, 1),
             trace=f"mlx/{key}.json",
+            title=TITLE if is_title else "",
         )
         for name, call in made:
             self.result(name, call, key)
@@ -403,7 +410,11 @@ class Morning:
         self.engine("busy", running=2, queue=1, detail="2 requests, 61 tokens/s")
         self.request(session=1, prompt=22_528, reused=9_216, until="prefill", lane="subagent")
         self.now -= 6
-        self.request(prompt=29_200, reused=28_400, output=420, until="decode", thinking=True)
+        key = self.request(prompt=29_200, reused=28_400, output=420, until="decode", thinking=True)
+        draft = json.dumps(CALLS[3][1])[:-14]  # within the last line of an edit
+        self.emit(
+            "request.delta", key, kind="tool", tool="Edit", text=draft, output_tokens=240, tokens_per_s=52.4
+        )
         self.request(session=1, prompt=12_000, until="queued")
         self.wait(0.4)
 

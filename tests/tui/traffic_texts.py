@@ -27,6 +27,14 @@ ANSWER = (
     "tests for an empty table and for a table with one row, because those are the two cases in which the "
     "comma between the objects is easy to get wrong."
 )
+TITLE = "Add JSON export to the export command"
+CLOSINGS = (
+    "The tests pass now; `--json` writes one object a row.",
+    "src/export has three writers: csv, text and html. None of them knows of the others.",
+    "The loop gives up because `attempts` is counted before the first try.",
+    "I renamed it in 14 files and kept the old name as an alias.",
+    "Two callers need a change: src/cli.py:88 and src/report.py:12.",
+)
 REPAIRS = (
     "a comma before the closing brace was taken out",
     'timeout: the text "120" became a number',

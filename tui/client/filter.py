@@ -89,12 +89,19 @@ def _request(row: RequestSnapshot, text: str) -> RecordFacts:
         "running": row.active,
         "slow": (row.ttft_s or 0.0) >= SLOW_S,
         "missed": row.cache is not None and row.cache.miss is not None,
+        "toolerror": any(call.failed for call in row.calls),
     }
     return RecordFacts(
         text,
         row.received,
         row.status,
-        values={"lane": (row.lane,), "model": (row.model,), "session": (row.session,)},
+        values={
+            "lane": (row.lane,),
+            "model": (row.model,),
+            "session": (row.session,),
+            "tool": [call.name for call in row.calls],
+            "file": [call.file for call in row.calls],
+        },
         figures={
             "ttft": row.ttft_s,
             "took": None if row.ended is None else row.duration_s(row.ended),

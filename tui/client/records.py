@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from proxy.anthropic.compaction import OUTPUT_RESERVED, compacts_at
 from proxy.events.causes import overflow_tokens
 from proxy.events.totals import Totals
 
@@ -20,6 +21,17 @@ LinkState = Literal["starting", "connecting", "live", "reconnecting", "ended"]
 RequestPhase = Literal["received", "queued", "prefill", "decode", "done", "failed", "cancelled", "lost"]
 RECORDED = "recorded"  # the detail of a link that lives on a recording
 ACTIVE: frozenset[RequestPhase] = frozenset({"received", "queued", "prefill", "decode"})
+
+
+@dataclass(frozen=True, slots=True)
+class CallNote:
+    """One tool call as a word or two of its request; the whole call is a `ToolRecord`."""
+
+    id: str
+    name: str
+    about: str = ""  # one line: the argument that tells most
+    file: str = ""  # that it names
+    failed: bool | None = None  # its result; None: none has come
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +52,13 @@ class RequestSnapshot:
     tools: int = 0
     body_bytes: int = 0
     preview: str = ""
+    opening: str = ""  # of its conversation
+    purpose: str = ""  # of a side request
+    max_tokens: int = 0
     phase: RequestPhase = "received"
     position: int = 0  # requests ahead of it in the queue
     prefill: RequestPrefill | None = None  # 0 <= cached <= done <= total
+    prefill_began: float = 0.0
     ttft_s: float | None = None
     usage: Usage | None = None
     cache: CacheVerdict | None = None
@@ -54,6 +70,11 @@ class RequestSnapshot:
     cause: str = ""  # of the error, in a few words
     status: int = 0
     tool_calls: int = 0
+    calls: tuple[CallNote, ...] = ()  # the first of them
+    said: str = ""  # the end of its text so far, lines kept
+    thinks: bool = False  # that text is a thought
+    draft: str = ""  # the beginning of the call that is being written
+    draft_tool: str = ""  # whose arguments that is; empty: its name is in it, or not known
     trace: str = ""
     retry_of: str = ""  # the failed request that this one repeats
     repeat: tuple[float, RequestPhase] | None = None  # when it was repeated, and how that stands
@@ -95,7 +116,63 @@ class RequestSnapshot:
     def search_text(self) -> str:
         """What the filter looks in, in lower case."""
         parts = (self.id, self.session, self.agent, self.agent_type, self.lane, self.model, self.phase)
-        return " ".join((*parts, self.stop_reason, self.cause, self.error, self.preview)).lower()
+        made = [word for call in self.calls for word in (call.name, call.about)]
+        told = (self.stop_reason, self.cause, self.error, self.purpose, self.preview)
+        return " ".join((*parts, *told, *made)).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSnapshot:
+    """The requests of one agent of a session, or its side requests of one purpose; there is at least one."""
+
+    key: str  # no other of its session has it
+    name: str  # main, the type of a subagent, compaction, what side requests are for
+    lane: str
+    requests: tuple[RequestSnapshot, ...]  # in the order of arrival
+
+    @property
+    def current(self) -> RequestSnapshot:
+        """The newest request that runs or waits, else the newest."""
+        return next((record for record in reversed(self.requests) if record.active), self.requests[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSnapshot:
+    """The requests of one conversation, and of the agents and side requests that it began."""
+
+    id: str  # empty: of clients that told none
+    name: str  # the title that the client asked for, else the first question
+    requests: tuple[RequestSnapshot, ...]  # in the order of arrival
+    agents: tuple[AgentSnapshot, ...]  # main first, then in the order of arrival
+    active: tuple[RequestSnapshot, ...] = ()
+    updated: float = 0.0  # when something of it came last
+    growth: int | None = None  # tokens a turn, as `proxy.anthropic.compaction` has it
+
+    @property
+    def started(self) -> float:
+        """When its first request came that is known."""
+        return self.requests[0].received
+
+    @property
+    def counted(self) -> RequestSnapshot | None:
+        """The last request of the conversation itself whose prompt was counted."""
+        main = self.agents[0]
+        whole = (record for record in reversed(main.requests) if record.prompt_tokens)
+        return next(whole, None) if main.lane == "main" else None
+
+    @property
+    def context_tokens(self) -> int:
+        """What prompt and answer of its last turn take of the context window; 0: not known."""
+        record = self.counted
+        return record.prompt_tokens + record.output_tokens if record is not None else 0
+
+    def turns_left(self, window: int) -> int | None:
+        """Turns until the client compacts in a window of so many tokens; None: nothing tells."""
+        record = self.counted
+        if record is None or not self.growth or window <= 0:
+            return None
+        limit = compacts_at(window, record.max_tokens or OUTPUT_RESERVED)
+        return max(0, limit - record.prompt_tokens) // self.growth
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +299,7 @@ class Snapshot:
     host: HostFacts | None = None
     requests: tuple[RequestSnapshot, ...] = ()  # in the order of arrival
     active: tuple[RequestSnapshot, ...] = ()
+    sessions: tuple[SessionSnapshot, ...] = ()  # in the order of their first requests
     tools: tuple[ToolRecord, ...] = ()
     tool_stats: tuple[ToolStats, ...] = ()  # most used first
     misses: tuple[MissRecord, ...] = ()

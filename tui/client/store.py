@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from proxy.events.totals import Totals
 from proxy.timeline.health_history import HealthHistory
-from tui.client.event_text import cleaned, one_line_arguments
+from tui.client.event_text import cleaned
 from tui.client.inbox import Arrived, Damaged, Past
-from tui.client.records import HostFacts, Link, RequestSnapshot, Snapshot
+from tui.client.records import HostFacts, Link, RequestSnapshot, Snapshot, ToolRecord
 from tui.client.reducers.health import HealthReducer
 from tui.client.reducers.history import Buckets
 from tui.client.reducers.host import HostReducer
 from tui.client.reducers.prefill_savings import PrefillSavings
 from tui.client.reducers.requests import RequestReducer
-from tui.client.reducers.tools import ToolReducer
+from tui.client.reducers.tools import ToolReducer, call_note
 from tui.client.reducers.transcript import Transcript
 from tui.client.wire_text import line_text
 
@@ -143,10 +143,12 @@ class Store:
         if event.type == "host.lost":
             self.lose(data.count, event.time)
         elif event.type == "request.tool_call":
-            text = "  ".join((line_text(data.name, 80), *one_line_arguments(data.input, data.raw)))
-            self._tools.call(event, data, self._requests.note_call(event, text))
+            self._tools.call(event, data, self._requests.note_call(event, call_note(data)))
         elif event.type == "request.tool_result":
             self._tools.result(event, data, self._requests.get(event.request))
+            call = self._tools.get(line_text(data.tool_use_id, 80))
+            if call is not None:
+                self._requests.note_result(call.request, call.id, call.is_error)
         elif event.type.startswith("request."):
             self._requests.apply(event, data)
         else:
@@ -214,6 +216,10 @@ class Store:
         """The text of a request's answer, if it is still held."""
         return self._requests.transcript(request)
 
+    def tool_call(self, key: str) -> ToolRecord | None:
+        """A tool call by its id, if it is still held."""
+        return self._tools.get(key)
+
     def snapshot(self) -> Snapshot:
         """The picture of this moment; the same object as long as nothing changed."""
         if self._version != self._snapshot.version:
@@ -230,6 +236,7 @@ class Store:
             host=self._host,
             requests=requests,
             active=active,
+            sessions=self._requests.sessions(),
             tools=self._tools.records(),
             tool_stats=self._tools.stats(),
             misses=rest.history("misses"),

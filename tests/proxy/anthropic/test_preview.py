@@ -37,6 +37,7 @@ def test_it_is_the_last_text_of_the_user(messages: Any, line: str) -> None:
     [
         ([user("<system-reminder>x</system-reminder>", "Who are\n you?"), user("later")], "Who are you?"),
         ([{"role": "assistant", "content": "hello"}, {"role": "user", "content": "later"}], "later"),
+        ([user("This session is being continued from a previous conversation: …", "Go on")], "Go on"),
         ("odd", ""),
     ],
 )

@@ -86,10 +86,10 @@ def test_the_transcript_keeps_kinds_and_order() -> None:
     transcript = store.transcript("r")
     assert transcript is not None
     assert [tuple(piece) for piece in transcript.since(0)] == [
-        ("thinking", "hm"),
-        ("text", "Hello world"),
-        ("call", "Read  /x  "),
-        ("error", "upstream failed: gone"),
+        ("thinking", "hm", "", ""),
+        ("text", "Hello world", "", ""),
+        ("call", "Read  /x", "", "t1"),
+        ("error", "upstream failed: gone", "", ""),
     ]
     assert transcript.since(3)[0].kind == "error"
 

@@ -23,6 +23,7 @@ from tui.client.records import Link
 from tui.screen.app import ControlCenter
 from tui.screen.keymap import PANES, WHILE_FILTERING
 from tui.screen.panes.health import HealthPane
+from tui.screen.panes.streams import StreamsPane
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.context import ContextScreen
 from tui.screen.screens.diff import DiffScreen
@@ -37,6 +38,8 @@ from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.strip_view import StripView
 from tui.screen.widgets.text_tail import TextTail
 from tui.screen.widgets.top_bar import TopBar
+
+WRITING = ("down", "down", "down")  # to the session on the first pane whose answer is being written
 
 
 class Scene:
@@ -129,17 +132,53 @@ async def test_a_click_on_a_pane_or_a_key_does_what_it_says() -> None:
 async def test_streams_show_the_requests_and_the_selected_answer() -> None:
     async with scene() as it:
         assert "queued, 1 ahead" in it.text()
-        assert "Queued." in it.text()
-        await it.press("up")
-        assert "I'll start with the command's options" in it.text()
-        await it.press("up")
         assert "Prefill: 15,360 of 22,528 tokens." in it.text()
+        await it.press("down")
+        assert "Queued." in it.text()
+        await it.press("down", "down")
+        assert "I'll start with the command's options" in it.text()
+        assert "→ Edit …/src/export/command.py" in it.text()
+        assert "15% · ~111 turns left" in it.text()
+
+
+async def test_keys_lead_from_the_sessions_into_an_answer_and_back() -> None:
+    async with scene(size=(80, 24)) as it:
+        pane = it.app.main.current
+        assert isinstance(pane, StreamsPane)
+        tree, turns, answer = pane.main_table, pane.turns, pane.answer
+        assert tree.following
+        assert not answer.display
+        await it.press("enter")  # folds
+        assert [row.sign for row in tree.rows if row is not None][:2] == ["▸ ", "▾ "]
+        await it.press("right", "right", "down", "right")
+        assert answer.tail.has_focus
+        assert answer.display
+        shown = it.app.main.current.request
+        it.app.inbox.put(it.morning.emit("request.received", "new", session=tree.selected.session))  # type: ignore[union-attr]
+        it.app.inbox.put(it.morning.emit("request.received", "other", session="another"))
+        await it.settle()
+        assert pane.request == shown
+        assert (tree.following, turns.following) == (False, False)
+        await it.press("escape")
+        assert turns.has_focus
+        assert pane.request == shown
+        await it.press("escape", "home")
+        assert tree.has_focus
+        assert tree.following
+        assert pane.request == "other"
+        await it.press("end", "left")
+        assert tree.selected is not None
+        assert tree.selected.found is not None
+        await it.press("left")
+        assert tree.selected.sign == "▸ "
+        await it.press("slash", "x", "enter", "escape")
+        assert tree.has_focus
 
 
 async def test_text_is_appended_while_it_arrives() -> None:
     async with scene() as it:
-        await it.press("up")
-        request = it.app.main.current.main_table.selected.id  # type: ignore[union-attr]
+        await it.press(*WRITING)
+        request = it.app.main.current.request
         for text in ("[/] not ", "markup \x1b[2J", "\n第二行"):
             event = it.morning.emit("request.delta", request, kind="text", text=text, output_tokens=300)
             it.app.inbox.put(event)
@@ -150,34 +189,51 @@ async def test_text_is_appended_while_it_arrives() -> None:
 
 async def test_a_finished_call_takes_the_place_of_its_text() -> None:
     async with scene() as it:
-        await it.press("up")
-        request = it.app.main.current.main_table.selected.id  # type: ignore[union-attr]
+        await it.press(*WRITING)
+        request = it.app.main.current.request
         tail = it.app.screen.query_one(TextTail)
-        it.app.inbox.put(it.morning.emit("request.delta", request, kind="tool", text='{"command": "ma'))
+        assert "+     parser.add_argument" in tail.text
+        piece = {"kind": "tool", "tool": "Bash", "text": '{"command": "ma'}
+        it.app.inbox.put(it.morning.emit("request.delta", request, **piece))
         await it.settle()
-        assert '{"command": "ma' in tail.text
+        assert tail.text.endswith("▸ Bash  writing …\n    $ ma")
+        assert "→ Bash ma" in it.text()
         made = {"tool_use_id": "x", "name": "Bash", "input": {"command": "make"}}
         it.app.inbox.put(it.morning.emit("request.tool_call", request, **made))
         await it.settle()
-        assert tail.text.endswith("▸ Bash  make  ")
-        assert '{"command"' not in tail.text
+        assert tail.text.endswith("▸ Bash\n    $ make")
+        result = {
+            "tool_use_id": "x",
+            "name": "Bash",
+            "call_request": request,
+            "is_error": True,
+            "preview": "no",
+        }
+        it.app.inbox.put(it.morning.emit("request.tool_result", "later", **result))
+        await it.settle()
+        assert tail.text.endswith("▸ Bash  ✗\n    $ make\n    └ no")
+        assert "→ Bash make ✗" in it.text()
         assert "I'll start with" in tail.text
 
 
 async def test_the_filter_narrows_while_typing_and_esc_takes_it_off() -> None:
     async with scene() as it:
+        pane = it.app.main.current
+        assert isinstance(pane, StreamsPane)
+        table = pane.main_table
+        before = list(table.rows)
         await it.press("slash", *"subagent")
-        table = it.app.main.current.main_table
-        assert table is not None
-        assert {row.lane for row in table.rows} == {"subagent"}
+        assert {agent.lane for row in table.rows if not row.found for agent in row.agents} == {"subagent"}
+        assert {row.lane for row in pane.turns.rows if row} == {"subagent"}
+        assert "6 of 31 requests" in it.text()
         assert WHILE_FILTERING[0].short in drawn(it.app.screen.query_one(KeyBar))[0]
         await it.press("enter")
         assert table.has_focus
         assert table.filter == "subagent"
         await it.press("escape")
-        assert len(table.rows) == table.total
+        assert [row.key for row in table.rows] == [row.key for row in before]
         await it.press("slash", "x", "escape")
-        assert table.filter == ""
+        assert table.filter == pane.turns.filter == ""
 
 
 @pytest.mark.parametrize("pane", ["1", "2", "3", "5"])
@@ -186,7 +242,7 @@ async def test_one_key_says_why_and_leads_to_the_trace(pane: str) -> None:
         await it.press(pane)
         table = it.app.main.current.main_table
         assert table is not None
-        await it.press("up", "up", "up", "w")
+        await it.press(*["down" if pane == "1" else "up"] * 3, "w")
         assert "Usual: " in it.text()
         assert "Slow: " in it.text()
         assert it.app.screen_stack == [it.app.main, it.app.screen]
@@ -201,7 +257,7 @@ async def test_one_key_says_why_and_leads_to_the_trace(pane: str) -> None:
 @pytest.mark.parametrize("pane", ["1", "2", "3", "5"])
 async def test_one_key_compares_with_the_request_before(pane: str) -> None:
     async with scene() as it:
-        await it.press(pane, *["down" if pane == "5" else "up"] * 3, "d")
+        await it.press(pane, *["down" if pane in "15" else "up"] * 3, "d")
         assert isinstance(it.app.screen, DiffScreen)
         table = it.app.screen.query_one("#segments", LineTable)
         first = table.cursor
@@ -300,14 +356,17 @@ async def test_a_context_that_cannot_be_had_says_why() -> None:
 
 async def test_a_running_request_has_no_why_yet() -> None:
     async with scene() as it:
-        await it.press("end", "w")
+        await it.press("down", "enter", "w")
         assert it.app.screen is it.app.main
+        await it.press("escape", "w")  # of the session, what ended last
+        assert "Usual: " in it.text()
 
 
 async def test_a_filter_that_cannot_be_read_says_why_and_changes_nothing() -> None:
     async with scene() as it:
-        table = it.app.main.current.main_table
-        assert table is not None
+        pane = it.app.main.current
+        assert isinstance(pane, StreamsPane)
+        table = pane.turns
         await it.press("slash", *"lane:subagent")
         found = list(table.rows)
         assert 0 < len(found) < table.total
@@ -319,7 +378,7 @@ async def test_a_filter_that_cannot_be_read_says_why_and_changes_nothing() -> No
         assert "tab takes failed" in it.text()
         await it.press("tab", "enter")
         assert table.filter == "lane:subagent !is:failed"
-        assert table.has_focus
+        assert pane.main_table.has_focus
 
 
 async def test_completion_offers_what_the_rows_have() -> None:
@@ -414,13 +473,17 @@ async def test_keys_that_work_everywhere_work_in_a_trace_and_over_it() -> None:
         assert it.app.return_code == 0
 
 
-@pytest.mark.parametrize(("place", "state"), [("1", "STATE"), ("5", "END")])
-async def test_narrow_lists_keep_the_state_and_what_it_is_about(place: str, state: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "state", "about", "took"), [("1", "STATE", "DOING", "TIME"), ("5", "END", "ASKED", "TOOK")]
+)
+async def test_narrow_lists_keep_the_state_and_what_it_is_about(
+    place: str, state: str, about: str, took: str
+) -> None:
     async with scene(size=(80, 24)) as it:
         await it.press(place)
         assert it.app.main.current.main_table is not None
         header = drawn(it.app.main.current.main_table)[0].split()
-        assert {state, "ASKED", "TOOK", "PROMPT"} <= set(header)
+        assert {state, about, took, "PROMPT"} <= set(header)
         assert not {"MODEL", "LANE", "TTFT"} & set(header)
         assert "trace" in drawn(it.app.screen.query_one(KeyBar))[0] or place == "5"
         await it.pilot.resize_terminal(60, 24)
@@ -442,7 +505,7 @@ async def test_every_section_of_a_trace_can_be_unfolded_and_copied() -> None:
 
 async def test_a_missing_trace_is_reported() -> None:
     async with scene() as it:
-        await it.press("up", "t")
+        await it.press("down", "enter", "t")
         assert "HTTP 404: there is no trace req_" in it.text()
         await it.press("n")
         assert isinstance(it.app.screen, TraceScreen)
@@ -477,7 +540,7 @@ async def test_a_key_loads_the_list_of_traces_again(key: str) -> None:
 
 async def test_copying_notifies_the_user() -> None:
     async with scene() as it:
-        await it.press("up", "y")
+        await it.press(*WRITING, "y")
         assert "I'll start with" in it.app.clipboard
         await it.press("5", "y")
         assert it.app.clipboard.startswith("/home/ada/.anyclaude/traces/mlx/req_")
@@ -664,7 +727,7 @@ async def test_attached_it_leaves_without_asking() -> None:
 
 async def test_a_running_request_is_cancelled_after_a_question_that_says_what_follows() -> None:
     async with scene() as it:
-        await it.press("up", "x")  # it writes
+        await it.press(*WRITING, "x")
         assert "Cancel this request?" in it.text()
         assert "does not repeat it" in " ".join(it.text().split())
         assert "esc keep it" in it.text()
@@ -687,7 +750,7 @@ async def test_a_running_request_is_cancelled_after_a_question_that_says_what_fo
         assert "x cancel" not in drawn(it.app.screen.query_one(KeyBar))[0]
         await it.press("x")
         assert "at its end already" in list(it.app._notifications)[-1].message
-        await it.press("down")
+        await it.press("up", "up")
         assert "x cancel" in drawn(it.app.screen.query_one(KeyBar))[0]
 
 
@@ -719,7 +782,7 @@ async def test_a_restart_after_the_requests_and_the_hosts_end_say_what_they_wait
 @pytest.mark.parametrize("opened", ["t", "d", "c", "w"])
 async def test_each_screen_over_the_panes_leads_everywhere(opened: str) -> None:
     async with scene() as it:
-        await it.press("up", "up", "up", opened, "4")
+        await it.press("down", "down", "down", opened, "4")
         assert it.app.screen is it.app.main
         assert it.app.main.current.place == "health"
         await it.press("1", opened, "slash")
@@ -730,7 +793,7 @@ async def test_each_screen_over_the_panes_leads_everywhere(opened: str) -> None:
 
 async def test_crumbs_say_the_way_and_lead_back() -> None:
     async with scene() as it:
-        await it.press("up", "up", "up", "t", "d")
+        await it.press("down", "down", "down", "t", "d")
         assert re.match(r" Streams › Trace \d\d:\d\d:\d\d › Diff ", it.text())
         await it.press("t")  # the trace that is open already
         assert re.match(r" Streams › Trace \d\d:\d\d:\d\d  ", it.text())

@@ -6,15 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from proxy.events.causes import cause_of, end_of_cancelled
-from tui.client.records import RequestSnapshot
+from tui.client.records import CallNote, RequestSnapshot, SessionSnapshot
 from tui.client.reducers.history import Buckets
-from tui.client.reducers.transcript import PieceKind, Transcript
+from tui.client.reducers.sessions import SessionReducer
+from tui.client.reducers.transcript import Transcript, TranscriptPiece
 from tui.client.wire_text import line_text
 
 if TYPE_CHECKING:
     from proxy.events.types import Event, Timings
 
 LIMIT, TRANSCRIPTS = 2000, 80
+CALLS = 50  # of one request that its record names
+SAID, DRAFT = 300, 600  # characters of an answer's end, and of a call's beginning
 
 
 def request_key(name: str | None) -> str:
@@ -30,6 +33,7 @@ class RequestReducer:
         self._records: dict[str, RequestSnapshot] = {}
         self._transcripts: dict[str, Transcript] = {}
         self._snapshot: tuple[RequestSnapshot, ...] | None = ()
+        self._sessions = SessionReducer()
         self.output_rate = Buckets()  # output tokens of all requests
         self.traced = 0  # traces that were written
 
@@ -38,6 +42,10 @@ class RequestReducer:
         if self._snapshot is None:
             self._snapshot = tuple(self._records.values())
         return self._snapshot
+
+    def sessions(self) -> tuple[SessionSnapshot, ...]:
+        """All records by session; the same tuple as long as nothing changed."""
+        return self._sessions.sessions(self._records)
 
     def get(self, name: str | None) -> RequestSnapshot | None:
         """The record of a request id as it came in."""
@@ -70,13 +78,21 @@ class RequestReducer:
             case "request.failed":
                 self._failed(event, data)
 
-    def note_call(self, event: Event, text: str) -> RequestSnapshot:
-        """Count a tool call of the event's request and write `text` into its transcript."""
+    def note_call(self, event: Event, call: CallNote) -> RequestSnapshot:
+        """Count a tool call of the event's request and write it into its transcript."""
         record = self._at(event)
-        record = replace(record, tool_calls=record.tool_calls + 1)
+        calls = (*record.calls, call) if len(record.calls) < CALLS else record.calls
+        record = replace(record, tool_calls=record.tool_calls + 1, calls=calls, draft="", draft_tool="")
         self._put(record)
-        self._write(record.id, "call", text)
+        self._write(record.id, TranscriptPiece("call", f"{call.name}  {call.about}", call=call.id))
         return record
+
+    def note_result(self, request: str, call: str, failed: bool) -> None:
+        """Note how a call of a request has ended."""
+        record = self._records.get(request)
+        if record is not None and any(note.id == call for note in record.calls):
+            calls = (replace(note, failed=failed) if note.id == call else note for note in record.calls)
+            self._put(replace(record, calls=tuple(calls)))
 
     def give_up(self, before: float, silent_since: float) -> bool:
         """End active requests that were silent since `silent_since` and before the loss at `before`."""
@@ -95,13 +111,14 @@ class RequestReducer:
         return replace(record, updated=event.time)
 
     def _put(self, record: RequestSnapshot) -> None:
+        self._sessions.note(record, self._records.get(record.id))
         self._records[record.id] = record
         self._snapshot = None
         self._link_repeat(record)
         if len(self._records) > self._limit:
             oldest = next((key for key, item in self._records.items() if not item.active), None)
             if oldest is not None:
-                del self._records[oldest]
+                self._sessions.forget(self._records.pop(oldest))
 
     def _link_repeat(self, record: RequestSnapshot) -> None:
         """Note at the failures that `record` repeats how it stands; the last of several repeats counts."""
@@ -112,14 +129,15 @@ class RequestReducer:
                 return
             seen.add(failed.id)
             record = self._records[failed.id] = replace(failed, repeat=repeat)
+            self._sessions.note(record, failed)
 
-    def _write(self, key: str, kind: PieceKind, text: str) -> None:
+    def _write(self, key: str, piece: TranscriptPiece) -> None:
         transcript = self._transcripts.get(key)
         if transcript is None:
             transcript = self._transcripts[key] = Transcript()
             while len(self._transcripts) > TRANSCRIPTS:
                 del self._transcripts[next(iter(self._transcripts))]
-        transcript.append(kind, text)
+        transcript.append(piece)
 
     def _received(self, event: Event, data: Any) -> None:
         self._put(
@@ -136,6 +154,9 @@ class RequestReducer:
                 tools=data.tools,
                 body_bytes=data.body_bytes,
                 preview=line_text(data.preview, 400),
+                opening=line_text(data.opening, 400),
+                purpose=line_text(data.purpose, 40),
+                max_tokens=max(0, data.max_tokens),
                 retry_of=line_text(data.retry_of, 80),
             )
         )
@@ -145,15 +166,27 @@ class RequestReducer:
         done = min(max(0, data.done), total)
         cached = min(max(0, data.cached), done)
         prefill = data.model_copy(update={"done": done, "total": total, "cached": cached})
-        self._put(replace(self._at(event), phase="prefill", prefill=prefill))
+        record = self._at(event)
+        began = record.prefill_began or event.time
+        self._put(replace(record, phase="prefill", prefill=prefill, prefill_began=began))
 
     def _delta(self, event: Event, data: Any) -> None:
         record = self._at(event)
         if data.output_tokens > record.output_tokens:
             self.output_rate.add(event.time, data.output_tokens - record.output_tokens)
         output = max(record.output_tokens, data.output_tokens)
-        self._put(replace(record, phase="decode", output_tokens=output, tokens_per_s=data.tokens_per_s))
-        self._write(record.id, data.kind, data.text)
+        record = replace(record, phase="decode", output_tokens=output, tokens_per_s=data.tokens_per_s)
+        tool = line_text(data.tool, 80)
+        if data.kind == "tool":
+            begun = record.draft if tool == record.draft_tool else ""
+            record = replace(record, draft=(begun + data.text[:DRAFT])[:DRAFT], draft_tool=tool)
+        elif data.text:
+            thinks = data.kind == "thinking"
+            before = record.said if thinks == record.thinks else ""
+            said = (before + data.text[-SAID:])[-SAID:]
+            record = replace(record, said=said, thinks=thinks, draft="", draft_tool="")
+        self._put(record)
+        self._write(record.id, TranscriptPiece(data.kind, data.text, tool=tool))
 
     def _finished(self, event: Event, data: Any) -> None:
         record = self._at(event)
@@ -176,12 +209,15 @@ class RequestReducer:
                 trace=line_text(data.trace, 300),
             )
         )
+        if title := line_text(data.title, 200):
+            self._sessions.entitle(record.session, title)
 
     def _failed(self, event: Event, data: Any) -> None:
         record = self._at(event)
         error = line_text(data.error.message, 400)
         cause = line_text(data.error.cause, 60) or cause_of(line_text(data.error.type, 60), error)
-        self._write(record.id, "error", end_of_cancelled(cause) if data.cancelled else f"{cause}: {error}")
+        end = end_of_cancelled(cause) if data.cancelled else f"{cause}: {error}"
+        self._write(record.id, TranscriptPiece("error", end))
         self._end(
             replace(
                 record,

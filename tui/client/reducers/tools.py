@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from proxy.events.totals import INVALID_VERDICTS
+from proxy.filters.matching import file_of
 from tui.client.event_text import one_line_arguments
-from tui.client.records import RequestSnapshot, ToolRecord, ToolStats
+from tui.client.records import CallNote, RequestSnapshot, ToolRecord, ToolStats
 from tui.client.wire_text import line_text
 
 if TYPE_CHECKING:
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 LIMIT = 2000
 REPAIRS = 50  # shown of one call
+
+
+def call_note(data: Any) -> CallNote:
+    """A `request.tool_call` as its request names it."""
+    about = one_line_arguments(data.input, data.raw)[0]
+    return CallNote(
+        line_text(data.tool_use_id, 80), line_text(data.name, 80), about, line_text(file_of(data.input), 400)
+    )
 
 
 class ToolReducer:
@@ -32,6 +41,10 @@ class ToolReducer:
         if self._snapshot is None:
             self._snapshot = tuple(self._calls.values())
         return self._snapshot
+
+    def get(self, key: str) -> ToolRecord | None:
+        """A call by its id."""
+        return self._calls.get(key)
 
     def stats(self) -> tuple[ToolStats, ...]:
         """One entry a tool, the most used first; the same tuple as long as nothing changed."""

@@ -14,6 +14,8 @@ class TranscriptPiece(NamedTuple):
 
     kind: PieceKind
     text: str
+    tool: str = ""  # whose arguments the text of a `tool` is a piece of; empty: its name is in the text
+    call: str = ""  # the id of a finished call
 
 
 class Transcript:
@@ -24,29 +26,36 @@ class Transcript:
         self._limit = limit
         self._chars = 0
         self.dropped = 0  # pieces that were forgotten
-        self.rewritten = 0  # grows when pieces that were read already were taken back
 
     @property
     def end(self) -> int:
         """The number of pieces so far, forgotten ones included."""
         return self.dropped + len(self._pieces)
 
-    def append(self, kind: PieceKind, text: str) -> None:
-        """Add `text`; an empty one is nothing. A finished call takes the place of its text."""
-        if not text:
+    def append(self, piece: TranscriptPiece) -> None:
+        """Add a piece; one without text is nothing. A finished call takes the place of its text."""
+        if not piece.text:
             return
-        while kind == "call" and self._pieces and self._pieces[-1].kind == "tool":
+        for _ in self.draft() if piece.kind == "call" else ():
             self._chars -= len(self._pieces.pop().text)
-            self.rewritten += 1
-        self._pieces.append(TranscriptPiece(kind, text))
-        self._chars += len(text)
+        self._pieces.append(piece)
+        self._chars += len(piece.text)
         while self._chars > self._limit and len(self._pieces) > 1:
             self._chars -= len(self._pieces.popleft().text)
             self.dropped += 1
 
     def since(self, number: int) -> list[TranscriptPiece]:
-        """The pieces from `number` on, as far as they are still held."""
+        """The pieces from `number` on, as far as they are still held; those of `draft` may go."""
         skip = max(0, number - self.dropped)
         if skip >= len(self._pieces):
             return []
         return [self._pieces[index] for index in range(skip, len(self._pieces))]
+
+    def draft(self) -> list[TranscriptPiece]:
+        """The pieces that it ends with of a call that is being written."""
+        run: list[TranscriptPiece] = []
+        for piece in reversed(self._pieces):
+            if piece.kind != "tool" or (run and piece.tool != run[0].tool):
+                break
+            run.append(piece)
+        return run[::-1]

@@ -53,6 +53,11 @@ class Pane(Container):
         return ""
 
     @property
+    def ended_request(self) -> str:
+        """The request whose trace is wanted: one that has come to its end, where there is one."""
+        return self.request
+
+    @property
     def session(self) -> str:
         """The session of the selected row; empty where there is none."""
         return ""
@@ -74,6 +79,11 @@ class Pane(Container):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return not without_host(self.app, action)
+
+    def mark(self, request: str) -> None:
+        """Show a mark at the rows of this request; none with an empty id."""
+        if self.main_table is not None:
+            self.main_table.mark(request)
 
     def set_filter(self, query: str, *, done: bool = True) -> None:
         """Filter the list."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from proxy.events.causes import CANCELLED_BY_YOU
-from tui.client.figures import clock, count, percent, plural, ratio
+from tui.client.figures import clock, count, percent, plural, ratio, seconds
 from tui.client.records import ACTIVE, RequestPhase, RequestSnapshot
 from tui.client.wire_text import shorten
+from tui.screen.charts import bar
 from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.prefill_bar import prefill_bar
 
@@ -15,6 +16,8 @@ _REPEATS: dict[RequestPhase, tuple[str, str]] = {
     "cancelled": ("⊘", "warn"),
     "lost": ("?", "warn"),
 }
+_ENDS = {"end_turn": "answered", "stop_sequence": "answered", "": "done"}
+_BAR_WITH_TIME, _TIME_CELLS = 20, 6
 LANES = ("main", "subagent", "compaction", "auxiliary")
 SESSION_CELLS = 6
 
@@ -40,6 +43,17 @@ def restored_share(restored_tokens: int, prompt_tokens: int, *, known: bool = Tr
     return (percent(share), "restored" if share else "dim")
 
 
+def restored_bar(record: RequestSnapshot, cells: int) -> Line:
+    """What of a prompt was restored and prefilled; nothing where that is not known."""
+    prompt, restored = record.prompt_tokens, record.reused_tokens
+    known = record.cache is not None or record.prefill is not None or restored
+    if not prompt or not known:
+        return [("·", "dim")]
+    done = 1.0 if record.prefill is None or record.usage is not None else record.prefill.done / prompt
+    share = ratio(restored, prompt) or 0.0
+    return bar([(share, "restored"), (max(0.0, done - share), "prefill")], cells)
+
+
 def state(record: RequestSnapshot, cells: int) -> Line:
     """The state of a request: a bar during prefill, else a sign and words."""
     match record.phase:
@@ -49,18 +63,44 @@ def state(record: RequestSnapshot, cells: int) -> Line:
             ahead = f"queued, {record.position} ahead" if record.position else "queued"
             return [("◌ ", "muted"), (shorten(ahead, cells - 2), "muted")]
         case "prefill":
-            return prefill_bar(record.prefill, cells) if record.prefill is not None else []
+            return _prefill(record, cells)
         case "decode":
-            return [("● ", "decode"), ("writing", "decode")]
+            return [("● ", "decode"), (shorten(_writing(record), cells - 2), "decode")]
         case "done":
-            calls = f" · {plural(record.tool_calls, 'call')}" if record.tool_calls else ""
-            return [("✓ ", "ok"), (shorten((record.stop_reason or "done") + calls, cells - 2), "muted")]
+            return _done(record, cells)
         case "cancelled":
             return cancelled(record.cause, cells)
         case "lost":
             return [("? ", "warn"), (shorten("end unknown", cells - 2), "muted")]
         case _:
             return failure(record.cause, record.error, record.repeat, cells)
+
+
+def _writing(record: RequestSnapshot) -> str:
+    if record.draft:
+        return f"writing call {record.tool_calls + 1}" if record.tool_calls else "writing a call"
+    return "thinking" if record.thinks else "writing"
+
+
+def _done(record: RequestSnapshot, cells: int) -> Line:
+    """How an answer ended: with calls, of which some may have failed since, or in words."""
+    failed = sum(call.failed is True for call in record.calls)
+    words = plural(record.tool_calls, "call") if record.tool_calls else _ENDS.get(record.stop_reason, "")
+    style = "muted" if words else "warn"
+    line: Line = [("✓ ", "ok"), (shorten(words or record.stop_reason or "done", cells - 2), style)]
+    return [*line, (f" {failed}✗", "bad")] if failed else line
+
+
+def _prefill(record: RequestSnapshot, cells: int) -> Line:
+    """A bar, and how long the rest of the prompt takes at the speed so far."""
+    prefill = record.prefill
+    if prefill is None:
+        return []
+    took, done = record.updated - record.prefill_began, prefill.done - prefill.cached
+    if cells < _BAR_WITH_TIME or took < 0.5 or done <= 0:
+        return prefill_bar(prefill, cells)
+    left = f" ~{seconds(took * (prefill.total - prefill.done) / done)}"
+    return [*prefill_bar(prefill, cells - _TIME_CELLS), (f"{left:<{_TIME_CELLS}}", "muted")]
 
 
 def cancelled(cause: str, cells: int) -> Line:

@@ -1,29 +1,37 @@
-"""Streams: the list of requests, and the answer of the selected request as it arrives."""
+"""Streams: the sessions, the turns of the chosen one, and the answer of the chosen turn as it arrives."""
 
 from __future__ import annotations
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
 from tui.client.figures import clock, count, plural, rate, seconds
 from tui.client.records import ModelFit, RequestSnapshot, Snapshot
-from tui.client.reducers.transcript import TranscriptPiece
 from tui.client.store import Store
 from tui.client.wire_text import shorten_middle
+from tui.screen.engine_label import uses_other_backend
 from tui.screen.host_actions.questions import cannot_cancel
 from tui.screen.keymap import bindings
+from tui.screen.panes.answer_view import AnswerView
+from tui.screen.panes.doing import did
 from tui.screen.panes.first_run import better_model, first_steps
 from tui.screen.panes.pane import Pane, list_note, paragraphs
-from tui.screen.panes.request_cells import lane, number, restored_share, session, state
-from tui.screen.styled_line import Line, joined
-from tui.screen.widgets.canvas import Canvas, Heading
+from tui.screen.panes.request_cells import number, restored_bar, session, state
+from tui.screen.panes.session_tree import SessionTree, TreeRow
+from tui.screen.styled_line import Line
+from tui.screen.widgets.canvas import Heading
 from tui.screen.widgets.columns import Column
 from tui.screen.widgets.line_table import LineTable
-from tui.screen.widgets.text_tail import TextTail
 
-PIECE_STYLES = {"text": "", "thinking": "thinking italic", "tool": "dim", "call": "tool", "error": "bad"}
+_RUNNING = {"decode": 0, "prefill": 1}
+_SIDE = frozenset({"auxiliary", "compaction"})
+
+
+def _who(record: RequestSnapshot) -> Line:
+    name = record.agent_type if record.lane == "subagent" else record.purpose
+    return [(name or record.lane, f"lane.{record.lane}")]
 
 
 def _model(record: RequestSnapshot, cells: int) -> Line:
@@ -34,30 +42,27 @@ def _speed(record: RequestSnapshot) -> Line:
     return [(rate(record.tokens_per_s), "decode" if record.phase == "decode" else "muted")]
 
 
-def _restored(record: RequestSnapshot) -> Line:
-    known = record.cache is not None or record.prefill is not None
-    return [restored_share(record.reused_tokens, record.prompt_tokens, known=known)]
-
-
-COLUMNS: tuple[Column[RequestSnapshot], ...] = (
+TURNS: tuple[Column[RequestSnapshot], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8),
-    Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=3),
-    Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=6),
-    Column("AGENT", lambda row, now, cells: [(row.agent_type, "muted")], 12, rank=9),
-    Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=17, rank=8),
-    Column("STATE", lambda row, now, cells: state(row, cells), 22, least=20, grow=1, most=36),
-    Column("PROMPT", lambda row, now, cells: [number(row.prompt_tokens)], 6, "right", rank=2),
-    Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=5),
+    Column("WHO", lambda row, now, cells: _who(row), 10, rank=6),
+    Column("DID", lambda row, now, cells: did(row, cells), 30, least=20, grow=3, rank=1),
+    Column("END", lambda row, now, cells: state(row, cells), 19, least=17, grow=1, most=32),
+    Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=9),
+    Column("PROMPT", lambda row, now, cells: [number(row.prompt_tokens)], 6, "right", rank=3),
+    Column("RESTORED", lambda row, now, cells: restored_bar(row, cells), 11, least=8, rank=5),
     Column("OUT", lambda row, now, cells: [number(row.output_tokens)], 5, "right", rank=4),
-    Column("TOK/S", lambda row, now, cells: _speed(row), 5, "right", rank=4),
-    Column("TTFT", lambda row, now, cells: [(seconds(row.ttft_s), "muted")], 5, "right", rank=7),
+    Column("TOK/S", lambda row, now, cells: _speed(row), 5, "right", rank=7),
+    Column("TTFT", lambda row, now, cells: [(seconds(row.ttft_s), "muted")], 5, "right", rank=8),
     Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s(now)), "")], 6, "right", rank=2),
-    Column("ASKED", lambda row, now, cells: [(row.preview, "muted")], 24, least=20, grow=3, rank=1),
 )
 
 
 class StreamsPane(Pane):
-    """The list of requests, and the selected answer below or beside the list."""
+    """The sessions, the turns of the selected row, and the selected answer below or beside them.
+
+    The list of sessions follows what runs as long as its first row is selected; going on to the turns, or
+    into the answer, keeps what is shown.
+    """
 
     place = "streams"
     BINDINGS = bindings("streams")
@@ -74,123 +79,166 @@ class StreamsPane(Pane):
         super().__init__()
         self._store = store
         self._claude = claude
-        self._shown = ""  # the request whose text is in the tail
-        self._pieces_shown = 0  # of its transcript
-        self._rewritten = 0  # as the transcript had it then
-        self._kind = ""  # of the last piece
-        self._line_ended = False  # by the last piece
+        self._row = ""  # whose turns are shown
+        self._of: tuple[RequestSnapshot, ...] = ()  # what `_turns` is made of
+        self._turns: list[RequestSnapshot] = []
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="requests"):
-            yield Heading("Requests", id="requests-heading")
+        with Vertical(id="lists"):
+            yield Heading("Sessions", id="sessions-heading")
+            yield SessionTree(id="sessions")
+            yield Heading("Turns", id="turns-heading")
             yield LineTable[RequestSnapshot](
-                COLUMNS,
+                TURNS,
                 key=lambda row: row.id,
+                request=lambda row: row.id,
                 search=lambda row: row.search_text,
                 is_active=lambda row: row.active,
+                newest_first=True,
+                empty=paragraphs("The requests of the selected session appear here."),
+                id="turns",
             )
-        with Vertical(id="answer"):
-            yield Heading("Answer", id="answer-heading")
-            yield Canvas(self._facts, id="answer-facts")
-            yield TextTail()
+        yield AnswerView(self._store)
 
     @property
-    def main_table(self) -> LineTable[RequestSnapshot]:
-        return self.query_one(LineTable)
+    def main_table(self) -> SessionTree:
+        return self.query_one(SessionTree)
+
+    @property
+    def turns(self) -> LineTable[RequestSnapshot]:
+        """The turns of the selected session or agent."""
+        return self.query_one("#turns", LineTable)
+
+    @property
+    def answer(self) -> AnswerView:
+        return self.query_one(AnswerView)
 
     @property
     def request(self) -> str:
-        return self.main_table.selected.id if self.main_table.selected else ""
+        return self.turns.selected.id if self.turns.selected else ""
+
+    @property
+    def ended_request(self) -> str:
+        if not self.main_table.has_focus:
+            return self.request
+        ended = (one.id for one in self.turns.rows if one is not None and not one.active)
+        return next(ended, self.request)
 
     @property
     def session(self) -> str:
-        return self.main_table.selected.session if self.main_table.selected else ""
+        return self.turns.selected.session if self.turns.selected else ""
 
     @property
     def unavailable(self) -> set[str]:
         return {"cancel"} if cannot_cancel(self.request, self.snapshot) else set()
 
+    def mark(self, request: str) -> None:
+        self.turns.mark(request)
+
+    def set_filter(self, query: str, *, done: bool = True) -> None:
+        self.turns.set_filter(query)
+        super().set_filter(query, done=done)
+
     def update(self) -> None:
-        table = self.main_table
-        models = {record.model for record in self.snapshot.requests}
-        agents = {record.agent_type for record in self.snapshot.requests}
-        same = [title for title, of in (("MODEL", models), ("AGENT", agents)) if len(of) < 2]
-        table.leave_out(*same)
-        table.empty = first_steps(self.snapshot, self._claude, self._fit)
-        table.show(self.snapshot.requests, self.now)
-        title: Line = [("Requests", "bold"), *counts(self.snapshot)]
-        if self.snapshot.earlier and self.snapshot.host is not None:
-            began = clock(self.snapshot.host.started)
-            title.append(
-                (f"  host started {began}; {self.snapshot.earlier} before that by their traces", "dim")
-            )
-        self.query_one("#requests-heading", Heading).set_text(title, list_note(table))
-        self._update_answer(table.selected)
-
-    def _update_answer(self, record: RequestSnapshot | None) -> None:
-        tail = self.query_one(TextTail)
-        if (record.id if record else "") != self._shown:
-            self._shown = record.id if record else ""
-            self._begin_answer(tail)
-        transcript = self._store.transcript(self._shown) if record else None
-        if transcript is not None and transcript.rewritten != self._rewritten:
-            if tail.following:  # what somebody reads further up stays as it is
-                self._begin_answer(tail)
-            else:
-                self._pieces_shown = min(self._pieces_shown, transcript.end - 1)
-            self._rewritten = transcript.rewritten
-        if transcript is not None and transcript.end > self._pieces_shown:
-            tail.add(self._styled(transcript.since(self._pieces_shown)))
-            self._pieces_shown = transcript.end
-        tail.empty = _nothing_yet(record)
-        tail.sync()
+        tree = self.main_table
+        tree.empty = first_steps(self.snapshot, self._claude, self._fit)
+        tree.show_sessions(self.snapshot.sessions, _window(self.snapshot), self.now)
         self._draw_heading()
-        self.query_one("#answer-facts", Canvas).paint()
+        self._update_turns(tree.selected)
+        self.answer.show(self.turns.selected, self.now, named=len(self.snapshot.sessions) > 1)
 
-    def _begin_answer(self, tail: TextTail) -> None:
-        self._pieces_shown, self._rewritten, self._kind = 0, 0, ""
-        tail.clear()
+    def _update_turns(self, row: TreeRow | None) -> None:
+        turns = self.turns
+        of = row.requests if row is not None else ()
+        if row is not None and row.found is None and len(row.agents) == 1:
+            turns.leave_out("WHO", *(["MODEL"] if len({one.model for one in of}) < 2 else []))
+        else:
+            who = {(one.lane, one.agent_type, one.purpose) for one in of}
+            models = {one.model for one in of}
+            turns.leave_out(*(title for title, found in (("WHO", who), ("MODEL", models)) if len(found) < 2))
+        if of is not self._of:
+            self._of, self._turns = of, in_order(of)
+        turns.show(self._turns, self.now)
+        if (row.key if row is not None else "") != self._row:
+            self._row = row.key if row is not None else ""
+            turns.follow()
+        title: Line = [("Turns", "bold")]
+        if row is not None:
+            title += _of_whom(row, several=len(self.snapshot.sessions) > 1)
+        self.query_one("#turns-heading", Heading).set_text(title, list_note(turns, "home"))
 
     def _draw_heading(self) -> None:
-        record, tail = self.main_table.selected, self.query_one(TextTail)
-        title: Line = [("Answer", "bold")]
-        if record is not None:
-            title += [("  ", ""), session(record.session), ("  ", ""), lane(record.lane)]
+        tree, snapshot = self.main_table, self.snapshot
+        title: Line = [("Sessions", "bold"), *counts(snapshot)]
+        if snapshot.earlier and snapshot.host is not None:
+            began = clock(snapshot.host.started)
+            title.append((f"  host started {began}; {snapshot.earlier} before that by their traces", "dim"))
         note: Line = []
-        if tail.pending:
-            note = [(f"{plural(tail.pending, 'line')} below  ", "warn"), ("end", "accent")]
-        elif record is not None and record.phase == "decode" and tail.following:
-            note = [("following", "dim")]
-        self.query_one("#answer-heading", Heading).set_text(title, note)
-
-    def _styled(self, pieces: list[TranscriptPiece]) -> list[tuple[str, str]]:
-        """Pieces as texts with styles; each change of kind starts a new line."""
-        out: list[tuple[str, str]] = []
-        for kind, text in pieces:
-            if self._kind and (kind != self._kind or kind == "call"):
-                calls = kind == self._kind == "call"
-                out.append(("\n" if calls or self._line_ended else "\n\n", ""))
-            sign = {"call": "▸ ", "error": "✗ "}.get(kind, "") if kind != self._kind or kind == "call" else ""
-            out.append((sign + text, PIECE_STYLES[kind]))
-            self._kind, self._line_ended = kind, text.endswith("\n")
-        return out
-
-    # -- pure drawing -------------------------------------------------------------------------------------
-
-    def _facts(self, width: int, height: int) -> list[Line]:
-        record = self.main_table.selected
-        return answer_facts(record, self.now) if record is not None else []
+        if tree.filter:
+            found = f"  {tree.matching} of {plural(len(snapshot.requests), 'request')}"
+            note += [("/", "accent"), (tree.filter, "bold"), (found, "muted"), ("  ", "")]
+        if tree.rows:
+            following: Line = [("following", "dim")]
+            note += following if tree.following else [("home", "accent"), (" follows what runs", "dim")]
+        self.query_one("#sessions-heading", Heading).set_text(title, note)
 
     # -- commands -----------------------------------------------------------------------------------------
 
     @on(LineTable.Opened)
-    def action_read(self) -> None:
-        """Focus the answer."""
-        self.query_one(TextTail).focus()
+    def _opened(self, event: LineTable.Opened) -> None:
+        if event.table is self.turns:
+            self._read()
+        elif (row := self.main_table.selected) is None or row.found is None or not self.main_table.fold():
+            self._to_turns()
+
+    def action_step_in(self) -> None:
+        """Unfold the session, or go on to its turns, or to the answer of a turn."""
+        if self.turns.has_focus:
+            self._read()
+        elif not self.answer.tail.has_focus and not self.main_table.fold(unfolded=True):
+            self._to_turns()
+
+    def action_step_out(self) -> None:
+        """Go back to the turns, or to the sessions; there to the agent's session, which is folded then."""
+        if not self.main_table.has_focus:
+            self.action_list()
+        elif not self.main_table.to_session():
+            self.main_table.fold(unfolded=False)
+
+    def action_list(self) -> None:
+        """Back to the turns, or to the sessions; there the filter is cleared."""
+        self.remove_class("reading")
+        if self.answer.tail.has_focus:
+            self.turns.focus()
+        elif self.turns.has_focus:
+            self.main_table.focus()
+        else:
+            super().action_list()
+
+    def _to_turns(self) -> None:
+        if self.turns.rows:
+            self.turns.focus()
+
+    def _read(self) -> None:
+        self.add_class("reading")  # what is not displayed cannot have the focus
+        self.answer.tail.focus()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Keep what is shown while somebody is at the turns, or reads; at the sessions follow again."""
+        reading = event.widget is self.answer.tail
+        self.set_class(reading, "reading")
+        if event.widget is self.main_table:
+            self.main_table.select(self.main_table.cursor)  # on its first row it follows
+            self.turns.follow()
+        else:
+            self.main_table.hold()
+            if reading:
+                self.turns.hold()
+        self.update()
 
     def action_copy(self) -> None:
         """Copy the text of the selected answer."""
-        self.copy(self.query_one(TextTail).text, "answer")
+        self.copy(self.answer.tail.text, "answer")
 
     def action_cancel(self) -> None:
         """Ask for the end of the selected request."""
@@ -210,6 +258,20 @@ class StreamsPane(Pane):
         self.copy(self._claude, "command")
 
 
+def in_order(records: tuple[RequestSnapshot, ...]) -> list[RequestSnapshot]:
+    """What runs first: answers that are being written, prompts that are read, then the rest; then the newest.
+
+    Of several the conversation itself comes before its agents, and those before its side requests.
+    """
+    running = [record for record in records if record.active]
+    running.sort(key=_urgency)
+    return [*running, *(record for record in reversed(records) if not record.active)]
+
+
+def _urgency(record: RequestSnapshot) -> tuple[int, bool, bool, float]:
+    return _RUNNING.get(record.phase, 2), record.lane != "main", record.lane in _SIDE, -record.received
+
+
 def counts(snapshot: Snapshot) -> Line:
     """What the vital signs leave out: repeated requests, and output tokens since the host started."""
     totals = snapshot.totals
@@ -221,41 +283,13 @@ def counts(snapshot: Snapshot) -> Line:
     return words
 
 
-def answer_facts(record: RequestSnapshot, now: float) -> list[Line]:
-    """Two lines about one request: the user's text, and the numbers."""
-    asked: Line = [("  › ", "accent"), (record.preview or "(no text)", "" if record.preview else "dim")]
-    prompt = record.prompt_tokens
-    numbers: list[Line] = []
-    if prompt:
-        prefilled = max(0, prompt - record.reused_tokens)
-        numbers.append(
-            [
-                (f"{count(prompt)} prompt", "muted"),
-                (" = ", "dim"),
-                (f"{count(record.reused_tokens)} restored", "restored"),
-                (" + ", "dim"),
-                (f"{count(prefilled)} prefilled", "prefill"),
-            ]
-        )
-    if record.ttft_s is not None:
-        numbers.append([("TTFT ", "muted"), (seconds(record.ttft_s), "")])
-    if record.output_tokens:
-        numbers.append([(f"{count(record.output_tokens)} out", "decode")])
-    numbers.append([("took " if record.ended else "for ", "muted"), (seconds(record.duration_s(now)), "")])
-    if record.phase == "failed":
-        numbers.insert(0, [(f"HTTP {record.status}", "bad")])
-    return [asked, [("    ", ""), *joined(numbers, "  ")]]
+def _window(snapshot: Snapshot) -> int:
+    engine = snapshot.engine
+    return engine.context_tokens if engine is not None and not uses_other_backend(snapshot) else 0
 
 
-def _nothing_yet(record: RequestSnapshot | None) -> list[Line]:
-    if record is None:
-        return paragraphs("The answer of the selected request appears here.")
-    match record.phase:
-        case "queued":
-            return paragraphs("Queued.")
-        case "prefill" if record.prefill is not None:
-            return paragraphs(f"Prefill: {record.prefill.done:,} of {record.prefill.total:,} tokens.")
-        case "received" | "decode":
-            return paragraphs("No text yet.")
-        case _:
-            return paragraphs("The text is no longer in memory; the trace has it (t).")
+def _of_whom(row: TreeRow, *, several: bool) -> Line:
+    words: Line = []
+    if row.found is None and len(row.agents) == 1:
+        words += [("  ", ""), (row.agents[0].name, f"lane.{row.agents[0].lane}")]
+    return [*words, ("  ", ""), session(row.session)] if several and row.session else words

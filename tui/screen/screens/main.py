@@ -103,7 +103,7 @@ class MainScreen(Screen[None]):
             return
         pane.show(snapshot, now)
         if pane.main_table is not None:
-            pane.main_table.mark(self.marked)
+            pane.mark(self.marked)
         bars_for = (self._vitals, pane.place, pane.request, self.marked)
         before = self._bars_for
         if before is None or bars_for[0] is not before[0] or bars_for[1:] != before[1:]:
@@ -205,7 +205,7 @@ class MainScreen(Screen[None]):
 
     def action_open_trace(self) -> None:
         """Open the trace of the selected row's request."""
-        if request := self.current.request:
+        if request := self.current.ended_request:
             self.post_message(TracesPane.Opened(request))
 
     def action_why(self) -> None:
@@ -235,7 +235,7 @@ class MainScreen(Screen[None]):
 
     def _ended_request(self) -> str:
         """The selected row's request; empty, with a word, where it has no trace yet."""
-        request = self.current.request
+        request = self.current.ended_request
         if any(record.id == request for record in self._store.snapshot().active):
             self.app.notify("It is not at its end yet.", timeout=2, markup=False)
             return ""

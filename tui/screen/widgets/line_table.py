@@ -252,10 +252,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         line: Line = [("▌" if at_cursor else " ", "accent" if self.has_focus else "dim")]
         if self._marked and self._request(row) == self._marked:
             line = [("◉" if at_cursor else "●", "accent")]
-        for number, (column, cells) in enumerate(self._layout):
-            if number:
-                line.append((" " * GAP, ""))
-            line += fit(column.cell(row, self._now, cells), cells, column.align)
+        line += self.row_line(row, self._layout)
         strip = self.theme_styles.strip(line, self.size.width, base)
         if not self._is_active(row):
             if len(self._strips) > CACHED_STRIPS:
@@ -263,12 +260,21 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             self._strips[(id(row), base)] = (row, strip)
         return strip
 
+    def row_line(self, row: Row, layout: Sequence[tuple[Column[Row], int]]) -> Line:
+        """A row in the columns of `layout`, each with its cells."""
+        line: Line = []
+        for number, (column, cells) in enumerate(layout):
+            if number:
+                line.append((" " * GAP, ""))
+            line += fit(column.cell(row, self._now, cells), cells, column.align)
+        return line
+
     def _empty_line(self, y: int) -> Line:
         lines: Sequence[Line] = self.empty
-        if self._all:
+        if self.total:
             lines = [
                 [("Nothing matches ", "muted"), (self.filter, "bold"), (".", "muted")],
-                [("esc", "bold"), (f" shows all {len(self._all):,} rows.", "muted")],
+                [("esc", "bold"), (f" shows all {self.total:,} rows.", "muted")],
             ]
         top = min(2, max(0, (self.size.height - len(lines)) // 2))
         return [("  ", ""), *lines[y - top]] if top <= y < top + len(lines) else []
@@ -298,6 +304,17 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self.sync()
         if self.selected is not before:
             self.post_message(self.Selected(self))
+
+    def follow(self) -> None:
+        """Select the newest row, and each newer one."""
+        self.select(self._newest)
+
+    def hold(self) -> None:
+        """Keep the selected row, also when newer ones come."""
+        if self._follow and self._rows:
+            newest = self._rows[self._newest]
+            self._left_at = None if newest is None else self._key(newest)
+            self._follow = False
 
     def _reveal(self) -> None:
         visible = max(1, self.size.height - 1)

@@ -23,6 +23,7 @@ class TextTail(StripView, can_focus=True):
 
     An added piece wraps only the last screen line again, so its cost does not grow with the length of the
     text. At its end the widget follows new text; scrolled up it stays, and `pending` counts the lines below.
+    Below the text there may be a draft: lines that are replaced as a whole until their text is known.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -44,6 +45,8 @@ class TextTail(StripView, can_focus=True):
         self._pieces: deque[tuple[str, str]] = deque()  # text, style: to wrap again at another width
         self._chars = 0
         self._lines: deque[Line] = deque()
+        self._draft: Sequence[Line] = ()
+        self._draft_lines: list[Line] = []
         self._open: Line | None = None  # the last of `_lines`, while no newline has ended it
         self._follow = True
         self._seen = 0  # lines when following stopped
@@ -55,6 +58,7 @@ class TextTail(StripView, can_focus=True):
         """Start empty, following."""
         self._pieces.clear()
         self._chars = 0
+        self._draft, self._draft_lines = (), []
         self._reset()
         self._follow = True
         self.resize_content(0)
@@ -65,6 +69,7 @@ class TextTail(StripView, can_focus=True):
         """Append texts (of `block_text` kind), each with its style."""
         if not pieces:
             return
+        self._draft, self._draft_lines = (), []
         for text, style in pieces:
             self._pieces.append((text, style))
             self._chars += len(text)
@@ -72,6 +77,17 @@ class TextTail(StripView, can_focus=True):
         while len(self._pieces) > KEEP:
             self._chars -= len(self._pieces.popleft()[0])
         self._settle()
+
+    def set_draft(self, lines: Sequence[Line]) -> None:
+        """Show `lines` below the text; more text takes their place."""
+        if lines != self._draft:
+            self._draft = lines
+            self._wrap_draft()
+            self._settle()
+
+    def _wrap_draft(self) -> None:
+        cells = max(1, self._wrapped_at - 3)
+        self._draft_lines = [part for line in self._draft for part in wrap_line(line, cells)]
 
     def show_from_top(self, pieces: Sequence[tuple[str, str]]) -> None:
         """Replace the text by a finished one and show its beginning."""
@@ -81,8 +97,9 @@ class TextTail(StripView, can_focus=True):
 
     @property
     def text(self) -> str:
-        """The whole text, without wrapping."""
-        return "".join(text for text, _ in self._pieces)
+        """The whole text, the draft included, without wrapping."""
+        lines = "".join("\n" + "".join(text for text, _ in line) for line in self._draft)
+        return "".join(text for text, _ in self._pieces) + lines
 
     @property
     def following(self) -> bool:
@@ -92,7 +109,11 @@ class TextTail(StripView, can_focus=True):
     @property
     def pending(self) -> int:
         """The number of lines that arrived since the user scrolled up."""
-        return 0 if self._follow else max(0, len(self._lines) - self._seen)
+        return 0 if self._follow else max(0, self._total - self._seen)
+
+    @property
+    def _total(self) -> int:
+        return len(self._lines) + len(self._draft_lines)
 
     def _reset(self) -> None:
         self._lines.clear()
@@ -116,7 +137,7 @@ class TextTail(StripView, can_focus=True):
         self._open = wrapped[-1]
 
     def _settle(self) -> None:
-        self.resize_content(len(self._lines))
+        self.resize_content(self._total)
         if self._follow:
             self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
         self.sync()
@@ -124,11 +145,15 @@ class TextTail(StripView, can_focus=True):
     # -- drawing ------------------------------------------------------------------------------------------
 
     def line_at(self, y: int) -> Strip:
-        if not self._pieces:
+        if not self._total:
             line: Line = self.empty[y - 1] if 0 < y <= len(self.empty) else []
             return self.theme_styles.strip([("  ", ""), *line], self.size.width)
         index = round(self.scroll_y) + y
-        line = self._lines[index] if index < len(self._lines) else []
+        line = []
+        if index < len(self._lines):
+            line = self._lines[index]
+        elif index < self._total:
+            line = self._draft_lines[index - len(self._lines)]
         return self.theme_styles.strip([("  ", ""), *line], self.size.width)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -136,6 +161,7 @@ class TextTail(StripView, can_focus=True):
             self._reset()
             for text, style in self._pieces:
                 self._wrap(text, style)
+            self._wrap_draft()
         self._settle()
         self.refresh()
 
@@ -143,7 +169,7 @@ class TextTail(StripView, can_focus=True):
         super().watch_scroll_y(old_value, new_value)
         if self.at_end != self._follow:
             self._follow = self.at_end
-            self._seen = len(self._lines)
+            self._seen = self._total
             self.post_message(self.Moved())
 
 

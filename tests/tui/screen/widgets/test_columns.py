@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.screen.panes import cache, streams, tools, traces
+from tui.screen.panes import cache, session_tree, streams, tools, traces
 from tui.screen.widgets.columns import GAP, Column, lay_out
 
-ALL = (streams.COLUMNS, cache.PROMPTS, cache.MISSES, tools.COLUMNS, traces.columns({}))
+ALL = (session_tree.COLUMNS, streams.TURNS, cache.PROMPTS, cache.MISSES, tools.COLUMNS, traces.columns({}))
 
 
 @pytest.mark.parametrize("columns", ALL)

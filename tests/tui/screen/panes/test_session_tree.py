@@ -1,0 +1,209 @@
+"""The list of sessions: order, folding, filter, names, and how little it draws."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from proxy.events.types import RequestPrefill, Usage
+from tests.tui.stage import Stage, drawn
+from tui.client.records import CallNote, RequestSnapshot, SessionSnapshot
+from tui.client.reducers.sessions import SessionReducer
+from tui.screen.panes.doing import doing
+from tui.screen.panes.request_cells import state
+from tui.screen.panes.session_cells import context_gauge
+from tui.screen.panes.session_tree import LIVE_S, OPEN_S, SessionTree
+from tui.screen.panes.streams import in_order
+from tui.screen.styled_line import plain_text
+
+NOW = 10_000.0
+
+
+def request(key: str, session: str = "s", at: float = NOW - 5, **fields: Any) -> RequestSnapshot:
+    known = {"phase": "done", "stop_reason": "end_turn", "preview": f"asked in {session}", "ended": at}
+    fields["tool_calls"] = len(fields.get("calls", ()))
+    return RequestSnapshot(id=key, received=at, updated=at, session=session, **known | fields)
+
+
+def sessions_of(*records: RequestSnapshot) -> tuple[SessionSnapshot, ...]:
+    reducer = SessionReducer()
+    for record in records:
+        reducer.note(record, None)
+    return reducer.sessions({record.id: record for record in records})
+
+
+@asynccontextmanager
+async def on_stage(
+    *records: RequestSnapshot, now: float = NOW, size: tuple[int, int] = (120, 20)
+) -> AsyncIterator[tuple[SessionTree, Pilot[None]]]:
+    tree = SessionTree(empty=[[("nothing", "muted")]], id="sessions")
+    async with Stage(tree).run_test(size=size) as pilot:
+        tree.focus()
+        tree.show_sessions(sessions_of(*records), 100_000, now)
+        await pilot.pause()
+        yield tree, pilot
+
+
+def keys(tree: SessionTree) -> list[str]:
+    return [row.key for row in tree.rows if row is not None]
+
+
+async def test_what_runs_stands_on_top_and_old_sessions_are_folded() -> None:
+    old, idle = NOW - OPEN_S - 1, NOW - LIVE_S - 1
+    async with on_stage(
+        request("1", "first", NOW - 900, phase="decode", ended=None),
+        request("2", "old", old),
+        request("3", "idle", idle),
+        request("4", "second", NOW - 800, phase="queued", ended=None),
+    ) as (tree, _):
+        assert keys(tree) == [
+            "second/", "second/main", "first/", "first/main", "idle/", "idle/main", "old/",
+        ]  # fmt: skip
+        lines = drawn(tree)
+        assert "◌ queued" in lines[1]
+        assert lines[5].startswith(" ▾ asked in idle")
+        assert "✓ idle 1m01s" not in lines[5]
+        assert "✓ idle 60s, 1 request" in lines[5]
+        assert lines[7].startswith(" ▸ asked in old")
+
+
+async def test_a_session_is_unfolded_folded_and_left_by_keys() -> None:
+    async with on_stage(request("1"), request("2", lane="subagent", agent_type="Explore")) as (tree, pilot):
+        assert keys(tree) == ["s/", "s/main", "s/subagent Explore"]
+        await pilot.press("down", "down")
+        assert tree.to_session()
+        assert tree.cursor == 0
+        assert not tree.to_session()
+        assert tree.fold()
+        assert keys(tree) == ["s/"]
+        assert not tree.fold(unfolded=False)
+        assert tree.fold(unfolded=True)
+        await pilot.press("end")
+        assert tree.fold(unfolded=False)
+        assert (keys(tree), tree.cursor) == (["s/"], 0)
+
+
+async def test_a_filter_leaves_what_it_finds_unfolded() -> None:
+    write = CallNote("t", "Write", "/a/notes.md", "/a/notes.md")
+    async with on_stage(
+        request("1", calls=(write,), at=NOW - OPEN_S * 2),
+        request("2", lane="subagent", agent_type="Explore"),
+        request("3", "other"),
+    ) as (tree, _):
+        tree.set_filter("tool:write file:notes.md")
+        assert keys(tree) == ["s/", "s/main"]
+        assert tree.matching == 1
+        tree.set_filter("tool:nothing")
+        assert "Nothing matches tool:nothing." in drawn(tree)[2]
+        tree.set_filter("")
+        assert len(keys(tree)) == 5
+
+
+async def test_early_subagents_are_one_row() -> None:
+    agents = [
+        request(f"{number}", at=NOW - 50 + number, lane="subagent", agent=f"a{number}", agent_type="Explore")
+        for number in range(9)
+    ]
+    running = replace(agents[0], phase="decode", ended=None)
+    async with on_stage(request("main"), running, *agents[1:]) as (tree, _):
+        assert [key.rsplit("/")[-1] for key in keys(tree)] == [
+            "", "main", "subagent a0", "subagent a5", "subagent a6", "subagent a7", "subagent a8", "…",
+        ]  # fmt: skip
+        assert "└ 4 more" in drawn(tree)[8]
+        last = tree.rows[-1]
+        assert last is not None
+        assert [one.id for one in last.requests] == ["1", "2", "3", "4"]
+
+
+async def test_ids_and_models_are_shown_only_where_they_differ() -> None:
+    async with on_stage(request("1", "abcdef-1", preview="x", model="m")) as (tree, _):
+        assert "abcdef" not in "".join(drawn(tree))
+        assert "MODEL" not in drawn(tree)[0]
+    two = (request("1", "abcdef-1", preview="x", model="m"), request("2", "123456-1", model="n"))
+    async with on_stage(*two, size=(160, 20)) as (tree, _):
+        assert "abcdef" in "".join(drawn(tree))
+        assert "MODEL" in drawn(tree)[0]
+
+
+async def test_rows_that_look_the_same_are_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [request(f"{number}", f"session {number}") for number in range(6)]
+    running = request("r", "running", phase="decode", ended=None)
+    async with on_stage(*records, running, now=NOW + 0.2) as (tree, _):
+        drawn(tree)
+        lines: list[str] = []
+        real = SessionTree.row_line
+        monkeypatch.setattr(
+            SessionTree,
+            "row_line",
+            lambda self, row, layout: (lines.append(row.key), real(self, row, layout))[1],
+        )
+        later = replace(running, output_tokens=5)
+        tree.show_sessions(sessions_of(*records, later), 100_000, NOW + 0.3)
+        drawn(tree)
+        assert set(lines) == {"running/", "running/main"}
+
+
+@pytest.mark.parametrize(
+    ("record", "before", "shown"),
+    [
+        ({"phase": "decode", "said": "First I look at the\nwriter of rows"}, {}, "…the writer of rows"),
+        ({"phase": "decode", "draft": '{"command": "make', "draft_tool": "Bash"}, {}, "→ Bash make"),
+        ({"phase": "prefill"}, {"calls": (CallNote("t", "Bash", "make", failed=True),)}, "→ Bash make ✗"),
+        ({"phase": "prefill", "preview": "next"}, {"calls": (CallNote("t", "Bash", "make"),)}, "› next"),
+        ({"said": "Long.\n\nThe end is here"}, {}, "The end is here"),
+        ({"said": '{"title": "A day"}', "purpose": "title", "lane": "auxiliary"}, {}, "“A day”"),
+        ({"said": "hm", "thinks": True}, {}, "› asked in s"),
+        ({}, {}, "› asked in s"),
+    ],
+)
+def test_doing_is_the_call_or_the_last_words(
+    record: dict[str, Any], before: dict[str, Any], shown: str
+) -> None:
+    lane = {"lane": record.get("lane", "main"), "purpose": record.get("purpose", "")}
+    (session,) = sessions_of(request("1", at=NOW - 9, **before | lane), request("2", **record))
+    assert plain_text(doing(session.agents[0], 20)) == shown
+
+
+def test_prefill_tells_how_long_the_rest_takes() -> None:
+    prefill = RequestPrefill(done=3000, total=5000, cached=1000)
+    record = request("1", phase="prefill", prefill=prefill, prefill_began=NOW - 9)
+    assert plain_text(state(record, 28)).rstrip().endswith(" 60% ~4.0s")
+    assert plain_text(state(record, 16)).endswith(" 60%")
+
+
+@pytest.mark.parametrize(
+    ("prompts", "cells", "shown"),
+    [
+        ((30_000, 40_000), 42, "context ████░░░░░░ 40% · ~2 turns left"),
+        ((30_000, 40_000), 26, "████░░░░░░ 40% · ~2 turns"),
+        ((30_000, 40_000), 16, "████░░░░░░ 40%"),
+        ((30_000, 40_000), 5, " 40%"),
+        ((50_000, 70_000), 42, "context ███████░░░ 70% · compacts next"),
+        ((40_000,), 42, "context ████░░░░░░ 40%"),
+        ((), 42, ""),
+    ],
+)
+def test_the_gauge_tells_the_turns_left_where_they_fit(
+    prompts: tuple[int, ...], cells: int, shown: str
+) -> None:
+    turns = [request(str(tokens), usage=Usage(input_tokens=tokens)) for tokens in prompts]
+    (session,) = sessions_of(*(turns or [request("1")]))
+    assert plain_text(context_gauge(session, 100_000, cells)) == shown
+    told = f"{prompts[-1] // 1000}.0k tokens of context" if prompts else ""
+    assert plain_text(context_gauge(session, 0, 42)) == told
+
+
+def test_turns_that_run_come_first_and_what_is_being_written_before_them() -> None:
+    records = (
+        request("done"),
+        request("queued", phase="queued"),
+        request("side", phase="decode", lane="auxiliary"),
+        request("agent", phase="decode", lane="subagent"),
+        request("last", at=NOW - 1),
+    )
+    assert [one.id for one in in_order(records)] == ["agent", "side", "queued", "last", "done"]
