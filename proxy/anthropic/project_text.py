@@ -9,7 +9,7 @@ by their headings, and by the text alone, so that a session's prompts keep their
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from proxy.anthropic.prompt_prefix import system_texts
@@ -25,6 +25,10 @@ _OF_PROJECT = re.compile(
     r"|[/\\][0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}[/\\]",  # a session's folder
     re.MULTILINE,
 )
+
+
+_DIRECTORY = re.compile(r"^[ \t]*(?:- )?(?:Primary w|W)orking directory: (/[^\n]{0,1000})", re.MULTILINE)
+_FIRST_MESSAGES = 6  # of a conversation: newer clients say there what older ones say in the system text
 
 
 class SystemPart(NamedTuple):
@@ -45,6 +49,20 @@ def system_parts(system: Any) -> list[SystemPart]:
                 section = parts.pop().text + section
             parts.append(SystemPart(section, of_project))
     return parts
+
+
+def working_directory(body: Mapping[str, Any]) -> str:
+    """The client's folder by what a request of any form says of its environment; empty: it says nothing."""
+    messages = body.get("messages")
+    first = messages[:_FIRST_MESSAGES] if isinstance(messages, list) else []
+    told = (message.get("content") for message in first if isinstance(message, dict))
+    contents = [body.get("system"), *told]
+    for content in contents:
+        for block in content if isinstance(content, list) else [content]:
+            text = block.get("text") if isinstance(block, dict) else block
+            if isinstance(text, str) and (found := _DIRECTORY.search(text)):
+                return found[1].rstrip()
+    return ""
 
 
 def _sections(text: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from proxy.anthropic.documents import Documents
 from proxy.anthropic.lanes import RequestOrigin, identify
 from proxy.anthropic.messages import MAX_BODY_BYTES, check_message_request, parse_body
 from proxy.anthropic.preview import opening, preview
+from proxy.anthropic.project_text import working_directory
 from proxy.anthropic.side_requests import purpose
 from proxy.api.call_checks import NO_CHECKS, CallChecks
 from proxy.api.client_side import (
@@ -145,6 +146,7 @@ def received(
         opening=opening(messages),
         purpose=purpose(body, caller.lane),
         max_tokens=longest_answer(body),
+        folder=working_directory(body),
     )
 
 

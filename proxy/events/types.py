@@ -115,6 +115,7 @@ class RequestReceived(EventData):
     opening: str = ""  # head of the conversation's first user text
     purpose: str = ""  # of a side request: title, check, hook, search, probe; empty: not known
     max_tokens: int = 0  # of the answer; 0: not told
+    folder: str = ""  # that the client works in
     retry_of: str = ""  # the failed request whose messages the client sends again
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from proxy.anthropic.compaction import longest_answer
 from proxy.anthropic.preview import opening
+from proxy.anthropic.project_text import working_directory
 from proxy.anthropic.side_requests import purpose, title_of
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import (
@@ -127,6 +128,7 @@ def _received(row: TraceSummary, trace: Trace | None) -> RequestReceived:
         opening=opening(body.get("messages")),
         purpose=purpose(body, row.lane),
         max_tokens=longest_answer(body),
+        folder=working_directory(body),
         retry_of=row.retry_of,
     )
 

@@ -16,7 +16,7 @@ from proxy.events.health_types import HostDisk
 from proxy.events.totals import Totals
 from proxy.events.types import EngineState, Event, HostState, Probe
 from proxy.timeline.log_book import LogBook
-from tests.tui.traffic_texts import ANSWER, ASKED, CALLS, CLOSINGS, REPAIRS, THINKING, TITLE
+from tests.tui.traffic_texts import ANSWER, ASKED, CALLS, CLOSINGS, FOLDER, REPAIRS, THINKING, TITLE
 
 START = 1_790_000_000.0 - 1_790_000_000.0 % 3600 + 1.0  # a full hour
 MODEL = "mlx-community/Qwen3-Coder-30B-A3B-Instruct-4bit"
@@ -174,6 +174,7 @@ class Morning:
             opening=ASKED[session] if lane == "main" else self._preview(lane),
             purpose="title" if lane == "auxiliary" else "",
             max_tokens=32_000,
+            folder=FOLDER,
             retry_of=retry_of,
             **agent,
         )

@@ -27,6 +27,7 @@ ANSWER = (
     "tests for an empty table and for a table with one row, because those are the two cases in which the "
     "comma between the objects is easy to get wrong."
 )
+FOLDER = "/home/ada/ledger"
 TITLE = "Add JSON export to the export command"
 CLOSINGS = (
     "The tests pass now; `--json` writes one object a row.",

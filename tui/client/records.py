@@ -29,8 +29,8 @@ class CallNote:
 
     id: str
     name: str
-    about: str = ""  # one line: the argument that tells most
-    file: str = ""  # that it names
+    about: str = ""  # one line: the argument that tells most; a path of the client's folder begins there
+    file: str = ""  # that it names, likewise
     failed: bool | None = None  # its result; None: none has come
 
 
@@ -55,6 +55,7 @@ class RequestSnapshot:
     opening: str = ""  # of its conversation
     purpose: str = ""  # of a side request
     max_tokens: int = 0
+    folder: str = ""  # that the client works in
     phase: RequestPhase = "received"
     position: int = 0  # requests ahead of it in the queue
     prefill: RequestPrefill | None = None  # 0 <= cached <= done <= total
@@ -147,6 +148,11 @@ class SessionSnapshot:
     active: tuple[RequestSnapshot, ...] = ()
     updated: float = 0.0  # when something of it came last
     growth: int | None = None  # tokens a turn, as `proxy.anthropic.compaction` has it
+
+    @property
+    def folder(self) -> str:
+        """The last part of the folder that its client works in; empty: not known."""
+        return next((name for one in self.requests if (name := one.folder.rpartition("/")[2])), "")
 
     @property
     def started(self) -> float:

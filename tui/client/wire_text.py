@@ -74,6 +74,12 @@ def shorten_middle(text: str, cells: int) -> str:
     return cut(text, cells - 1 - tail) + ELLIPSIS + cut(text[::-1], tail)[::-1]
 
 
+def within(path: str, folder: str) -> str:
+    """`path` as it is named in `folder`, if it lies there."""
+    begin = folder.rstrip("/") + "/"
+    return path[len(begin) :] or path if begin != "/" and path.startswith(begin) else path
+
+
 def cut(text: str, cells: int) -> str:
     """The longest head of `text` that fits in `cells` cells."""
     if text.isascii():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.anthropic.project_text import system_parts
+from proxy.anthropic.project_text import system_parts, working_directory
 from proxy.anthropic.prompt_prefix import BILLING_MARK, system_text
 
 HARNESS = "You are an agent.\n\n# Harness\n - Text is shown as Markdown.\n\n"
@@ -101,3 +101,19 @@ def test_the_parts_add_up_to_the_text(system: Any) -> None:
     assert "".join(part.text for part in parts) == system_text(system)
     assert all(part.text for part in parts)
     assert all(one.of_project != other.of_project for one, other in itertools.pairwise(parts))
+
+
+@pytest.mark.parametrize(
+    ("body", "folder"),
+    [
+        ({"system": HARNESS + ENVIRONMENT.format("otter")}, "/w/otter"),
+        ({"system": [{"type": "text", "text": TAGGED.format("otter")}]}, "/w/otter"),
+        ({"messages": [{"role": "system", "content": ENVIRONMENT.format("a b")}]}, "/w/a b"),
+        ({"messages": [{"role": "user"}, 3, {"content": [4, {"text": ENVIRONMENT.format("x")}]}]}, "/w/x"),
+        ({"messages": [{"role": "user", "content": "x"}] * 9 + [{"content": ENVIRONMENT}]}, ""),
+        ({"system": 3, "messages": {}}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_working_directory_is_said_at_the_beginning(body: dict[str, Any], folder: str) -> None:
+    assert working_directory(body) == folder

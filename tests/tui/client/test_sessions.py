@@ -85,7 +85,7 @@ def test_the_context_and_the_turns_left_are_those_of_the_last_counted_turn(told:
 
 
 def test_a_request_tells_what_it_does(told: Told) -> None:
-    told.event("received", "1", session="s")
+    told.event("received", "1", session="s", folder="/work")
     told.event("delta", "1", text="I look ")
     told.event("delta", "1", text="around.")
     (record,) = told.store.snapshot().requests
@@ -93,12 +93,12 @@ def test_a_request_tells_what_it_does(told: Told) -> None:
     told.event("delta", "1", kind="tool", tool="Edit", text='{"file_path": "/a')
     (record,) = told.store.snapshot().requests
     assert (record.draft_tool, record.draft) == ("Edit", '{"file_path": "/a')
-    told.event("tool_call", "1", tool_use_id="t", name="Edit", input={"file_path": "/a.py"})
+    told.event("tool_call", "1", tool_use_id="t", name="Edit", input={"file_path": "/work/a.py"})
     told.event("tool_result", "2", tool_use_id="t", call_request="1", is_error=True)
     record = told.store.snapshot().requests[0]
     assert record.draft == ""
     assert [(call.name, call.about, call.file, call.failed) for call in record.calls] == [
-        ("Edit", "/a.py", "/a.py", True)
+        ("Edit", "a.py", "a.py", True)
     ]
 
 

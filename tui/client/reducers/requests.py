@@ -10,7 +10,7 @@ from tui.client.records import CallNote, RequestSnapshot, SessionSnapshot
 from tui.client.reducers.history import Buckets
 from tui.client.reducers.sessions import SessionReducer
 from tui.client.reducers.transcript import Transcript, TranscriptPiece
-from tui.client.wire_text import line_text
+from tui.client.wire_text import line_text, within
 
 if TYPE_CHECKING:
     from proxy.events.types import Event, Timings
@@ -81,6 +81,8 @@ class RequestReducer:
     def note_call(self, event: Event, call: CallNote) -> RequestSnapshot:
         """Count a tool call of the event's request and write it into its transcript."""
         record = self._at(event)
+        about, file = (within(text, record.folder) for text in (call.about, call.file))
+        call = replace(call, about=about, file=file)
         calls = (*record.calls, call) if len(record.calls) < CALLS else record.calls
         record = replace(record, tool_calls=record.tool_calls + 1, calls=calls, draft="", draft_tool="")
         self._put(record)
@@ -157,6 +159,7 @@ class RequestReducer:
                 opening=line_text(data.opening, 400),
                 purpose=line_text(data.purpose, 40),
                 max_tokens=max(0, data.max_tokens),
+                folder=line_text(data.folder, 1000),
                 retry_of=line_text(data.retry_of, 80),
             )
         )

@@ -14,7 +14,7 @@ from typing import Any
 from proxy.events.arguments import telling_argument
 from tui.client.figures import plural, seconds
 from tui.client.records import ToolRecord
-from tui.client.wire_text import block_text, line_text
+from tui.client.wire_text import block_text, line_text, within
 from tui.screen.calls.call_draft import CallDraft
 from tui.screen.styled_line import Line
 
@@ -24,12 +24,16 @@ MOST_LINES = 200  # of a call
 _COMPARED = 400  # lines of each side that are compared; longer ones are shown one after the other
 _CONTEXT = 2  # lines around a change
 _RESULT_LINES = 3
+_PATHS = ("file_path", "notebook_path", "path")
 _TODO_SIGNS = {"completed": ("✓ ", "ok"), "in_progress": ("▶ ", "decode")}
 
 
-def call_lines(call: ToolRecord, *, most: int = MOST_LINES) -> list[Line]:
-    """A finished call, what is wrong with it, and the head of its result once that is there."""
-    lines = _drawn(call.name, call.input, call.raw, most)
+def call_lines(call: ToolRecord, *, folder: str = "", most: int = MOST_LINES) -> list[Line]:
+    """A finished call, what is wrong with it, and the head of its result once that is there.
+
+    `folder`: the client's; paths in it are named without it.
+    """
+    lines = _drawn(call.name, call.input, call.raw, most, folder)
     lines[0] = [*lines[0], *_outcome(call)]
     if call.verdict in ("invalid", "unparsed", "unknown_tool", "cut"):
         lines.append([(f"{INDENT}✗ {line_text(f'{call.verdict}: {call.detail}'.rstrip(': '))}", "bad")])
@@ -43,11 +47,11 @@ def call_lines(call: ToolRecord, *, most: int = MOST_LINES) -> list[Line]:
     return lines
 
 
-def draft_lines(draft: CallDraft, *, most: int = 12, writing: bool = True) -> list[Line]:
+def draft_lines(draft: CallDraft, *, folder: str = "", most: int = 12, writing: bool = True) -> list[Line]:
     """A call that is being written, or was: its head, and its last lines."""
     if not draft.name and not draft.arguments:
         return [[("▸ ", "tool"), ("…", "dim")], *_block(draft.raw, "dim", most, last=True)]
-    lines = _drawn(draft.name, draft.arguments, draft.raw, 1 << 30)
+    lines = _drawn(draft.name, draft.arguments, draft.raw, 1 << 30, folder)
     lines[0] = [*lines[0], ("  writing …", "decode") if writing else ("  not sent", "warn")]
     if len(lines) > most + 1:
         hidden = len(lines) - 1 - most
@@ -63,12 +67,13 @@ def _outcome(call: ToolRecord) -> Line:
     return [("  ", ""), (sign, style), (took, "muted")]
 
 
-def _drawn(name: str, arguments: Arguments | None, raw: str, most: int) -> list[Line]:
+def _drawn(name: str, arguments: Arguments | None, raw: str, most: int, folder: str) -> list[Line]:
     """The head of a call and at most `most` lines below it."""
     name = line_text(name, 80) or "call"
     if arguments is None:
         return [[("▸ ", "tool"), (name, "tool bold")], *_block(raw, "dim", most)]
-    head, body = _LOOKS.get(name, _plain)(arguments)
+    paths = {key: within(path, folder) for key in _PATHS if isinstance(path := arguments.get(key), str)}
+    head, body = _LOOKS.get(name, _plain)({**arguments, **paths})
     lines: list[Line] = [[("▸ ", "tool"), (name, "tool bold"), *([("  ", ""), *head] if head else [])]]
     if len(body) > most:
         body = [*body[:most], [(f"{INDENT}… {plural(len(body) - most, 'more line')}", "dim")]]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from proxy.filters.matching import file_of
 from tui.client.event_text import one_line_arguments
 from tui.client.records import CallNote, RequestSnapshot
-from tui.client.wire_text import line_text, shorten, width
+from tui.client.wire_text import line_text, shorten, width, within
 from tui.screen.calls.call_draft import read_draft
 from tui.screen.styled_line import Line, line_width
 
@@ -59,7 +60,5 @@ def draft_words(record: RequestSnapshot, cells: int) -> Line:
     """The call that a request is writing."""
     draft = read_draft(record.draft, record.draft_tool)
     about = one_line_arguments(draft.arguments, "")[0] if draft.arguments else ""
-    file = next(
-        (draft.arguments[key] for key in ("file_path", "notebook_path") if key in draft.arguments), ""
-    )
-    return call_words(line_text(draft.name, 80), about, about if file else "", cells)
+    about = within(about, record.folder)
+    return call_words(line_text(draft.name, 80), about, about if file_of(draft.arguments) else "", cells)

@@ -9,6 +9,7 @@ from textual.containers import Vertical
 
 from tui.client.figures import count, plural, seconds
 from tui.client.records import CallNote, RequestSnapshot
+from tui.client.reducers.requests import SAID
 from tui.client.reducers.transcript import Transcript, TranscriptPiece
 from tui.client.store import Store
 from tui.screen.calls.call_draft import CallDraft, read_draft
@@ -59,6 +60,8 @@ class AnswerView(Vertical):
         transcript = self._store.transcript(self._shown) if record else None
         if record is not None and transcript is not None:
             self._take(record, transcript)
+        elif record is not None and not record.active:
+            tail.set_draft(self._remembered(record))
         tail.empty = _nothing_yet(record)
         tail.sync()
         self._draw_heading(named)
@@ -83,9 +86,13 @@ class AnswerView(Vertical):
             self._drafted = (settled, len(written))
             tail.set_draft(self._draft(written) if written else ())
 
+    @property
+    def _folder(self) -> str:
+        return self._record.folder if self._record is not None else ""
+
     def _draft(self, pieces: list[TranscriptPiece]) -> list[Line]:
         gap: list[Line] = [[]] if self._kind and not (self._kind == "call" or self._line_ended) else []
-        return [*gap, *draft_lines(_read(pieces))]
+        return [*gap, *draft_lines(_read(pieces), folder=self._folder)]
 
     def _styled(self, pieces: list[TranscriptPiece]) -> list[tuple[str, str]]:
         """Pieces as texts with styles; each change of kind starts a new line."""
@@ -98,15 +105,31 @@ class AnswerView(Vertical):
                 out.append(("\n" if calls or self._line_ended else "\n\n", ""))
             if kind == "call":
                 call = self._store.tool_call(first.call)
-                out += _joined(call_lines(call)) if call is not None else [(f"▸ {first.text}", "tool")]
+                lines = call_lines(call, folder=self._folder) if call is not None else []
+                out += _joined(lines) if lines else [(f"▸ {first.text}", "tool")]
             elif kind == "tool":  # it never became a call
-                out += _joined(draft_lines(_read(same), writing=False))
+                out += _joined(draft_lines(_read(same), folder=self._folder, writing=False))
             else:
                 sign = "✗ " if kind == "error" and kind != self._kind else ""
                 out += [(sign + first.text, PIECE_STYLES[kind])]
                 out += [(piece.text, PIECE_STYLES[kind]) for piece in same[1:]]
             self._kind, self._line_ended = kind, kind not in CALLS and last.text.endswith("\n")
         return out
+
+    def _remembered(self, record: RequestSnapshot) -> list[Line]:
+        """What is known of an answer whose text is held no longer: its end, and its calls."""
+        if not (record.said.strip() or record.calls):
+            return []
+        cut = "…" if len(record.said) >= SAID else ""
+        told = "Of this answer, the end and the calls; its trace has all of it (t)."
+        lines: list[Line] = [[], [(told, "dim")], []]
+        if record.said.strip():
+            style = PIECE_STYLES["thinking" if record.thinks else "text"]
+            lines += [[(line, style)] for line in (cut + record.said.strip()).split("\n")]
+        for note in record.calls:
+            call = self._store.tool_call(note.id)
+            lines += [[], *call_lines(call, folder=record.folder)] if call is not None else []
+        return lines
 
     # -- pure drawing -------------------------------------------------------------------------------------
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tui.client.figures import count, percent, plural, ratio, seconds
 from tui.client.records import AgentSnapshot, RequestSnapshot, SessionSnapshot
-from tui.client.wire_text import shorten
+from tui.client.wire_text import shorten, width
 from tui.screen.charts import bar
-from tui.screen.panes.request_cells import failure, session, state
+from tui.screen.panes.request_cells import failure, state
 from tui.screen.styled_line import Line, fit, line_width
 from tui.screen.widgets.vital_signs import FULL, NEARLY_FULL
 
@@ -15,14 +17,15 @@ UNNAMED = "(nothing asked yet)"
 NO_SESSION = "requests of clients that tell no session"
 
 
-def session_name(found: SessionSnapshot, named: bool, cells: int) -> Line:
-    """What the session is about, and with `named` its id."""
+def session_name(found: SessionSnapshot, marks: Sequence[str], cells: int) -> Line:
+    """What the session is about, and the `marks` that tell it from others."""
     words = found.name if found.id else NO_SESSION
     style = "bold" if found.active else "" if words else "dim"
-    if not named or not found.id or cells < 30:
-        return [(shorten(words or UNNAMED, cells), style)]
-    identity = session(found.id)
-    return [*fit([(words or UNNAMED, style)], cells - len(identity[0]) - 2), ("  ", ""), identity]
+    told: Line = []
+    for mark in reversed(marks):
+        if width(mark) + line_width(told) + 2 <= cells // 3:
+            told = [("  ", ""), (mark, "muted"), *told]
+    return [*fit([(words or UNNAMED, style)], cells - line_width(told)), *told]
 
 
 def session_state(found: SessionSnapshot, now: float, cells: int) -> Line:

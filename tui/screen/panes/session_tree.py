@@ -12,7 +12,7 @@ from tui.client.records import AgentSnapshot, RequestSnapshot, SessionSnapshot
 from tui.client.reducers.sessions import agents_of
 from tui.client.wire_text import shorten, shorten_middle
 from tui.screen.panes.doing import doing
-from tui.screen.panes.request_cells import number, restored_bar
+from tui.screen.panes.request_cells import SESSION_CELLS, number, restored_bar
 from tui.screen.panes.session_cells import (
     agent_state,
     context_gauge,
@@ -39,7 +39,7 @@ class TreeRow:
     agents: tuple[AgentSnapshot, ...]
     found: SessionSnapshot | None = None  # of a session's own row
     sign: str = ""  # whether it is unfolded, or its branch
-    named: bool = False  # the session's id is shown
+    marks: tuple[str, ...] = ()  # what tells the session from others: folder, id
     window: int = 0
     running: bool = False
     tick: int = 0  # grows when a clock in the row moves on
@@ -208,20 +208,21 @@ class SessionTree(LineTable[TreeRow]):
 
     def _build(self) -> None:
         now = self._moment
-        several = len(self._sessions) > 1
+        folders = {folder for one in self._sessions if (folder := one.folder)}
+        differ = (len(folders) > 1, len(self._sessions) > 1)
         fits = matcher(self.filter) if self.filter.strip() else None
         rows: list[TreeRow] = []
         self.matching = 0
         held: dict[str, _Held] = {}
         for found in sorted(self._sessions, key=lambda one: _place(one, now)):
             tick, unfolded = _tick(found, now), self._is_unfolded(found)
-            key = (unfolded, several, self._window, tick)
+            key = (unfolded, differ, self._window, tick)
             known = self._held.get(found.id)
             if known is None or known.found is not found or known.key != key:
                 shown = found.requests
                 if fits is not None:
                     shown = tuple(one for one in shown if fits(one, one.search_text))
-                made = self._tree(found, shown, unfolded, several, tick) if shown else ()
+                made = self._tree(found, shown, unfolded, differ, tick) if shown else ()
                 known = _Held(found, key, _kept(known.rows if known else (), made), len(shown))
             held[found.id] = known
             rows += known.rows
@@ -237,16 +238,17 @@ class SessionTree(LineTable[TreeRow]):
         found: SessionSnapshot,
         shown: tuple[RequestSnapshot, ...],
         unfolded: bool,
-        several: bool,
+        differ: tuple[bool, bool],
         tick: int,
     ) -> tuple[TreeRow, ...]:
+        marks = (found.folder, found.id[:SESSION_CELLS])
         own = TreeRow(
             key=_session_key(found.id),
             session=found.id,
             agents=found.agents,
             found=found,
             sign="▾ " if unfolded else "▸ ",
-            named=several,
+            marks=tuple(mark for mark, shown in zip(marks, differ, strict=True) if mark and shown),
             window=self._window,
             running=bool(found.active),
             tick=tick,
@@ -282,7 +284,7 @@ class SessionTree(LineTable[TreeRow]):
         widths = [cells for _, cells in layout]
         at = titles.index("STATE") if "STATE" in titles else len(titles)
         name = sum(widths[:at]) + GAP * (at - 1)
-        line: Line = [(row.sign, "accent"), *fit(session_name(row.found, row.named, name - 2), name - 2)]
+        line: Line = [(row.sign, "accent"), *fit(session_name(row.found, row.marks, name - 2), name - 2)]
         if at == len(titles):
             return line
         line += [(" " * GAP, ""), *fit(session_state(row.found, self._now, widths[at]), widths[at])]

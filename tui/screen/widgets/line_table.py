@@ -95,6 +95,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self._rows: Sequence[Row | None] = ()
         self._now = 0.0
         self._layout: list[tuple[Column[Row], int]] = []
+        self._head: Strip | None = None  # the header
         self._strips: dict[tuple[int, str], tuple[Row, Strip]] = {}
         self._cursor = 0
         self._follow = True
@@ -225,7 +226,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if not self._rows:
             return self.theme_styles.strip(self._empty_line(y), self.size.width)
         if y == 0:
-            return self.theme_styles.strip(self._header(), self.size.width)
+            self._head = self._head or self.theme_styles.strip(self._header(), self.size.width)
+            return self._head
         index = round(self.scroll_y) + y - 1
         if index >= len(self._rows):
             return self.theme_styles.strip([], self.size.width)
@@ -281,7 +283,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
 
     def clear_drawn(self) -> None:
         """Draw all rows again: the width or the theme has changed."""
-        self._layout = []
+        self._layout, self._head = [], None
         self._strips.clear()
         self.refresh()
 
@@ -291,6 +293,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
+        self._head = None
         self._strips.clear()
 
     # -- moving -------------------------------------------------------------------------------------------

@@ -50,15 +50,16 @@ class StripView(ScrollView, can_focus=False):
 
     def sync(self) -> None:
         """Repaint the lines that differ from those on screen."""
-        if not self.size:
+        width, height = self.size  # asked for once: Textual works it out from the whole screen each time
+        if not width or not height:
             return
         start: int | None = None
-        for y in range(self.size.height + 1):
-            differs = y < self.size.height and self.line_at(y) != self._on_screen.get(y)
+        for y in range(height + 1):
+            differs = y < height and _differ(self.line_at(y), self._on_screen.get(y))
             if differs and start is None:
                 start = y
             elif not differs and start is not None:
-                self.refresh(Region(0, start, self.size.width, y - start))
+                self.refresh(Region(0, start, width, y - start))
                 start = None
 
     def resize_content(self, lines: int) -> None:
@@ -79,3 +80,7 @@ class StripView(ScrollView, can_focus=False):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._on_screen.clear()
+
+
+def _differ(drawn: Strip, before: Strip | None) -> bool:
+    return drawn is not before and drawn != before

@@ -66,6 +66,12 @@ def test_other_calls(name: str, arguments: dict[str, Any] | None, lines: list[st
     assert shown(name, arguments) == lines
 
 
+def test_a_path_in_the_clients_folder_is_named_without_it() -> None:
+    call = ToolRecord(id="x", time=1.0, name="Read", input={"file_path": "/home/ada/src/a.py"})
+    assert plain_text(call_lines(call, folder="/home/ada")[0]) == "▸ Read  src/a.py"
+    assert plain_text(call_lines(call, folder="/home/ad")[0]) == "▸ Read  /home/ada/src/a.py"
+
+
 def test_what_became_of_a_call_stands_with_it() -> None:
     done = shown("Bash", {"command": "ls"}, answered=2.0, duration_s=1.5, result="one\ntwo\n3\n4")
     assert done == ["▸ Bash  ✓ 1.5s", "    $ ls", "    └ one", "      two", "      3"]

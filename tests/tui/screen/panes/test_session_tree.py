@@ -124,9 +124,12 @@ async def test_ids_and_models_are_shown_only_where_they_differ() -> None:
     async with on_stage(request("1", "abcdef-1", preview="x", model="m")) as (tree, _):
         assert "abcdef" not in "".join(drawn(tree))
         assert "MODEL" not in drawn(tree)[0]
-    two = (request("1", "abcdef-1", preview="x", model="m"), request("2", "123456-1", model="n"))
+    two = (
+        request("1", "abcdef-1", preview="x", model="m", folder="/home/ada/ledger"),
+        request("2", "123456-1", model="n", folder="/home/ada/till"),
+    )
     async with on_stage(*two, size=(160, 20)) as (tree, _):
-        assert "abcdef" in "".join(drawn(tree))
+        assert "ledger  abcdef" in "".join(drawn(tree))
         assert "MODEL" in drawn(tree)[0]
 
 
