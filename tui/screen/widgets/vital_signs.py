@@ -142,17 +142,11 @@ def _fullest(snapshot: Snapshot, now: float) -> tuple[float | None, str]:
     window = snapshot.engine.context_tokens if snapshot.engine is not None else 0
     if window <= 0 or uses_other_backend(snapshot):
         return None, ""
-    newest: dict[str, float] = {}
-    for record in reversed(snapshot.requests):
-        if record.updated < now - RECENT_S:
-            break
-        tokens = record.prompt_tokens
-        if record.lane == "main" and record.session and tokens and record.session not in newest:
-            newest[record.session] = ratio(tokens + record.output_tokens, window) or 0.0
-    if not newest:
+    open_ones = [one for one in snapshot.sessions if one.id and one.updated >= now - RECENT_S]
+    fullest = max(open_ones, key=lambda one: one.context_tokens, default=None)
+    if fullest is None or not fullest.context_tokens:
         return None, ""
-    session = max(newest, key=lambda name: newest[name])
-    return newest[session], session
+    return ratio(fullest.context_tokens, window), fullest.id
 
 
 def _alerts(snapshot: Snapshot, context: float | None) -> Iterator[str]:

@@ -12,6 +12,7 @@ from proxy.events.types import EngineState, Usage
 from tests.tui.traffic import Morning
 from tui.client.records import HostFacts, Link, RequestSnapshot, Snapshot
 from tui.client.reducers.history import Buckets
+from tui.client.reducers.sessions import SessionReducer
 from tui.client.store import Store
 from tui.screen.styled_line import line_width, plain_text
 from tui.screen.widgets.vital_signs import (
@@ -172,7 +173,14 @@ def test_the_fullest_session_that_is_open() -> None:
         turn("b", 96, NOW - 40),
         turn("b", 97, NOW - 30, "subagent"),
     )
-    snapshot = Snapshot(engine=EngineState(state="ready", context_tokens=100), requests=requests)
+    sessions = SessionReducer()
+    for record in requests:
+        sessions.note(record, None)
+    snapshot = Snapshot(
+        engine=EngineState(state="ready", context_tokens=100),
+        requests=requests,
+        sessions=sessions.sessions({record.id: record for record in requests}),
+    )
     seen = vital_signs(snapshot, Buckets(), NOW)
     assert (seen.context, seen.session, seen.alerts) == (0.96, "b", ("context 96% full",))
     unknown = vital_signs(replace(snapshot, engine=EngineState(state="ready")), Buckets(), NOW)
