@@ -32,6 +32,7 @@ from proxy.events.types import (
     Usage,
 )
 from proxy.record.delta_batching import DeltaBatcher
+from proxy.record.written_parts import WrittenParts
 from proxy.traces.analysis.decode_speed import decode_speed
 from proxy.traces.schema import CountedPart, Trace, TraceResponse
 from proxy.traces.writing import ToolOutcome, TraceStore
@@ -80,6 +81,7 @@ class RequestRecord:
         self._moments: dict[str, float] = {}
         self._engine: EngineTimes | None = None
         self._deltas = DeltaBatcher(self._publish, self._elapsed)
+        self._written = WrittenParts()
         self._restored = False
         self._ended = False
         self.cancel_asked = asyncio.Event()
@@ -175,12 +177,14 @@ class RequestRecord:
         `tool`: whose arguments it is a piece of, where its name does not stand in the text.
         """
         if not self._ended:
-            self._moments["last_token"] = self._elapsed()
+            now = self._moments["last_token"] = self._elapsed()
+            self._written.add(kind, now, output_tokens, first_token=self._moments.get("first_token"))
             self._deltas.add(kind, text, output_tokens, tool)
 
     def tool_call(self, call: ToolCall) -> None:
         """The answer has a tool call with its verdict; its result is added later."""
         self._deltas.flush()
+        self._written.call_ended(call.id)
         self._trace.tool_calls.append(call)
         self._context.expect_result(self, call)
         self._publish(
@@ -276,6 +280,7 @@ class RequestRecord:
         self._trace.response = response
         self._trace.usage = usage
         self._trace.timings = Timings(received=self._trace.time, **self._moments, engine=self._engine)
+        self._trace.written = self._written.parts
         self._context.ended(self._trace)
         return True
 

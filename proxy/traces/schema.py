@@ -7,7 +7,7 @@ changes its meaning; readers ignore fields that they do not know.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -61,6 +61,19 @@ class CountedPart(TraceModel):
     tokens: int
 
 
+WrittenKind = Literal["text", "thinking", "tool"]
+
+
+class WrittenPart(TraceModel):
+    """A part of the answer, and when it was written, in seconds after the request was received."""
+
+    kind: WrittenKind
+    start: float  # the end of the part before it, or the first token
+    end: float
+    tokens: int = 0
+    call: str = ""  # id of the tool call that it is
+
+
 class Trace(TraceModel):
     """The record of one request."""
 
@@ -80,6 +93,7 @@ class Trace(TraceModel):
     upstream: Any = None  # the body that was sent upstream, redacted
     response: TraceResponse = TraceResponse()
     timings: Timings = Timings()
+    written: list[WrittenPart] = []  # in order; empty in files of earlier versions
     usage: Usage = Usage()
     usage_estimated: bool = False  # not all of it is the upstream's own count: the notes say how it was made
     cache: CacheVerdict | None = None

@@ -289,6 +289,7 @@ async def test_silence_in_the_feed_is_filled_with_comments() -> None:
         ("/anyclaude/traces/nonsense", 404, "no trace id"),
         ("/anyclaude/traces/req_0000/why", 404, "no trace req_0000"),
         ("/anyclaude/traces/req_0000/diff", 404, "no trace req_0000"),
+        ("/anyclaude/traces/req_0000/turns", 404, "no trace req_0000"),
         ("/anyclaude/sessions/none/context", 404, "no trace is of a session none"),
         ("/anyclaude/sessions/none/context?at=x", 404, "x is no trace id"),
         ("/anyclaude/traces?limit=many", 400, "limit=many"),
@@ -467,6 +468,9 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         why = await host.client.get(f"/anyclaude/traces/{row['id']}/why")
         answers["/anyclaude/traces/{trace_id}/why"] = why
         assert (why.json()["trace"], why.json()["verdict"]) == (row["id"], "usual")
+        turns = await host.client.get(f"/anyclaude/traces/{row['id']}/turns")
+        answers["/anyclaude/traces/{trace_id}/turns"] = turns
+        assert [turn["row"]["id"] for turn in turns.json()["turns"]] == [row["id"]]
         context = await host.client.get("/anyclaude/sessions/session%2F/context")
         answers["/anyclaude/sessions/{session}/context"] = context
         assert (context.json()["trace"], context.json()["session"]) == (row["id"], "Session/1")
@@ -486,6 +490,7 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         "/anyclaude/traces/{trace_id}/diff",
         "/anyclaude/traces/{trace_id}/why",
         "/anyclaude/calls",
+        "/anyclaude/traces/{trace_id}/turns",
         "/anyclaude/sessions/{session}/context",
         "/health/live",
         "/health/ready",

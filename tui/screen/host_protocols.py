@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from proxy.traces.analysis.why_facts import Why
     from proxy.traces.listing.calls_page import CallPage
     from proxy.traces.listing.histogram import Histogram
+    from proxy.traces.listing.turns import Turns
     from proxy.traces.schema import Trace, TracePage
 
 
@@ -61,6 +62,8 @@ class HostApi(Protocol):
     async def brief_trace(self, trace_id: str) -> Trace: ...
 
     async def why(self, trace_id: str) -> Why: ...
+
+    async def turns(self, trace_id: str) -> Turns: ...
 
     async def diff(self, b: str, a: str = "") -> DiffFacts: ...
 

@@ -200,6 +200,31 @@ async def test_a_failed_request_keeps_how_far_it_came(host: Host) -> None:
     assert [event.type for event in host.events("request")][-2:] == ["request.delta", "request.failed"]
 
 
+async def test_the_trace_has_when_each_part_of_the_answer_was_written(host: Host) -> None:
+    record = host.begin()
+    for moment, kind, text, tokens in (
+        (101.0, "thinking", "Let me", 2),
+        (101.5, "thinking", " see.", 4),
+        (102.0, "text", "I read two.", 9),
+        (103.0, "tool", '{"path"', 12),
+    ):
+        host.now = moment
+        if text == "Let me":
+            record.first_token(USAGE)
+        record.delta(kind, text, tokens)  # type: ignore[arg-type]
+    record.tool_call(call("toolu_1"))
+    host.now = 104.0
+    record.delta("tool", '{"path": "b"}', 20)
+    record.tool_call(call("toolu_2"))
+    await finish(record)
+    assert [tuple(part.model_dump().values()) for part in host.trace(record).written] == [
+        ("thinking", 1.0, 1.5, 4, ""),
+        ("text", 1.5, 2.0, 5, ""),
+        ("tool", 2.0, 3.0, 3, "toolu_1"),
+        ("tool", 3.0, 4.0, 8, "toolu_2"),
+    ]
+
+
 async def test_only_the_first_end_counts(host: Host) -> None:
     record = host.begin()
     await record.failed(status=499, error=FAULT, message=None, usage=USAGE, cancelled=True)

@@ -29,7 +29,7 @@ def test_a_trace_is_read_listed_and_summed_with_all_of_its_fields(tmp_path: Path
     shutil.copyfile(DATA / "trace-version-1.json", path)
     assert folder.reconcile() == 1
     # Fields that it did not have:
-    later = {"usage_estimated": False, "retry_of": "", "prompt_parts": []}
+    later = {"usage_estimated": False, "retry_of": "", "prompt_parts": [], "written": []}
     later["timings"] = TRACE["timings"] | {"engine": None}
     assert load_trace(folder.path, TRACE["id"]).model_dump(mode="json") == TRACE | later
     total = analyze(folder.index, Choice(), {}).total
