@@ -31,7 +31,7 @@ from proxy.traces.analysis.diff_facts import DiffFacts, compare, request_before
 from proxy.traces.analysis.why import explain
 from proxy.traces.analysis.why_facts import Why
 from proxy.traces.files import is_trace_id
-from proxy.traces.listing.turns import Turns, turns_around
+from proxy.traces.listing.turns import SessionTurns, turns_around
 from proxy.traces.reading import TraceNotFound, TraceUnreadable
 from proxy.traces.schema import Trace
 from proxy.traces.writing import TraceStore
@@ -236,11 +236,11 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
         found = await _asked(trace_id, explained)
         return _json(found)
 
-    @router.get("/anyclaude/traces/{trace_id}/turns", responses={200: {"model": Turns}})
+    @router.get("/anyclaude/traces/{trace_id}/turns", responses={200: {"model": SessionTurns}})
     async def turns(trace_id: str) -> Response:
         """The requests of its session around this one."""
 
-        def around() -> Turns:
+        def around() -> SessionTurns:
             return turns_around(host.store.load(trace_id), host.store.index)
 
         return _json(await _asked(trace_id, around))

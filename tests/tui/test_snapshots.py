@@ -24,12 +24,19 @@ BUSY = (
     ("tools", ("3",)),
     ("health", ("4",)),
     ("traces", ("5",)),
-    ("trace-overview", ("enter",)),
-    ("trace-request", ("tab",)),
-    ("trace-tools", ("tab", "tab", "tab")),
+    ("trace-why", ("enter",)),
+    ("trace-conversation", ("2",)),
+    ("trace-calls", ("6",)),
     ("context", ("c",)),
     ("models", ("escape", "escape", "escape", "M", "down")),
     ("settings", ("escape", "comma", "down")),
+)
+IN_A_TRACE = (
+    ("trace-tools-offered", ("5", "enter", "4")),
+    ("trace-answer", ("5",)),
+    ("trace-raw", ("7",)),
+    ("trace-events", ("9",)),
+    ("trace-search", ("2", "slash", *"export")),
 )
 ON_TOP = (
     ("help", ("question_mark",)),
@@ -99,6 +106,10 @@ async def test_busy_screens(screens: Screens, size: tuple[int, int]) -> None:
 
 async def test_screens_on_top(screens: Screens) -> None:
     await walk(screens, ON_TOP, (120, 40), Morning().play())
+
+
+async def test_parts_of_a_trace(screens: Screens) -> None:
+    await walk(screens, IN_A_TRACE, (120, 40), Morning().play())
 
 
 async def test_screens_before_the_first_request(screens: Screens) -> None:

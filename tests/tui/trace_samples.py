@@ -30,7 +30,16 @@ from proxy.traces.analysis.why import phases_of
 from proxy.traces.analysis.why_facts import Usual, Why
 from proxy.traces.listing.calls_page import CallPage, ListedCall, ToolFigures
 from proxy.traces.listing.histogram import Histogram, edges_of
-from proxy.traces.schema import CallSummary, Trace, TracePage, TraceRequest, TraceResponse, TraceSummary
+from proxy.traces.listing.turns import SessionTurn, SessionTurns, TurnCall
+from proxy.traces.schema import (
+    CallSummary,
+    Trace,
+    TracePage,
+    TraceRequest,
+    TraceResponse,
+    TraceSummary,
+    WrittenPart,
+)
 from tests.tui.traffic import MODEL, Morning
 from tests.tui.traffic_texts import ANSWER, CALLS, THINKING
 from tui.client.filter import matcher
@@ -146,6 +155,15 @@ def sample_trace(row: TraceSummary) -> Trace:
                 first_token_s=0.021,
             ),
         ),
+        written=[
+            WrittenPart(kind="thinking", start=ttft, end=ttft + (done - ttft) * 0.2, tokens=41),
+            WrittenPart(
+                kind="text", start=ttft + (done - ttft) * 0.2, end=ttft + (done - ttft) * 0.7, tokens=62
+            ),
+            WrittenPart(
+                kind="tool", start=ttft + (done - ttft) * 0.7, end=done - 0.01, tokens=52, call="toolu_01"
+            ),
+        ],
         usage=row.usage,
         cache={
             "prompt_tokens": row.usage.prompt_tokens,
@@ -434,6 +452,16 @@ class SampleHost:
             speed=60.0,
             usual=Usual(of="session", requests=9, took_s=took / 2, ttft_s=1.0, speed=61.0),
         )
+
+    async def turns(self, trace_id: str) -> SessionTurns:
+        """The rows of the same session and lane, five on each side."""
+        row = next(row for row in self.rows if row.id == trace_id)
+        own = [one for one in self.rows[::-1] if (one.session, one.lane) == (row.session, row.lane)]
+        place = own.index(row)
+        near = own[max(0, place - 5) : place + 6]
+        done = [TurnCall(name="Bash", is_error=True, duration_s=3.5), TurnCall(name="Edit", is_error=False)]
+        turns = [SessionTurn(row=one, calls=done[: one.tool_calls]) for one in near]
+        return SessionTurns(turns=turns, place=near.index(row), number=place + 1, total=len(own))
 
     async def diff(self, b: str, a: str = "") -> DiffFacts:
         """The trace of one row beside that of the next older one."""

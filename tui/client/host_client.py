@@ -23,7 +23,7 @@ from proxy.traces.analysis.diff_facts import DiffFacts
 from proxy.traces.analysis.why_facts import Why
 from proxy.traces.listing.calls_page import CallPage
 from proxy.traces.listing.histogram import Histogram
-from proxy.traces.listing.turns import Turns
+from proxy.traces.listing.turns import SessionTurns
 from proxy.traces.schema import Trace, TracePage
 
 TIMEOUT_S = 10.0
@@ -149,10 +149,10 @@ class HostClient:
         answer = await self._ask("GET", f"/anyclaude/traces/{trace_id}/why")
         return _whole(Why, answer, "the explanation")
 
-    async def turns(self, trace_id: str) -> Turns:
+    async def turns(self, trace_id: str) -> SessionTurns:
         """The requests of its session around a request that is at its end."""
         answer = await self._ask("GET", f"/anyclaude/traces/{trace_id}/turns")
-        return _whole(Turns, answer, "the session's turns")
+        return _whole(SessionTurns, answer, "the session's turns")
 
     async def context(self, session: str, at: str = "") -> ContextBudget:
         """What fills the context window of a session at its newest request, or at its request `at`."""

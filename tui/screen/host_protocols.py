@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from proxy.traces.analysis.why_facts import Why
     from proxy.traces.listing.calls_page import CallPage
     from proxy.traces.listing.histogram import Histogram
-    from proxy.traces.listing.turns import Turns
+    from proxy.traces.listing.turns import SessionTurns
     from proxy.traces.schema import Trace, TracePage
 
 
@@ -63,7 +63,7 @@ class HostApi(Protocol):
 
     async def why(self, trace_id: str) -> Why: ...
 
-    async def turns(self, trace_id: str) -> Turns: ...
+    async def turns(self, trace_id: str) -> SessionTurns: ...
 
     async def diff(self, b: str, a: str = "") -> DiffFacts: ...
 

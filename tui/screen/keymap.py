@@ -21,6 +21,17 @@ PANES: tuple[tuple[Place, str], ...] = (
     ("health", "Health"),
     ("traces", "Traces"),
 )
+TRACE_PARTS: tuple[tuple[str, str], ...] = (  # and their names on a narrow screen
+    ("Why", "Why"),
+    ("Conversation", "Talk"),
+    ("System", "System"),
+    ("Tools offered", "Tools"),
+    ("Answer", "Answer"),
+    ("Calls", "Calls"),
+    ("Raw", "Raw"),
+    ("Upstream", "Up"),
+    ("Events", "Events"),
+)
 _BELOW = frozenset({"main", "play", *(place for place, _ in PANES)})
 
 
@@ -141,17 +152,25 @@ COMMANDS: tuple[Command, ...] = (
     Command("Back", "back", "escape,w,q", "why", "back", 3, "esc"),
     Command("Open its trace", "trace", "t,enter", "why", "trace", 1),
     Command("Compare with the marked request, else with the one before", "diff", "d", "why", "diff", 2),
-    Command("Back to the list", "back", "escape,q", "trace", "back", 1, "esc"),
-    Command("Next trace (older)", "step(1)", "n", "trace", "next", 2),
+    Command("Back; while something is searched for: no more", "back", "escape,q", "trace", "back", 1, "esc"),
+    Command("Next trace (older); in a search: its next place", "next", "n", "trace", "next", 2),
+    Command("Search: the place before", "match(-1)", "N", "trace"),
     Command("Previous trace (newer)", "step(-1)", "p", "trace", "previous", 3),
-    Command("Why was this request slow, or failed?", "why", "w", "trace", "why", 3),
+    Command("Turn before, of this session", "turn(-1)", "left,h", "trace", "turn before", 4, "←"),
+    Command("Turn after, of this session", "turn(1)", "right,l", "trace", "turn after", 4, "→"),
+    *(
+        Command(f"Part {number}: {name}", f"part({number - 1})", str(number), "trace", shown=str(number))
+        for number, (name, _) in enumerate(TRACE_PARTS, 1)
+    ),
+    Command("Next part", "section(1)", "tab", "trace", "part", 5, "tab"),
+    Command("Previous part", "section(-1)", "shift+tab", "trace"),
+    Command("Search in this part", "filter", "slash", "trace", "search", 3, "/"),
+    Command("Why was this request slow, or failed?", "why", "w", "trace", "why", 8),
     Command("Compare with the marked request, else with the one before", "diff", "d", "trace", "diff", 4),
-    Command("What fills this session's context window?", "context", "c", "trace", "context", 5),
-    Command("Next section", "section(1)", "tab,right,l", "trace", "section", 4, "tab"),
-    Command("Previous section", "section(-1)", "shift+tab,left,h", "trace"),
-    Command("Fold or unfold", "fold", "enter,space", "trace", "fold", 5, "enter"),
-    Command("Fold or unfold everything", "fold_all", "a", "trace", "all", 8),
-    Command("Copy this part", "copy", "y", "trace", "copy", 6),
+    Command("What fills this session's context window?", "context", "c", "trace", "context", 8),
+    Command("Fold or unfold", "fold", "enter,space", "trace", "fold", 6, "enter"),
+    Command("Unfold everything, or fold it", "fold_all", "a", "trace", "all", 9),
+    Command("Copy the block at the cursor", "copy", "y", "trace", "copy", 7),
     Command("Back", "back", "escape,q,d", "diff", "back", 1, "esc"),
     Command("Next segment that differs", "next_change", "c", "diff", "next change", 2),
     Command("Swap A and B", "swap", "x", "diff", "swap", 3),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proxy.traces.analysis.context_facts import ContextBudget
     from proxy.traces.analysis.diff_facts import DiffFacts
     from proxy.traces.analysis.why_facts import Why
+    from proxy.traces.listing.turns import SessionTurns
     from proxy.traces.schema import Trace
 
 
@@ -96,6 +97,10 @@ class NavigatingApp(BundlingApp):
     async def load_why(self, trace_id: str) -> Why:
         """What explains one request. Raises an error for people when it cannot be had."""
         return await self._host_api().why(trace_id)
+
+    async def load_turns(self, trace_id: str) -> SessionTurns:
+        """The turns of its session around a request. Raises an error for people when it cannot be had."""
+        return await self._host_api().turns(trace_id)
 
     async def load_diff(self, b: str, a: str) -> DiffFacts:
         """Where two prompts part. Raises an error for people when it cannot be had."""

@@ -21,26 +21,26 @@ class TurnCall(BaseModel):
     duration_s: float | None = None
 
 
-class Turn(BaseModel):
+class SessionTurn(BaseModel):
     """One request of the session."""
 
     row: TraceSummary
     calls: list[TurnCall] = []
 
 
-class Turns(BaseModel):
+class SessionTurns(BaseModel):
     """The turns around a request, oldest first; `place` is its own among them.
 
     `number` is its own of all `total` requests of the session in its lane, whichever agent's.
     """
 
-    turns: list[Turn]
+    turns: list[SessionTurn]
     place: int
     number: int
     total: int
 
 
-def turns_around(trace: Trace, index: TraceIndex) -> Turns:
+def turns_around(trace: Trace, index: TraceIndex) -> SessionTurns:
     """The turns around a trace; without a session it stands alone.
 
     Raises:
@@ -49,13 +49,13 @@ def turns_around(trace: Trace, index: TraceIndex) -> Turns:
     own = index.select("SELECT summary FROM summaries WHERE id = ?", (trace.id,))
     here = [TraceSummary.model_validate_json(row) for (row,) in own]
     if not trace.session or not here:
-        return Turns(turns=[Turn(row=row) for row in here], place=0, number=1, total=1)
+        return SessionTurns(turns=[SessionTurn(row=row) for row in here], place=0, number=1, total=1)
     before, earlier = _side(trace, index, "<", "DESC")
     after, later = _side(trace, index, ">", "ASC")
     rows = [*before[::-1], *here, *after]
     calls = _calls([row.id for row in rows], index)
-    return Turns(
-        turns=[Turn(row=row, calls=calls.get(row.id, [])) for row in rows],
+    return SessionTurns(
+        turns=[SessionTurn(row=row, calls=calls.get(row.id, [])) for row in rows],
         place=len(before),
         number=earlier + 1,
         total=earlier + 1 + later,

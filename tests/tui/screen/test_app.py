@@ -30,7 +30,7 @@ from tui.screen.screens.diff import DiffScreen
 from tui.screen.screens.help import HelpScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.trace import TraceScreen
-from tui.screen.screens.trace_sections import SECTIONS
+from tui.screen.trace_detail.parts import PARTS
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
 from tui.screen.widgets.filter_input import FilterInput
 from tui.screen.widgets.key_bar import KeyBar
@@ -446,8 +446,8 @@ async def test_a_trace_opens_unfolds_and_leads_to_its_neighbours() -> None:
         assert isinstance(it.app.screen, TraceScreen)
         assert f"{first.usage.cache_read_input_tokens:,} of" in it.text()
         await it.press("tab")
-        assert "Parameters" in it.text()
-        await it.press("a")
+        assert "as the model saw it" in it.text()
+        await it.press("3", "a")
         assert "Work in small steps." in it.text()
         await it.press("n")
         assert second.id in it.app.screen._trace_id
@@ -459,13 +459,7 @@ async def test_a_trace_opens_unfolds_and_leads_to_its_neighbours() -> None:
 
 async def test_keys_that_work_everywhere_work_in_a_trace_and_over_it() -> None:
     async with scene() as it:
-        await it.press("5", "enter", "3")
-        assert isinstance(it.app.screen, MainScreen)
-        assert it.app.main.current.place == "tools"
-        await it.press("5", "enter", "slash")
-        assert it.app.main.current.place == "traces"
-        assert isinstance(it.app.focused, Input)
-        await it.press("escape", "enter", "question_mark", "ctrl+p")
+        await it.press("5", "enter", "question_mark", "ctrl+p")
         assert isinstance(it.app.screen, HelpScreen)  # which has no commands to find
         await it.press("escape", "ctrl+t")
         assert isinstance(it.app.screen, CommandPalette)
@@ -492,14 +486,14 @@ async def test_narrow_lists_keep_the_state_and_what_it_is_about(
         assert "● busy" in drawn(it.app.screen.query_one(TopBar))[0]
 
 
-async def test_every_section_of_a_trace_can_be_unfolded_and_copied() -> None:
+async def test_every_part_of_a_trace_can_be_unfolded_and_copied() -> None:
     async with scene(size=(90, 60)) as it:
         await it.press("5", "enter")
         copied = []
-        for _ in SECTIONS:
+        for _ in PARTS:
             await it.press("a", "down", "y", "tab")
             copied.append(it.app.clipboard)
-        assert len(set(copied)) == len(SECTIONS)
+        assert len(set(copied)) == len(PARTS)
         assert it.app.screen.query_one(CollapsibleBlocks).current is not None
 
 
@@ -779,7 +773,7 @@ async def test_a_restart_after_the_requests_and_the_hosts_end_say_what_they_wait
         assert it.app.screen is it.app.main
 
 
-@pytest.mark.parametrize("opened", ["t", "d", "c", "w"])
+@pytest.mark.parametrize("opened", ["d", "c", "w"])  # in a trace, digits and / are its own
 async def test_each_screen_over_the_panes_leads_everywhere(opened: str) -> None:
     async with scene() as it:
         await it.press("down", "down", "down", opened, "4")

@@ -77,6 +77,6 @@ async def test_what_a_client_does_is_seen_in_every_pane(tmp_path: Path) -> None:
             await pilot.press("5")
             await until("2 in all", "What is this")
             await pilot.press("enter")
-            await until("trace", "Timings", "first token")
-            await pilot.press("tab", "tab", "tab")
+            await until("trace", "Tokens", "first token")
+            await pilot.press("5")
             await until("It is called  turing.")

@@ -1,4 +1,4 @@
-"""The state of a request in a cell, and the first section of a trace."""
+"""The state of a request in a cell, and the first part of a trace."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from proxy.events.types import ErrorInfo
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse
 from tui.client.records import RequestPhase
 from tui.screen.panes.request_cells import failure
-from tui.screen.screens.trace_overview import overview
 from tui.screen.styled_line import plain_text
+from tui.screen.trace_detail.opened_trace import OpenedTrace
+from tui.screen.trace_detail.why_part import why_part
 
 
 @pytest.mark.parametrize(
@@ -42,9 +43,9 @@ def test_a_failure_names_its_cause_or_its_repeat(
             TraceResponse(status=499, error=ErrorInfo(type="cancelled", message="x"), cancelled=True),
             "⊘ Cancelled: the client left before its answer began.",
         ),
-        (TraceResponse(status=200), "Timings"),
+        (TraceResponse(status=200), ""),
     ],
 )
 def test_the_overview_begins_with_what_went_wrong(response: TraceResponse, first: str) -> None:
     trace = Trace(id="req_1", time=1.0, request=TraceRequest(), response=response)
-    assert plain_text(overview(trace)[0].title) == first
+    assert plain_text(why_part(OpenedTrace(trace))[0].title) == first

@@ -1,15 +1,15 @@
-"""One trace: seven sections, each a list of collapsible blocks; keys show the next and previous trace."""
+"""One trace in its parts; keys search in them, lead to the session's other turns and to the list's others."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 
 from proxy.events.causes import cause_of
-from tui.client.event_text import cleaned
-from tui.client.figures import clock, day_and_clock
+from tui.client.figures import clock, day_and_clock, seconds
 from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.clipboard import copy
 from tui.screen.keymap import bindings
@@ -17,13 +17,19 @@ from tui.screen.panes.request_cells import cancelled, lane, session
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.context import ContextScreen
 from tui.screen.screens.opened import OpenedScreen
-from tui.screen.screens.trace_sections import SECTIONS
-from tui.screen.styled_line import Line, fit, line_width, plain_text, spread
+from tui.screen.styled_line import Line, line_width, plain_text, spread
+from tui.screen.trace_detail.opened_trace import OpenedTrace
+from tui.screen.trace_detail.parts import PARTS
+from tui.screen.widgets.block_layout import Block
 from tui.screen.widgets.canvas import Canvas
-from tui.screen.widgets.collapsible_blocks import Block, CollapsibleBlocks
+from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
+from tui.screen.widgets.search_input import SearchInput
 
 if TYPE_CHECKING:
     from proxy.traces.schema import Trace
+
+_SHOW_NAMES = 108  # cells from which on parts have their whole names
+_WHAT_HOST_KNOWS = (0, len(PARTS) - 1)  # parts that show more once the host has told about other requests
 
 
 class TraceScreen(OpenedScreen):
@@ -37,19 +43,22 @@ class TraceScreen(OpenedScreen):
         trace_id: str,
         load: Callable[[str], Awaitable[Trace]],
         neighbour: Callable[[str, int], str | None],
-        section: int = 0,
+        part: int = 0,
     ) -> None:
         super().__init__()
         self._trace_id = trace_id
         self._load = load
         self._neighbour = neighbour
-        self._section = section
-        self._trace: Trace | None = None
+        self._part = part
+        self._opened: OpenedTrace | None = None
         self._problem = ""
+        self._query = ""
+        self._matches: Line = []  # of the search, and how to go on in them
 
     def content(self) -> ComposeResult:
         yield Canvas(self._title, id="trace-title")
         yield CollapsibleBlocks()
+        yield SearchInput()
 
     @property
     def subject(self) -> str:
@@ -57,7 +66,7 @@ class TraceScreen(OpenedScreen):
 
     @property
     def crumb(self) -> str:
-        return f"Trace {clock(self._trace.time)}" if self._trace is not None else "Trace"
+        return f"Trace {clock(self._opened.trace.time)}" if self._opened is not None else "Trace"
 
     def on_mount(self) -> None:
         self.query_one(CollapsibleBlocks).focus()
@@ -68,6 +77,8 @@ class TraceScreen(OpenedScreen):
         """The id of the trace that it shows."""
         return self._trace_id
 
+    # -- loading ------------------------------------------------------------------------------------------
+
     def _open(self, trace_id: str) -> None:
         self._trace_id = trace_id
         self.run_worker(
@@ -76,51 +87,65 @@ class TraceScreen(OpenedScreen):
 
     async def _fetch(self, trace_id: str) -> None:
         try:
-            trace = await self._load(trace_id)
-            # Everything in it comes from the wire.
-            self._trace = trace.model_validate(cleaned(trace.model_dump()))
+            self._opened = OpenedTrace(await self._load(trace_id))
             self._problem = ""
         except Exception as error:
-            self._trace, self._problem = None, line_text(str(error)) or type(error).__name__
+            self._opened, self._problem = None, line_text(str(error)) or type(error).__name__
         self._draw()
+        if (opened := self._opened) is None:
+            return
+        app = self.control_center
+        # Each may fail by itself, as where the trace was removed meanwhile: its lines are missing then.
+        why, turns = await asyncio.gather(
+            app.load_why(trace_id), app.load_turns(trace_id), return_exceptions=True
+        )
+        opened.why = why if not isinstance(why, BaseException) else None
+        opened.turns = turns if not isinstance(turns, BaseException) else None
+        if self._opened is opened and self._part in _WHAT_HOST_KNOWS:
+            self._draw(again=True)
 
-    def _draw(self) -> None:
+    def _draw(self, *, again: bool = False) -> None:
         if not (self.is_attached and self.app.is_running):  # the screen closed while the trace was loading
             return
         blocks = self.query_one(CollapsibleBlocks)
-        if self._trace is None:
+        if self._opened is None:
             problem: Line = [(self._problem or "Loading the trace …", "bad" if self._problem else "muted")]
             blocks.show([Block(problem)])
+        elif again:
+            blocks.redraw(PARTS[self._part].blocks(self._opened))
         else:
-            blocks.show(SECTIONS[self._section][1](self._trace))
+            blocks.show(PARTS[self._part].blocks(self._opened))
+            if self._query:
+                self._search(self._query)
         self.query_one("#trace-title", Canvas).paint()
 
+    # -- drawing ------------------------------------------------------------------------------------------
+
     def _title(self, width: int, height: int) -> list[Line]:
-        sections: Line = [(" ", "")]
+        line: Line = [(" ", "")]
         start = end = 0
-        for number, (name, _) in enumerate(SECTIONS):
-            here = number == self._section
-            click = f"@screen.go({number})"
-            start = line_width(sections) if here else start
-            sections.append((name, f"bold {click}" if here else f"muted {click}"))
-            end = line_width(sections) if here else end
-            sections.append(("   " if width >= 90 else "  ", ""))
+        for number, part in enumerate(PARTS):
+            here = number == self._part
+            click = f"@screen.part({number})"
+            name = part.name if width >= _SHOW_NAMES else part.short
+            start = line_width(line) if here else start
+            line += [(f"{number + 1} ", f"accent {click}"), (name, f"{'bold' if here else 'muted'} {click}")]
+            end = line_width(line) if here else end
+            line.append(("   " if width >= _SHOW_NAMES else "  ", ""))
+        matches = [] if self.query_one(SearchInput).is_open else self._matches
         rule: Line = [("─" * start, "rule"), ("━" * (end - start), "accent"), ("─" * (width - end), "rule")]
-        return [self._headline(width), fit(sections, width), rule]
+        return [self._headline(width), spread(line, [*matches, (" ", "")], width), rule]
 
     def _headline(self, width: int) -> Line:
-        trace = self._trace
-        if trace is None:
-            return [(" trace  ", "accent bold"), (self._trace_id, "muted")]
-        left: Line = [
-            (" trace  ", "accent bold"),
-            (day_and_clock(trace.time), ""),
-            ("  ", ""),
-            session(trace.session),
-        ]
-        left += [("  ", ""), lane(trace.lane)]
+        if self._opened is None:
+            return [(" trace  ", "accent bold"), (line_text(self._trace_id), "muted")]
+        trace, turns = self._opened.trace, self._opened.turns
+        left: Line = [(" trace  ", "accent bold"), (day_and_clock(trace.time), ""), ("  ", "")]
+        left += [session(trace.session), ("  ", ""), lane(trace.lane)]
+        if turns is not None and trace.session:
+            left.append((f", turn {turns.number:,} of {turns.total:,}", "muted"))
         if width >= 100:
-            left += [("  ", ""), (shorten_middle(trace.model, 28), "muted")]
+            left += [("  ", ""), (shorten_middle(line_text(trace.model), 28), "muted")]
         response = trace.response
         if response.cancelled:
             end: Line = cancelled(line_text(response.error.cause) if response.error else "", 24)
@@ -128,27 +153,49 @@ class TraceScreen(OpenedScreen):
             cause = line_text(error.cause) or cause_of(line_text(error.type), error.message)
             end = [("✗ ", "bad"), (shorten(cause, 30), "bad")]
         else:
-            reason = (response.message or {}).get("stop_reason")
-            end = [("✓ ", "ok"), (shorten(line_text(str(reason or response.status)), 24), "muted")]
-        return spread(left, [*end, (" ", "")], width)
+            reason = line_text(self._opened.stop_reason) or str(response.status)
+            end = [("✓ ", "ok"), (shorten(reason, 24), "muted")]
+        took = (f"  {seconds(trace.timings.done)} ", "bold")
+        return spread(left, [*end, took], width)
 
-    # -- commands -----------------------------------------------------------------------------------------
+    # -- moving -------------------------------------------------------------------------------------------
 
     def action_step(self, step: int) -> None:
         """Show the next or previous trace of the list."""
         other = self._neighbour(self._trace_id, step)
         if other is None:
-            self.app.notify("No more traces in that direction.", timeout=2, markup=False)
+            self._say("No more traces in that direction.")
         else:
             self._open(other)
 
-    def action_section(self, step: int) -> None:
-        """Show the next or previous section."""
-        self.action_go((self._section + step) % len(SECTIONS))
+    def action_next(self) -> None:
+        """Go to the next match while something is searched for, else to the next trace of the list."""
+        if self._query:
+            self._step_match(1)
+        else:
+            self.action_step(1)
 
-    def action_go(self, number: int) -> None:
-        """Show section `number`."""
-        self._section = number
+    def action_turn(self, step: int) -> None:
+        """Show the session's turn before or after."""
+        turns = self._opened.turns if self._opened is not None else None
+        if turns is None:
+            self._say("The turns of its session are not known (yet).")
+        elif 0 <= (place := turns.place + step) < len(turns.turns):
+            self._open(turns.turns[place].row.id)
+        else:
+            self._say(f"No turn of this session {'before' if step < 0 else 'after'} it.")
+
+    def action_open(self, trace_id: str) -> None:
+        """Show another trace: a click on a turn."""
+        self._open(trace_id)
+
+    def action_section(self, step: int) -> None:
+        """Show the next or previous part."""
+        self.action_part((self._part + step) % len(PARTS))
+
+    def action_part(self, number: int) -> None:
+        """Show part `number`, from 0 on."""
+        self._part = number
         self._draw()
 
     def action_fold(self) -> None:
@@ -158,6 +205,58 @@ class TraceScreen(OpenedScreen):
     def action_fold_all(self) -> None:
         """Fold or unfold everything."""
         self.query_one(CollapsibleBlocks).toggle_all()
+
+    def action_back(self) -> None:
+        """Take the marks of a search away; without one, back to where it was opened from."""
+        if self._query:
+            self._search("")
+        else:
+            super().action_back()
+
+    # -- search -------------------------------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        """Search in this part."""
+        self.query_one(SearchInput).open(self._query)
+        self._search(self._query)
+
+    def on_search_input_changed(self, event: SearchInput.Changed) -> None:
+        self._search(event.query)
+        if event.done:
+            self.query_one(CollapsibleBlocks).focus()
+
+    def _search(self, query: str) -> None:
+        self._query = query
+        self.query_one(CollapsibleBlocks).search(query)
+        self._tell_matches()
+
+    def _step_match(self, step: int) -> None:
+        self.query_one(CollapsibleBlocks).step_match(step)
+        self._tell_matches()
+
+    def action_match(self, step: int) -> None:
+        """Go to the next or previous match."""
+        if self._query:
+            self._step_match(step)
+        else:
+            self._say("Nothing is searched for: / does.")
+
+    def _tell_matches(self) -> None:
+        number, total = self.query_one(CollapsibleBlocks).found
+        bar = self.query_one(SearchInput)
+        if not self._query:
+            note: Line = []
+        elif not total:
+            note = [("not in this part", "warn")]
+        else:
+            note = [(f"{number:,} of {total:,}", "bold"), ("   n N", "accent")]
+        bar.tell(note)
+        self._matches = [("/", "accent"), (shorten(line_text(self._query), 20), "bold"), ("  ", ""), *note]
+        if not self._query:
+            self._matches = []
+        self.query_one("#trace-title", Canvas).paint()
+
+    # -- other commands -----------------------------------------------------------------------------------
 
     def action_why(self) -> None:
         """Explain this request."""
@@ -169,19 +268,18 @@ class TraceScreen(OpenedScreen):
 
     def action_context(self) -> None:
         """Show what fills the context window of this request's session."""
-        if self._trace is not None and self._trace.session:
-            self.control_center.open(ContextScreen(self._trace.session))
-        elif self._trace is not None:
-            self.app.notify("Its client told no session.", timeout=2, markup=False)
+        if self._opened is None:
+            return
+        if name := self._opened.trace.session:
+            self.control_center.open(ContextScreen(name))
+        else:
+            self._say("Its client told no session.")
 
     def action_copy(self) -> None:
         """Copy the block at the cursor."""
         block = self.query_one(CollapsibleBlocks).current
-        if block is None:
-            return
-        body = (
-            block.body
-            if isinstance(block.body, str)
-            else "\n".join(plain_text(line) for line in block.body(100))
-        )
-        copy(self.app, body or plain_text(block.title), "part")
+        if block is not None:
+            copy(self.app, block.text_at(100) or plain_text(block.title), "block")
+
+    def _say(self, text: str) -> None:
+        self.app.notify(text, timeout=3, markup=False)

@@ -15,29 +15,16 @@ from tui.client.why_text import why_advice, why_sentence, why_usual
 from tui.client.wire_text import line_text, wrap
 from tui.screen.keymap import bindings
 from tui.screen.panes.traces import TracesPane
+from tui.screen.phase_looks import PHASE_LOOKS
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas
 
 if TYPE_CHECKING:
-    from proxy.traces.analysis.why_facts import PhaseName, Why
+    from proxy.traces.analysis.why_facts import Why
 
 _LABEL = 12  # cells left of a phase's bar, without its seconds
 _LEAST_S = 0.0005  # of a phase that is shown
-_LOOKS: dict[PhaseName, tuple[str, str]] = {
-    "sending": ("▏", "muted"),
-    "waiting": ("░", "warn"),
-    "template": ("▏", "accent"),
-    "tokenizing": ("▎", "accent"),
-    "grammar": ("▍", "accent"),
-    "lookup": ("▏", "restored"),
-    "restore": ("█", "restored"),
-    "prefill": ("▒", "prefill"),
-    "first token": ("◆", "decode"),
-    "upstream": ("▒", "prefill"),
-    "decode": ("▓", "ok"),
-    "finishing": ("▏", "muted"),
-}
 
 
 class WhyScreen(OpenedScreen, ModalScreen[None]):
@@ -124,7 +111,7 @@ def why_lines(why: Why, width: int) -> list[Line]:
     whole = sum(phase.seconds for phase in why.phases)
     cells = max(8, width - _LABEL - 10)
     for phase in phases:
-        sign, look = _LOOKS[phase.name]
+        sign, look = PHASE_LOOKS[phase.name]
         begin = min(cells - 1, round(cells * phase.start / whole))
         end = max(begin + 1, round(cells * (phase.start + phase.seconds) / whole))
         longest = "bold" if phase.name == why.longest else "muted"

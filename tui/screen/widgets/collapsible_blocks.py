@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from tui.client.wire_text import wrap
-from tui.screen.styled_line import Line, spread
+from tui.client.figures import plural
+from tui.screen.styled_line import Line, plain_text, spread
+from tui.screen.widgets.block_layout import (
+    MOST_MATCHES,
+    Block,
+    BodyLayout,
+    lay_out_body,
+    marked,
+    matches_in,
+    searched,
+)
 from tui.screen.widgets.strip_view import StripView
 
 INDENT = 4
 _KEY = re.compile(r'^(\s*)("(?:[^"\\]|\\.)*")(:)')
+_MATCH, _MATCH_HERE = "underline bold", "reverse bold"
 
 
 @dataclass(frozen=True)
-class Block:
-    """One block: a title, a note at the right end, and a body that is visible while the block is open.
+class _Match:
+    """A place of the searched text: in a block's title, or at these characters of its body."""
 
-    The body is text (of `block_text` kind), or a function from a width to lines. A block of level 1 is
-    visible while the block of level 0 before it is open.
-    """
-
-    title: Line
-    body: str | Callable[[int], list[Line]] = ""
-    note: str = ""
-    kind: Literal["text", "json"] = "text"
-    open: bool = False
-    level: int = 0
+    block: int
+    begin: int
+    end: int
+    in_title: bool = False
 
 
 class CollapsibleBlocks(StripView, can_focus=True):
@@ -54,18 +58,37 @@ class CollapsibleBlocks(StripView, can_focus=True):
         self._open: list[bool] = []
         self._shown: list[int] = []  # visible blocks
         self._starts: list[int] = []  # the line of each visible block's title
-        self._bodies: dict[int, list[str] | list[Line]] = {}
+        self._bodies: dict[tuple[int, bool], BodyLayout] = {}
         self._height = 0
         self._cursor = 0
+        self._query = ""
+        self._matches: list[_Match] = []
+        self._in_block: dict[tuple[int, bool], list[_Match]] = {}  # in order, those of titles (True) apart
+        self._match = 0
 
     def show(self, blocks: Sequence[Block]) -> None:
-        """Replace the blocks and show the beginning."""
+        """Replace the blocks and show the beginning, or the block that the reader begins at."""
         self._blocks = blocks
         self._open = [block.open for block in blocks]
         self._bodies.clear()
         self._cursor = 0
         self._arrange()
+        self.search("")
         self.scroll_to(y=0, animate=False, force=True)
+        here = next((index for index, block in enumerate(blocks) if block.here), None)
+        if here in self._shown:
+            self._cursor = self._starts[self._shown.index(here)]
+            self.scroll_to(y=max(0, self._cursor - 2), animate=False, force=True)
+        self.refresh()
+
+    def redraw(self, blocks: Sequence[Block]) -> None:
+        """Replace the blocks by those of the same document, of which more is known; what is open stays."""
+        if len(blocks) != len(self._blocks):
+            self.show(blocks)
+            return
+        self._blocks = blocks
+        self._bodies.clear()
+        self._arrange()
         self.refresh()
 
     @property
@@ -96,6 +119,74 @@ class CollapsibleBlocks(StripView, can_focus=True):
             self._reveal()
             self.refresh()
 
+    @property
+    def text(self) -> str:
+        """All blocks as text, whether they are open or not."""
+        parts = []
+        for block in self._blocks:
+            title = plain_text([*block.title, ("  " + block.note if block.note else "", "")])
+            parts += [part for part in (title, block.text_at(self._cells(block)), "") if part or block.body]
+        return "\n".join(parts).rstrip("\n") + "\n" if parts else ""
+
+    # -- search -------------------------------------------------------------------------------------------
+
+    @property
+    def found(self) -> tuple[int, int]:
+        """Which match the cursor is at, from 1 on, and how many there are."""
+        return (self._match + 1 if self._matches else 0, len(self._matches))
+
+    def search(self, query: str) -> None:
+        """Mark where this text stands, in any case, and go to the first place from the cursor on."""
+        self._query, self._match = query, 0
+        self._find_matches()
+        if self._matches:
+            here = self._shown[self._block_at(self._cursor)] if self._shown else 0
+            self._match = min(
+                bisect_left(self._matches, here, key=lambda match: match.block), len(self._matches) - 1
+            )
+            self._go_to_match()
+        self.refresh()
+
+    def step_match(self, step: int) -> None:
+        """Go to the next or previous match; behind the last one the first."""
+        if self._matches:
+            self._match = (self._match + step) % len(self._matches)
+            self._go_to_match()
+
+    def _find_matches(self) -> None:
+        self._matches, self._in_block = [], {}
+        if not self._query:
+            return
+        pattern = searched(self._query)
+        for index, block in enumerate(self._blocks):
+            room = MOST_MATCHES - len(self._matches)
+            for in_title in (True, False):
+                text = plain_text(block.title) if in_title else block.text_at(self._cells(block))
+                found = [_Match(index, *place, in_title) for place in matches_in(text, pattern, room)]
+                if found:
+                    self._in_block[index, in_title] = found
+                    self._matches += found
+        del self._matches[MOST_MATCHES:]
+
+    def _go_to_match(self) -> None:
+        match = self._matches[self._match]
+        block = self._blocks[match.block]
+        if not match.in_title:
+            self._open[match.block] = True
+        if block.level:
+            parents = (index for index in range(match.block, -1, -1) if self._blocks[index].level == 0)
+            self._open[next(parents, 0)] = True
+        self._arrange()
+        line = self._starts[self._shown.index(match.block)]
+        if not match.in_title:
+            inner = bisect_right(self._body(match.block).starts, match.begin) - 1
+            line += self._title_lines(match.block) + inner
+        self._cursor = line
+        top, height = round(self.scroll_y), max(1, self.size.height)
+        if not top <= line < top + height - 1:
+            self.scroll_to(y=max(0, line - height // 3), animate=False, force=True)
+        self.refresh()
+
     # -- arrangement --------------------------------------------------------------------------------------
 
     def _arrange(self) -> None:
@@ -108,22 +199,27 @@ class CollapsibleBlocks(StripView, can_focus=True):
                 continue
             self._shown.append(index)
             self._starts.append(line)
-            # A blank line after an open body keeps it apart from the next title.
-            body = len(self._body(index)) + 1 if self._open[index] and block.body else 0
-            line += 1 + body
+            body = 0
+            if block.body and (self._open[index] or block.preview):
+                layout = self._body(index)
+                # A blank line after a body keeps it apart from the next title.
+                body = len(layout.lines) + bool(layout.more) + 1
+            line += self._title_lines(index) + body
         self._height = line
         self.resize_content(line)
 
-    def _body(self, index: int) -> list[str] | list[Line]:
-        if index not in self._bodies:
-            body = self._blocks[index].body
-            cells = max(8, self.size.width - INDENT - 2 - 2 * self._blocks[index].level)
-            self._bodies[index] = (
-                [part for line in body.split("\n") for part in wrap(line, cells)]
-                if isinstance(body, str)
-                else body(cells)
-            )
-        return self._bodies[index]
+    def _title_lines(self, index: int) -> int:
+        return 1 if self._blocks[index].title else 0
+
+    def _cells(self, block: Block) -> int:
+        return max(8, self.size.width - INDENT - 2 - 2 * block.level)
+
+    def _body(self, index: int) -> BodyLayout:
+        key = (index, self._open[index])
+        if key not in self._bodies:
+            block = self._blocks[index]
+            self._bodies[key] = lay_out_body(block, self._cells(block), whole=key[1])
+        return self._bodies[key]
 
     def _block_at(self, line: int) -> int:
         return max(0, bisect_right(self._starts, line) - 1)
@@ -144,23 +240,48 @@ class CollapsibleBlocks(StripView, can_focus=True):
         index = self._shown[place]
         block = self._blocks[index]
         indent = "  " * block.level
-        if line == self._starts[place]:
-            sign = ("▾ " if self._open[index] else "▸ ") if block.body or block.level == 0 else "  "
-            title: Line = [(indent + sign, "accent"), *block.title]
+        number = line - self._starts[place] - self._title_lines(index)
+        if number < 0:
+            whole = self._open[index] or (block.preview and not self._body(index).more)
+            sign = ("▾ " if whole else "▸ ") if block.body or block.level == 0 else "  "
+            found = self._in_block.get((index, True), [])
+            title: Line = [(indent + sign, "accent"), *marked(block.title, self._styled(found, 0))]
             note: Line = [(block.note + " ", "muted")] if block.note else []
             return spread(title, note, self.size.width - 2)
-        body = self._body(index)
-        number = line - self._starts[place] - 1
-        if number >= len(body):
-            return []
-        part = body[number]
+        layout = self._body(index)
         pad = (indent + " " * (INDENT - 1), "")
-        if not isinstance(part, str):
-            return [pad, *part]
-        return [pad, *(highlighted(part) if block.kind == "json" else [(part, "")])]
+        if number == len(layout.lines) and layout.more:
+            return [pad, (f"… {plural(layout.more, 'more line')}", "dim"), ("   enter", "accent dim")]
+        if number >= len(layout.lines):
+            return []
+        part = layout.lines[number]
+        shown: Line = part if not isinstance(part, str) else self._text_line(block, part)
+        return [pad, *self._with_matches(index, number, layout, shown)]
+
+    def _text_line(self, block: Block, text: str) -> Line:
+        return highlighted(text) if block.kind == "json" else [(text, block.style)]
+
+    def _with_matches(self, index: int, number: int, layout: BodyLayout, line: Line) -> Line:
+        found = self._in_block.get((index, False))
+        if not found:
+            return line
+        start = layout.starts[number]
+        end = start + len(plain_text(line))
+        first = max(0, bisect_right(found, start, key=lambda match: match.end))
+        last = bisect_left(found, end, key=lambda match: match.begin)
+        return marked(line, self._styled(found[first:last], start))
+
+    def _styled(self, found: Sequence[_Match], start: int) -> list[tuple[int, int, str]]:
+        here = self._matches[self._match] if self._matches else None
+        return [
+            (match.begin - start, match.end - start, _MATCH_HERE if match is here else _MATCH)
+            for match in found
+        ]
 
     def on_resize(self, event: events.Resize) -> None:
         self._bodies.clear()
+        self._find_matches()
+        self._match = min(self._match, max(0, len(self._matches) - 1))
         self._arrange()
         self._cursor = min(self._cursor, max(0, self._height - 1))
         self._reveal()
@@ -200,7 +321,8 @@ class CollapsibleBlocks(StripView, can_focus=True):
         line = round(self.scroll_y) + event.y
         if line < self._height:
             self._go(line)
-            if line == self._starts[self._block_at(line)]:
+            place = self._block_at(line)
+            if line == self._starts[place] and self._title_lines(self._shown[place]):
                 self.toggle()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.traces.listing.turns import AROUND, Turns, turns_around
+from proxy.traces.listing.turns import AROUND, SessionTurns, turns_around
 from proxy.traces.schema import Trace
 from tests.proxy.trace_making import call_of, trace_of
 from tests.proxy.traces.folders import Folder
@@ -20,11 +20,11 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
     folder.index.close()
 
 
-def numbers(turns: Turns) -> list[int]:
+def numbers(turns: SessionTurns) -> list[int]:
     return [int(turn.row.id.removeprefix("req_")) for turn in turns.turns]
 
 
-def around(folder: Folder, trace: Trace) -> Turns:
+def around(folder: Folder, trace: Trace) -> SessionTurns:
     return turns_around(trace, folder.index)
 
 

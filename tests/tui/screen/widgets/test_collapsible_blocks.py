@@ -10,7 +10,8 @@ from textual.pilot import Pilot
 
 from tests.tui.stage import Stage, drawn
 from tui.screen.styled_line import Line
-from tui.screen.widgets.collapsible_blocks import Block, CollapsibleBlocks, highlighted
+from tui.screen.widgets.block_layout import Block
+from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks, highlighted
 
 BLOCKS = [
     Block([("first", "")], "one\ntwo", "2 lines", open=True),

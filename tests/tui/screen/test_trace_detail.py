@@ -1,0 +1,332 @@
+"""The parts of a trace: what they show, search in them, and the way to other turns."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.events.tool_call import ToolCall
+from proxy.events.types import ErrorInfo, Timings
+from proxy.traces.listing.turns import SessionTurn, SessionTurns
+from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary, WrittenPart
+from tests.proxy.trace_making import trace_of
+from tests.tui.screen.test_app import scene
+from tui.client.wire_text import wrap
+from tui.screen.styled_line import line_width, plain_text
+from tui.screen.trace_detail.call_lines import call_lines
+from tui.screen.trace_detail.conversation import pieces_said
+from tui.screen.trace_detail.opened_trace import OpenedTrace
+from tui.screen.trace_detail.parts import PARTS
+from tui.screen.trace_detail.waterfall import waterfall
+from tui.screen.trace_detail.why_part import opens
+from tui.screen.widgets.block_layout import Block, lay_out_body
+from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
+
+
+def shown(trace: Trace, name: str, cells: int = 100) -> str:
+    """All of a part as text."""
+    blocks = next(part.blocks for part in PARTS if part.name == name)(OpenedTrace(trace))
+    return "\n".join(
+        part
+        for block in blocks
+        for part in (plain_text(block.title), block.note, block.text_at(cells))
+        if part
+    )
+
+
+CALL = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"file_path": "/a.py"}}
+FAILED = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "no such file", "is_error": True}
+MESSAGES: list[dict[str, Any]] = [
+    {"role": "user", "content": "first<system-reminder>be brief</system-reminder>"},
+    {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm"}, CALL]},
+    {"role": "user", "content": [FAILED, {"type": "text", "text": "go on"}]},
+]
+OPENAI: list[dict[str, Any]] = [
+    {"role": "system", "content": "You are careful."},
+    {"role": "user", "content": "first"},
+    {
+        "role": "assistant",
+        "content": None,
+        "reasoning_content": "hm",
+        "tool_calls": [
+            {"id": "toolu_1", "function": {"name": "Read", "arguments": '{"file_path": "/a.py"}'}}
+        ],
+    },
+    {"role": "tool", "tool_call_id": "toolu_1", "content": "no such file"},
+]
+
+
+def test_a_conversation_is_read_in_both_dialects() -> None:
+    anthropic = [(said.kind, said.name or said.text) for said in pieces_said(MESSAGES)]
+    assert anthropic == [
+        ("text", "first"),
+        ("reminder", "<system-reminder>be brief</system-reminder>"),
+        ("thinking", "hm"),
+        ("call", "Read"),
+        ("result", "Read /a.py"),
+        ("text", "go on"),
+    ]
+    openai = list(pieces_said(OPENAI, frozenset({"toolu_1"})))
+    assert [said.kind for said in openai] == ["text", "text", "thinking", "call", "result"]
+    assert openai[3].given == {"file_path": "/a.py"}
+    assert (openai[4].name, openai[4].failed) == ("Read /a.py", True)
+
+
+def test_what_is_new_begins_where_the_reader_does() -> None:
+    trace = trace_of(1, request=TraceRequest(body={"messages": MESSAGES}), upstream={"messages": OPENAI})
+    blocks = PARTS[1].blocks(OpenedTrace(trace))
+    place = next(place for place, block in enumerate(blocks) if block.here)
+    assert "result of Read /a.py" in plain_text(blocks[place + 1].title)
+    assert "✗" in plain_text(blocks[place + 1].title)  # the client's body says so, the upstream's does not
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "lines"),
+    [
+        ("Bash", {"command": "make\nls", "timeout": 5}, ["$ make", "ls", "timeout  5"]),
+        ("Write", {"file_path": "/a", "content": "one\ntwo"}, ["file_path  /a", "+ one", "+ two"]),
+        (
+            "Edit",
+            {"file_path": "/a", "old_string": "a\nb\nc", "new_string": "a\nB\nc"},
+            ["file_path  /a", "  a", "- b", "+ B", "  c"],
+        ),
+        ("TodoWrite", {"todos": [{"content": "x", "status": "completed"}]}, ["✓ x"]),
+        ("Bash", "no object", ['"no object"']),
+        ("Other", {}, ["(no arguments)"]),
+        ("Edit", {"old_string": 5}, ["old_string  5"]),
+    ],
+)
+def test_a_call_is_shown_as_what_it_is(name: str, arguments: Any, lines: list[str]) -> None:
+    assert [plain_text(line) for line in call_lines(name, arguments, 60)] == lines
+
+
+TIMES = Timings(queued=0.1, prefill_start=0.5, first_token=2.5, last_token=4.5, done=4.6)
+WRITTEN = [
+    WrittenPart(kind="thinking", start=2.5, end=3.0, tokens=20),
+    WrittenPart(kind="tool", start=3.0, end=4.5, tokens=30, call="toolu_1"),
+]
+
+
+def turns_of(trace: Trace, *others: TraceSummary) -> SessionTurns:
+    own = TraceSummary(id=trace.id, time=trace.time, session=trace.session)
+    rows = sorted([own, *others], key=lambda row: row.time)
+    return SessionTurns(
+        turns=[SessionTurn(row=row) for row in rows], place=rows.index(own), number=7, total=9
+    )
+
+
+def test_the_waterfall_has_each_step_and_then_the_client() -> None:
+    call = ToolCall(id="toolu_1", name="Read", input={"path": "a"}, is_error=True, duration_s=1.0)
+    trace = trace_of(1, timings=TIMES, written=WRITTEN, tool_calls=[call])
+    following = TraceSummary(id="req_0002", time=trace.time + 6.0)
+    opened = OpenedTrace(trace, turns=turns_of(trace, following))
+    lines = [plain_text(line) for line in waterfall(opened, 80)]
+    assert [line[:19].split() for line in lines[1:]] == [
+        ["sending", "0.10s"],
+        ["waiting", "0.40s"],
+        ["prefill", "2.0s"],
+        ["first", "token"],
+        ["thinking", "0.50s"],
+        ["call", "1", "1.5s"],
+        ["finishing", "0.10s"],
+        [],
+        ["Read", "1.0s"],
+        ["next", "request"],
+    ]
+    assert lines[0].rstrip().endswith("6.0s")  # the axis goes on to the next request
+    assert "✗ a" in lines[9]
+    assert lines[3].index("▒") < lines[5].index("┊") < lines[6].index("▓") < lines[9].index("▚")
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    times=st.builds(
+        Timings,
+        **dict.fromkeys(Timings.model_fields, st.floats(0, 1e5) | st.none() | st.just(0.0))
+        | {"received": st.just(0.0)},
+    ),
+    cells=st.integers(40, 200),
+)
+def test_a_waterfall_fits_its_width_whatever_the_times(times: Timings, cells: int) -> None:
+    opened = OpenedTrace(trace_of(1, timings=times, written=WRITTEN))
+    assert all(line_width(line) <= cells for line in waterfall(opened, cells))
+
+
+def test_tools_say_whether_they_were_used() -> None:
+    tools = [{"name": "Read", "description": "Reads."}, {"name": "Bash"}]
+    text = shown(
+        trace_of(1, request=TraceRequest(body={"messages": MESSAGES, "tools": tools})), "Tools offered"
+    )
+    assert re.search(r"2 tools.* 1 never used", text)
+    assert re.search(r"Read .*used 1 ×.*Reads\.", text)
+    assert re.search(r"Bash .*never used", text)
+
+
+def test_system_blocks_have_their_breakpoints_and_say_what_was_not_sent() -> None:
+    system = [
+        {"type": "text", "text": "billing"},
+        {"type": "text", "text": "You are careful.", "cache_control": {"type": "ephemeral"}},
+    ]
+    trace = trace_of(1, request=TraceRequest(body={"system": system}), upstream={"messages": OPENAI})
+    first, second = (plain_text(block.title) for block in PARTS[2].blocks(OpenedTrace(trace))[1:])
+    assert "not sent as it is" in first
+    assert "cache breakpoint" in second
+    assert "not sent" not in second
+
+
+def test_events_are_in_order_with_their_gaps() -> None:
+    text = shown(trace_of(1, timings=TIMES, written=WRITTEN), "Events")
+    words = ["received", "accepted upstream", "prefill begins", "first token", "thinking written", "ended"]
+    places = [text.index(word) for word in words]
+    assert places == sorted(places)
+    assert re.search(r"2\.0s ▒+ +first token", text)
+
+
+HOSTILE = (
+    "\x1b]52;c;aGk=\x07",
+    "[/]",
+    "[@click=app.quit]x[/]",
+    "\x9b2J",
+    "\u202eabc",
+    "a\r\nb\x00",
+    "\ud800",
+    "漢" * 40,
+)
+
+
+@pytest.mark.parametrize("part", [part.name for part in PARTS])
+def test_hostile_text_is_safe_in_every_part(part: str) -> None:
+    evil = "".join(HOSTILE)
+    call = {"type": "tool_use", "id": evil, "name": evil, "input": {evil: [evil, {evil: evil}]}}
+    body = {
+        "model": evil,
+        "system": [{"type": "text", "text": evil}, evil],
+        "tools": [{"name": evil, "description": evil, "input_schema": {evil: evil}}, evil, None],
+        "messages": [
+            {"role": evil, "content": evil},
+            {"role": "assistant", "content": [call, {"type": evil, evil: evil}, evil, 5]},
+            {
+                "role": "user",
+                "content": [{"type": "tool_result", "tool_use_id": evil, "content": [evil, {"text": evil}]}],
+            },
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": evil, "function": {"name": evil, "arguments": '{"a": "\\u001b[2J"}'}}],
+            },
+            evil,
+        ],
+    }
+    trace = trace_of(
+        1,
+        session=evil,
+        agent=evil,
+        agent_type=evil,
+        model=evil,
+        upstream_model=evil,
+        retry_of=evil,
+        backend=evil,
+        request=TraceRequest(path=evil, query=evil, headers={evil: evil}, body=body),
+        upstream=body,
+        response=TraceResponse(
+            status=500,
+            message={"content": [call, {"type": "text", "text": evil}], "stop_reason": evil},
+            error=ErrorInfo(type=evil, message=evil),
+        ),
+        tool_calls=[
+            ToolCall(
+                id=evil,
+                name=evil,
+                raw=evil,
+                input={evil: evil},
+                repairs=[evil],
+                detail=evil,
+                result=evil,
+                is_error=True,
+                duration_s=1.0,
+            )
+        ],
+        notes=[evil],
+        timings=TIMES,
+    )
+    opened = OpenedTrace(trace, turns=turns_of(trace, TraceSummary(id=evil, time=trace.time + 1, error=evil)))
+    for block in next(one.blocks for one in PARTS if one.name == part)(opened):
+        layout = lay_out_body(block, 60, whole=True)
+        drawn = [
+            plain_text(block.title),
+            block.note,
+            *(line if isinstance(line, str) else plain_text(line) for line in layout.lines),
+        ]
+        assert all(line.isprintable() for line in drawn), drawn
+        styles = [
+            style for line in [block.title, *(layout.lines)] if not isinstance(line, str) for _, style in line
+        ]
+        assert not any(
+            "quit" in style or "'" in style.replace("@screen.open('req_", "").replace("')", "")
+            for style in styles
+        )
+
+
+@pytest.mark.parametrize(
+    ("trace_id", "leads"), [("req_01", True), ("x')+quit('", False), ("a b", False), ("", False)]
+)
+def test_only_an_id_becomes_part_of_an_action(trace_id: str, leads: bool) -> None:
+    assert bool(opens(trace_id)) is leads
+
+
+@pytest.mark.parametrize("line", ["word of text, and more\n", "漢字かな"])
+def test_of_megabytes_only_the_beginning_is_wrapped(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrapped: list[int] = []
+
+    def counted(text: str, cells: int) -> list[str]:
+        wrapped.append(len(text))
+        return wrap(text, cells)
+
+    monkeypatch.setattr("tui.screen.widgets.block_layout.wrap", counted)
+    text = line * (1_000_000 // len(line))
+    layout = lay_out_body(Block([("big", "")], text, preview=8), 100, whole=False)
+    assert len(layout.lines) == 8
+    assert layout.more
+    assert text.replace("\n", "").startswith("".join(map(str, layout.lines)))
+    assert sum(wrapped) < 1000
+
+
+async def test_digits_lead_to_the_parts_and_arrows_to_the_turns() -> None:
+    async with scene() as it:
+        await it.press("5", "enter", "9")
+        assert "moments" in it.text()
+        await it.press("1")
+        first = it.text()
+        await it.press("left")
+        assert re.search(r"turn 16 of 17", it.text())
+        await it.press("right")
+        assert it.text() == first
+        await it.press("right")
+        assert "No turn of this session after it." in list(it.app._notifications)[-1].message
+        await it.press("escape")
+        assert it.app.screen is it.app.main
+
+
+async def test_a_search_marks_counts_goes_on_and_ends() -> None:
+    async with scene() as it:
+        await it.press("5", "enter", "7", "slash", *"TOOL", "enter")
+        blocks = it.app.screen.query_one(CollapsibleBlocks)
+        _, total = blocks.found
+        assert total > 9
+        assert f"/TOOL  1 of {total}" in it.text()
+        await it.press("n", "n", "N")
+        assert f"2 of {total}" in it.text()
+        await it.press("N", "N")
+        assert f"{total} of {total}" in it.text()
+        assert blocks.current is not None
+        assert plain_text(blocks.current.title).startswith("Answer body")  # folded until then
+        await it.press("9")
+        assert "/TOOL  not in this part" not in it.text()  # the answer ended for a tool
+        await it.press("escape")
+        assert "/TOOL" not in it.text()
+        before = it.app.screen.subject  # type: ignore[attr-defined]
+        await it.press("n")
+        assert it.app.screen.subject != before  # type: ignore[attr-defined]

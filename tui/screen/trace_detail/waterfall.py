@@ -1,0 +1,183 @@
+"""What a request did, step by step on one time axis, and what its client did then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tui.client.event_text import one_line_arguments
+from tui.client.figures import plural, rate, seconds
+from tui.client.wire_text import line_text, shorten, width
+from tui.screen.phase_looks import PHASE_LOOKS
+from tui.screen.styled_line import Line
+from tui.screen.trace_detail.opened_trace import OpenedTrace
+
+if TYPE_CHECKING:
+    from proxy.traces.schema import Trace, TraceSummary, WrittenPart
+
+_NAME, _TOOK = 13, 8  # cells left of the axis
+_LEAST_S = 0.0005  # of a step that is shown
+_MOST_PARTS = 12  # of an answer that are shown one by one
+_LONGEST_WAIT = 2.0  # of the client that the axis goes on for, as often as the request itself took
+_WRITTEN = {"thinking": ("┊", "thinking"), "text": ("█", "area.decode"), "tool": ("▓", "tool")}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stretch of the axis, in seconds after the request arrived; one without a length is a moment."""
+
+    name: str
+    start: float
+    end: float
+    look: tuple[str, str]
+    note: str = ""
+    click: str = ""
+
+
+def steps(opened: OpenedTrace) -> list[Step]:
+    """All that the host did for a request, in order."""
+    from proxy.traces.analysis.why import phases_of
+
+    trace = opened.trace
+    found: list[Step] = []
+    for phase in phases_of(trace):
+        start, end = phase.start, phase.start + phase.seconds
+        if phase.name == "decode" and trace.written:
+            found += _written(trace)
+        elif phase.name == "first token":
+            found.append(Step(phase.name, end, end, ("◆", "bold"), seconds(end)))
+        elif phase.seconds >= _LEAST_S:
+            found.append(
+                Step(
+                    phase.name,
+                    start,
+                    end,
+                    PHASE_LOOKS[phase.name],
+                    _note(phase.name, trace, phase.seconds),
+                )
+            )
+        if end == trace.timings.first_token and phase.name != "first token":
+            found.append(Step("first token", end, end, ("◆", "bold"), seconds(end)))
+    return found
+
+
+def clients_steps(opened: OpenedTrace) -> list[Step]:
+    """What came behind the answer: the client's time with each call, and its next request."""
+    trace, done = opened.trace, opened.trace.timings.done or 0.0
+    found: list[Step] = []
+    for call in trace.tool_calls:
+        if call.duration_s is not None:
+            sign, style = ("✗", "bad") if call.is_error else ("✓", "ok")
+            what, _ = one_line_arguments(call.input, call.raw)
+            note = f"{sign} {line_text(what)}".strip()
+            name = line_text(call.name)
+            found.append(Step(name, done, done + call.duration_s, ("▚", style), note))
+    if (row := next_turn(opened)) is not None:
+        at = max(done, row.time - trace.time)
+        note = f"{seconds(at - done)} after this answer   → goes there"
+        found.append(Step("next request", at, at, ("◆", "accent"), note, "@screen.turn(1)"))
+    return found
+
+
+def next_turn(opened: OpenedTrace) -> TraceSummary | None:
+    """The row of the session's next request, if it has one."""
+    turns = opened.turns
+    if turns is None or turns.place + 1 >= len(turns.turns):
+        return None
+    return turns.turns[turns.place + 1].row
+
+
+def waterfall(opened: OpenedTrace, cells: int) -> list[Line]:
+    """The axis with its steps, and below it what the client did."""
+    host, client = steps(opened), clients_steps(opened)
+    if not host:
+        return [[("No times were recorded.", "muted")]]
+    done = max(step.end for step in host)
+    ends = max((step.end for step in client), default=done)
+    whole = ends if ends <= done * (1 + _LONGEST_WAIT) else done
+    room = max(10, cells - _NAME - _TOOK)
+    lines = [_axis(whole, room), *(_row(step, whole, room) for step in host)]
+    if client:
+        lines.append([(" " * (_NAME + _TOOK), ""), ("then the client", "dim")])
+        lines += [_row(step, whole, room) for step in client]
+    return lines
+
+
+def _written(trace: Trace) -> list[Step]:
+    names = {call.id: line_text(call.name) for call in trace.tool_calls}
+    found: list[Step] = []
+    calls = 0
+    for part in trace.written[:_MOST_PARTS]:
+        calls += part.kind == "tool"
+        name = f"call {calls}" if part.kind == "tool" else part.kind
+        found.append(
+            Step(name, part.start, part.end, _WRITTEN[part.kind], _speed(part, names.get(part.call, "")))
+        )
+    if rest := trace.written[_MOST_PARTS:]:
+        note = plural(len(rest), "more part")
+        found.append(Step("…", rest[0].start, rest[-1].end, _WRITTEN["text"], note))
+    return found
+
+
+def _speed(part: WrittenPart, name: str) -> str:
+    took = part.end - part.start
+    speed = f", {rate(part.tokens / took)} tok/s" if took >= 0.05 and part.tokens >= 8 else ""
+    size = plural(part.tokens, "token") if part.tokens else ""
+    return "  ".join(word for word in (name, size + speed) if word)
+
+
+def _note(name: str, trace: Trace, took: float) -> str:
+    usage = trace.usage
+    if name in ("prefill", "upstream"):
+        computed = usage.prompt_tokens - usage.cache_read_input_tokens
+        speed = (
+            f", {rate(computed / took)} tok/s" if computed >= 32 and took > 0.05 and name == "prefill" else ""
+        )
+        return f"{plural(computed, 'token')}{speed}" if computed > 0 else ""
+    if name == "restore" and trace.cache is not None:
+        return f"{plural(trace.cache.matched_tokens, 'token')} from {trace.cache.tier}"
+    return ""
+
+
+def _row(step: Step, whole: float, room: int) -> Line:
+    moment = step.end <= step.start
+    took = "" if moment else seconds(step.end - step.start)
+    label: Line = [
+        (
+            f"{shorten(step.name, _NAME - 1):<{_NAME}}",
+            f"{'bold' if moment else 'label'} {step.click}".strip(),
+        ),
+        (f"{took:>{_TOOK - 2}}  ", ""),
+    ]
+    begin = min(room - 1, max(0, round(room * step.start / whole))) if whole else 0
+    end = min(room, max(begin + 1, round(room * step.end / whole))) if whole else 1
+    sign, style = step.look
+    if step.start > whole:  # the axis ended before
+        begin, end, sign, style = 0, 0, "", ""
+    bar = (sign * (end - begin), style)
+    note = shorten(step.note, max(0, max(room - end - 1, begin - 1)))
+    tone = f"muted {step.click}".strip()
+    if width(note) <= room - end - 1 or not begin:
+        return [*label, (" " * begin, ""), bar, (" " if note and end else "", ""), (note, tone)]
+    return [*label, (" " * (begin - width(note) - 1), ""), (note, tone), (" ", ""), bar]
+
+
+def _axis(whole: float, room: int) -> Line:
+    """The seconds above the bars, at steps that people count in."""
+    raw = whole / max(2, room // 12)
+    step = next((one for one in _ticks() if one >= raw), whole)
+    text = [" "] * room
+    number = 0
+    while step > 0 and (at := number * step) <= whole:
+        label = seconds(at) if at else "0"
+        place = round(room * at / whole) if whole else 0
+        if place + len(label) < room - len(seconds(whole)) - 1:
+            text[place : place + len(label)] = label
+        number += 1
+    end = seconds(whole)
+    text[room - len(end) :] = end
+    return [(" " * (_NAME + _TOOK), ""), ("".join(text), "dim")]
+
+
+def _ticks() -> list[float]:
+    return [factor * 10.0**power for power in range(-3, 5) for factor in (1, 2, 5)]

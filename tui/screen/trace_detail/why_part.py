@@ -1,0 +1,201 @@
+"""The first part of a trace: what happened and why, when, with which tokens, and the turns around it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from proxy.events.causes import cause_of, end_of_cancelled
+from proxy.traces.analysis.decode_speed import decode_speed
+from tui.client.figures import clock, count, day_and_clock, plural, rate, ratio, seconds
+from tui.client.why_text import why_advice, why_sentence, why_usual
+from tui.client.wire_text import block_text, line_text, shorten, wrap
+from tui.screen.charts import bar
+from tui.screen.panes.cache import REASON_LABELS, REASONS
+from tui.screen.panes.request_cells import lane
+from tui.screen.styled_line import Line, fit, label_rows, line_width
+from tui.screen.trace_detail.opened_trace import OpenedTrace
+from tui.screen.trace_detail.waterfall import waterfall
+from tui.screen.widgets.block_layout import Block
+
+if TYPE_CHECKING:
+    from proxy.traces.listing.turns import SessionTurn
+    from proxy.traces.schema import Trace
+
+LABEL_CELLS = 12
+_TURN_BAR = 12
+_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_VERDICTS = {"failed": "bad", "cancelled": "warn", "slow": "warn", "missed": "warn"}
+
+
+def why_part(opened: OpenedTrace) -> list[Block]:
+    """What went wrong, if anything did, or why it took its time; the waterfall; tokens; turns; identity."""
+    trace = opened.trace
+    return [
+        *_headline(opened),
+        Block([], lambda width: waterfall(opened, width), open=True),
+        Block([("Tokens", "bold")], lambda width: [*tokens(trace, width), *cache(trace, width)], open=True),
+        *_turns(opened),
+        Block([("Request", "bold")], lambda width: identity(trace, width), open=True),
+    ]
+
+
+def _headline(opened: OpenedTrace) -> list[Block]:
+    """Why the request has no whole answer, or what the host found out about it."""
+    answer, why = opened.trace.response, opened.why
+    if answer.cancelled:
+        how = "before its answer began" if opened.trace.timings.first_token is None else "within its answer"
+        cause = answer.error.cause if answer.error else ""
+        return [Block([("⊘ ", "warn"), (f"Cancelled: {end_of_cancelled(cause)} {how}.", "warn")])]
+    if answer.error is not None:
+        kind, message = line_text(answer.error.type), answer.error.message
+        cause = line_text(answer.error.cause) or cause_of(kind, message)
+        title: Line = [("✗ ", "bad"), (cause[:1].upper() + cause[1:], "bad bold")]
+        return [Block(title, message or "(no message)", f"HTTP {answer.status}, {kind}", open=True)]
+    if why is None:
+        return []
+    style = f"bold {_VERDICTS.get(why.verdict, '')}".strip()
+    said = [(why_sentence(why), style)]
+    if usual := why_usual(why):
+        said.append((f"Usual: {usual}.", "muted"))
+    if advice := why_advice(why):
+        said.append((advice, ""))
+
+    def lines(width: int) -> list[Line]:
+        return [
+            [(part, style)]
+            for text, style in said
+            for part in wrap(block_text(text), min(width, 110), whole_words=True)
+        ]
+
+    return [Block([], lines, open=True)]
+
+
+def tokens(trace: Trace, width: int) -> list[Line]:
+    """The parts of the prompt in tokens, and the number and speed of the answer's tokens."""
+    usage = trace.usage
+    prompt = usage.prompt_tokens
+    parts = [
+        ("restored", usage.cache_read_input_tokens, "restored"),
+        ("prefilled", usage.cache_creation_input_tokens, "prefill"),
+        ("not kept", usage.input_tokens, "neutral"),
+    ]
+    cells = max(8, min(100, width - LABEL_CELLS - 18))
+    shares = [(ratio(number, prompt) or 0.0, style) for _, number, style in parts]
+    legend: Line = [(f"{'':<{LABEL_CELLS}}", "")]
+    for name, number, style in parts:
+        if number:
+            legend += [(f"{name} {number:,}", style), ("   ", "")]
+    decode = decode_speed(trace.timings, usage.output_tokens)
+    answer: Line = [(f"{'answer':<{LABEL_CELLS}}", "label"), (f"{usage.output_tokens:,}", "decode")]
+    kinds = {"thinking": 0, "text": 0, "tool": 0}
+    for part in trace.written:
+        kinds[part.kind] += part.tokens
+    if told := [
+        f"{'calls' if kind == 'tool' else kind} {number:,}" for kind, number in kinds.items() if number
+    ]:
+        answer.append((f"   {', '.join(told)}", "muted"))
+    answer.append((f"   {rate(decode)} tok/s" if decode else "", "muted"))
+    estimated = " estimated" if trace.usage_estimated else ""
+    return [
+        [
+            (f"{'prompt':<{LABEL_CELLS}}", "label"),
+            *bar(shares, cells),
+            (f"  {count(prompt):>7}", "bold"),
+            (estimated, "muted"),
+        ],
+        fit(legend, width),
+        answer,
+    ]
+
+
+def cache(trace: Trace, width: int) -> list[Line]:
+    """What the prefix cache restored, and the reason for a miss."""
+    verdict = trace.cache
+    if verdict is None:
+        return [[(f"{'cache':<{LABEL_CELLS}}", "label"), ("this backend reports no cache", "muted")]]
+    miss = verdict.miss
+    took = f" in {seconds(verdict.restore_s)}" if verdict.restore_s else ""
+    where = f" from {verdict.tier}{took}" if verdict.matched_tokens else ""
+    restored = f"{verdict.matched_tokens:,} of {verdict.prompt_tokens:,} tokens restored{where}"
+    kept = f", {plural(verdict.kept_tokens, 'token')} kept for later" if verdict.kept_tokens else ""
+    pairs: list[tuple[str, Line]] = [("cache", [(restored + kept, "muted")])]
+    if miss is not None:
+        at = f" at token {miss.position:,}" if miss.reason == "diverged" else ""
+        at += f", in {line_text(miss.segment)}" if at and miss.segment else ""
+        reason = f"{REASON_LABELS.get(miss.reason, miss.reason)}{at}"
+        pairs.append(("miss", [(reason, "warn"), (f": {REASONS.get(miss.reason, '')}", "muted")]))
+        room = width - LABEL_CELLS
+        pairs.append(("  stored", [(shorten(line_text(miss.before), room), "bad")] if miss.before else []))
+        pairs.append(("  now", [(shorten(line_text(miss.now), room), "ok")] if miss.now else []))
+    return label_rows(pairs, width, LABEL_CELLS)
+
+
+def _turns(opened: OpenedTrace) -> list[Block]:
+    """The turns of the session around this one."""
+    around = opened.turns
+    if around is None or len(around.turns) < 2:
+        return []
+    note = f"turn {around.number:,} of {around.total:,}   ← before   → after"
+    first = around.number - around.place
+    rows = list(enumerate(around.turns, first))
+
+    def lines(width: int) -> list[Line]:
+        most = max((turn.row.usage.prompt_tokens for turn in around.turns), default=0)
+        return [_turn_line(number, turn, number == around.number, most, width) for number, turn in rows]
+
+    return [Block([("Same session", "bold")], lines, note, open=True)]
+
+
+def _turn_line(number: int, turn: SessionTurn, here: bool, most: int, width: int) -> Line:
+    row, usage = turn.row, turn.row.usage
+    scale = ratio(usage.prompt_tokens, most) or 0.0
+    read = ratio(usage.cache_read_input_tokens, usage.prompt_tokens) or 0.0
+    shares = [(scale * read, "restored"), (scale * (1 - read), "prefill")]
+    click = "" if here else opens(row.id)
+    line: Line = [
+        ("▶ " if here else "  ", "accent"),
+        (f"{number:>4}  ", f"{'bold' if here else 'muted'} {click}".strip()),
+        (clock(row.time), f"{'bold' if here else 'muted'} {click}".strip()),
+        (f"  {count(usage.prompt_tokens):>6}  ", ""),
+        *bar(shares, _TURN_BAR, ""),
+        (f"  {seconds(row.duration_s):>6}  ", ""),
+    ]
+    return [*line, *_did(turn, max(0, width - line_width(line)))]
+
+
+def _did(turn: SessionTurn, cells: int) -> Line:
+    row = turn.row
+    if row.error:
+        return [("✗ ", "bad"), (shorten(line_text(row.cause or row.error), cells - 2), "bad")]
+    if not turn.calls:
+        return [(shorten(line_text(row.preview) or row.stop_reason, cells), "muted")]
+    line: Line = []
+    for call in turn.calls:
+        sign = {None: ("", ""), True: (" ✗", "bad"), False: (" ✓", "ok")}[call.is_error]
+        line += [(", " if line else "", "muted"), (line_text(call.name), "tool"), sign]
+    return fit(line, cells) if line_width(line) > cells else line
+
+
+def opens(trace_id: str) -> str:
+    """The style of what leads to this trace; nothing for what is no id, as it becomes part of an action."""
+    return f"@screen.open('{trace_id}')" if _ID.fullmatch(trace_id) else ""
+
+
+def identity(trace: Trace, width: int) -> list[Line]:
+    """Session, lane, model and ids."""
+    room = width - LABEL_CELLS
+    upstream = f"   as {line_text(trace.upstream_model)}" if trace.upstream_model else ""
+    agent = "  ".join(part for part in (line_text(trace.agent_type), line_text(trace.agent)) if part)
+    again = line_text(trace.retry_of)
+    pairs: list[tuple[str, Line]] = [
+        ("received", [(day_and_clock(trace.time), "")]),
+        ("lane", [lane(trace.lane), (f"   {agent}" if agent else "", "muted")]),
+        ("session", [(line_text(trace.session), "")] if trace.session else []),
+        ("prompt id", [(line_text(trace.prompt_id), "muted")] if trace.prompt_id else []),
+        ("model", [(line_text(trace.model), ""), (upstream, "muted")]),
+        ("backend", [(line_text(trace.backend), "")] if trace.backend else []),
+        ("id", [(shorten(line_text(trace.id), room), "muted")]),
+        ("repeats", [(shorten(again, room), f"muted {opens(again)}".strip())] if again else []),
+    ]
+    return label_rows(pairs, width, LABEL_CELLS)
