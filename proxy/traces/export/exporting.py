@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, get_args
 
 from engine.wire.json_text import encode_json
+from proxy.traces.export.curl import curl_command, script_head
 from proxy.traces.export.har import har_entry, har_log
 from proxy.traces.export.otlp import all_spans, resource
 from proxy.traces.export.page import PAGE_END, page_article, page_head
@@ -13,8 +14,9 @@ from proxy.traces.export.without_contents import without_contents
 from proxy.traces.redact import Redactor, redacted_trace
 from proxy.traces.schema import Trace
 
-ExportFormat = Literal["jsonl", "har", "html", "otlp"]
+ExportFormat = Literal["jsonl", "curl", "har", "html", "otlp"]
 FORMATS: tuple[str, ...] = get_args(ExportFormat)
+LOCAL_HOST = "http://127.0.0.1:8082"
 
 
 def export(
@@ -24,6 +26,7 @@ def export(
     version: str,
     redactor: Redactor,
     contents: bool = True,
+    url: str = LOCAL_HOST,
 ) -> Iterator[str]:
     """The document, in pieces.
 
@@ -31,11 +34,14 @@ def export(
         version: of this program, for those formats that name their maker.
         redactor: goes over each trace once more, as it may be older than a rule or a key.
         contents: off: nothing that a person, a model or a tool wrote goes in.
+        url: of the host that commands ask.
     """
     prepared = (_prepared(trace, redactor, contents) for trace in traces)
     match form:
         case "jsonl":
             return (_json(trace.model_dump()) + "\n" for trace in prepared)
+        case "curl":
+            return _script(prepared, url)
         case "har":
             return _har(prepared, version)
         case "html":
@@ -47,6 +53,11 @@ def export(
 def _prepared(trace: Trace, redactor: Redactor, contents: bool) -> Trace:
     redacted = redacted_trace(trace, redactor)
     return redacted if contents else without_contents(redacted)
+
+
+def _script(traces: Iterable[Trace], url: str) -> Iterator[str]:
+    yield script_head(url)
+    yield from map(curl_command, traces)
 
 
 def _har(traces: Iterable[Trace], version: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import cast
 from engine.process.private_files import DRAFT_SUFFIX, open_private
 from proxy.configuration.file import expand_home
 from proxy.filters.terms import Term, Time
-from proxy.traces.export.exporting import FORMATS, ExportFormat, export
+from proxy.traces.export.exporting import FORMATS, LOCAL_HOST, ExportFormat, export
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.marks import read_marks
 from proxy.traces.reading import TraceError, read_trace
@@ -73,6 +73,7 @@ def run_traces_export(
         version=version("anyclaude-tui"),
         redactor=Redactor((config.token, config.backend_key)),
         contents=not redact,
+        url=f"http://127.0.0.1:{config.port}" if config.port else LOCAL_HOST,
     )
     if output:
         path = expand_home(output, Path.home())

@@ -311,6 +311,7 @@ EXPORT_HELP = """Write traces in another program's format, to stdout or to a fil
 
 \b
   jsonl   each trace as one line, as "traces show --json" has it
+  curl    a shell script that asks the requests again; secrets stay out of it
   har     HAR 1.2, for the network tools of browsers and for proxies
   html    one page with everything in it; it loads and runs nothing
   otlp    OpenTelemetry GenAI spans as OTLP/JSON, for a collector's /v1/traces
@@ -322,6 +323,7 @@ text that a person, a model or a tool wrote becomes its length: for showing trac
 Examples
   anyclaude-tui traces export --format html -o week.html --since 7d
   anyclaude-tui traces export --format har req_3f1 req_3f2 > two.har
+  anyclaude-tui traces export --format curl req_3f1 | sh
   anyclaude-tui traces export --format otlp --session 4f1c |
     curl -H content-type:application/json -d @- http://127.0.0.1:4318/v1/traces
 """
@@ -340,7 +342,7 @@ def traces_export(
         ),
     ] = None,
     form: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="jsonl, har, html or otlp.")
+        str, typer.Option("--format", metavar="NAME", help="jsonl, curl, har, html or otlp.")
     ] = "jsonl",
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where to.  [stdout]")] = "",
     redact: Annotated[bool, typer.Option("--redact", help="Lengths in place of all texts.")] = False,

@@ -101,7 +101,7 @@ def test_a_trace_that_cannot_be_read_is_left_out_with_a_line(
 
 
 def test_a_format_that_is_none_is_told_with_those_there_are(home: Path) -> None:
-    with pytest.raises(CommandFailed, match="allowed: jsonl, har, html, otlp"):
+    with pytest.raises(CommandFailed, match="allowed: jsonl, curl, har, html, otlp"):
         exported(home, form="pdf")
 
 
