@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
@@ -37,6 +38,9 @@ IN_A_TRACE = (
     ("trace-raw", ("7",)),
     ("trace-events", ("9",)),
     ("trace-search", ("2", "slash", *"export")),
+    ("trace-export", ("escape", "E", "down")),
+    ("trace-replay-question", ("escape", "R")),
+    ("trace-replay", ("enter",)),
 )
 ON_TOP = (
     ("help", ("question_mark",)),
@@ -63,6 +67,7 @@ async def walk(
     morning = morning or Morning()
     app = ControlCenter(clock=lambda: morning.now)
     app.theme = theme
+    app.state_folder = Path("/home/ada/.anyclaude")
     app.client = SampleHost(summaries(morning) if busy else [], morning.now)
     if not busy:
         morning.start_engine()

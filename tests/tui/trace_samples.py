@@ -42,6 +42,7 @@ from proxy.traces.schema import (
 )
 from tests.tui.traffic import MODEL, Morning
 from tests.tui.traffic_texts import ANSWER, CALLS, THINKING
+from tui.client.asking import WholeAnswer
 from tui.client.filter import matcher
 from tui.client.host_client import HostError
 
@@ -339,6 +340,7 @@ class SampleHost:
         self.until = until  # what it takes for the present
         self.asked: list[tuple[str, int]] = []  # query and offset of each page
         self.restarts = 0
+        self.bodies: list[dict[str, Any]] = []  # that were asked again
         self.wishes: list[str] = []  # to change something
         self.refuses = ""
         self.changed: dict[str, Any] = {}  # settings, by their fields
@@ -473,6 +475,19 @@ class SampleHost:
         if not (rows := [row for row in self.rows if row.lane == "main"][:12][::-1]):
             raise HostError(f"HTTP 404: no trace is of a session {session}")
         return sample_context(session, rows, at)
+
+    async def answering_models(self) -> list[str]:
+        """The one of the morning."""
+        return [MODEL]
+
+    async def ask_again(self, body: Mapping[str, Any], query: str) -> WholeAnswer:
+        """An answer of a word more, of which there is no trace; keeps the body."""
+        self._take("ask again")
+        self.bodies.append(dict(body))
+        content = [{"type": "text", "text": ANSWER + " Done."}]
+        usage = {"input_tokens": 20, "cache_read_input_tokens": 180, "output_tokens": 160}
+        answer = {"content": content, "stop_reason": "end_turn", "usage": usage}
+        return WholeAnswer(200, answer, "", 3.0, "req_none")
 
     async def restart_engine(self, *, drain: bool = False) -> int:
         """Count the wish."""

@@ -66,6 +66,7 @@ class WholeAnswer:
     body: Any  # parsed; None where it is no JSON
     refusal: str
     took_s: float
+    request_id: str = ""  # of its trace
 
 
 async def ask_whole(
@@ -85,12 +86,13 @@ async def ask_whole(
     whole = {**body, "stream": False}
     async with _posted(client, whole, sender, query=query, silence_s=patience_s) as response:
         text = await response.aread()
+    request_id = response.headers.get("request-id", "")
     refused = refusal(response.status_code, response.text) if response.status_code >= 400 else ""
     try:
         parsed = json.loads(text)
     except ValueError:
         parsed = None
-    return WholeAnswer(response.status_code, parsed, refused, time.monotonic() - began)
+    return WholeAnswer(response.status_code, parsed, refused, time.monotonic() - began, request_id)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -25,6 +25,9 @@ from proxy.traces.listing.calls_page import CallPage
 from proxy.traces.listing.histogram import Histogram
 from proxy.traces.listing.turns import SessionTurns
 from proxy.traces.schema import Trace, TracePage
+
+if TYPE_CHECKING:
+    from tui.client.asking import WholeAnswer
 
 TIMEOUT_S = 10.0
 
@@ -179,6 +182,21 @@ class HostClient:
         """Remove all but what is pinned from `memory`, `disk` or `both`."""
         answer = await self._ask("POST", "/anyclaude/cache/flush", params={"tier": tier})
         return _whole(CacheDone, answer, "the answer to the flush")
+
+    async def answering_models(self) -> list[str]:
+        """The models that a request to this host may name; where one answers all of them, that one."""
+        state = await self.state()
+        if backend_kind(state.backend) != "claude":
+            return [state.model or state.engine.model or state.backend]
+        listed = _fields(await self._ask("GET", "/v1/models", params={"limit": "1000"})).get("data")
+        rows = listed if isinstance(listed, list) else []
+        return list(dict.fromkeys(str(row.get("id")) for row in rows if isinstance(row, dict)))
+
+    async def ask_again(self, body: Mapping[str, Any], query: str) -> WholeAnswer:
+        """Ask for one answer in one piece; it takes as long as it takes."""
+        from tui.client.asking import ask_whole
+
+        return await ask_whole(self, body, sender="replay", query=query)
 
     async def cancel(self, request_id: str) -> str:
         """End the running request whose id begins so; returns its id."""

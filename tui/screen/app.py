@@ -120,6 +120,10 @@ class ControlCenter(NavigatingApp):
             self._theme_styles = ThemeStyles(self.theme_variables)
         return self._theme_styles
 
+    @property
+    def host_address(self) -> tuple[str, str]:
+        return getattr(self.client, "url", ""), self._token
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [
             *super().get_line_filters(),
@@ -327,6 +331,7 @@ def run_app(
     )
     app.own_file = own_file
     app.bundler = bundler
+    app.state_folder = theme_path.parent if theme_path is not None else None
     return show_app(app, log_path, host)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from proxy.traces.listing.histogram import Histogram
     from proxy.traces.listing.turns import SessionTurns
     from proxy.traces.schema import Trace, TracePage
+    from tui.client.asking import WholeAnswer
 
 
 class OwnedHost(Protocol):
@@ -68,6 +70,10 @@ class HostApi(Protocol):
     async def diff(self, b: str, a: str = "") -> DiffFacts: ...
 
     async def context(self, session: str, at: str = "") -> ContextBudget: ...
+
+    async def answering_models(self) -> list[str]: ...
+
+    async def ask_again(self, body: Mapping[str, Any], query: str) -> WholeAnswer: ...
 
     async def restart_engine(self, *, drain: bool = False) -> int: ...
 

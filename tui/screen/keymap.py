@@ -12,7 +12,7 @@ from textual.keys import key_to_character
 
 Place = Literal[
     "main", "streams", "cache", "tools", "health", "traces", "opened", "why", "trace", "diff", "context",
-    "models", "settings", "play",
+    "models", "settings", "replay", "play",
 ]  # fmt: skip
 PANES: tuple[tuple[Place, str], ...] = (
     ("streams", "Streams"),
@@ -171,6 +171,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("Fold or unfold", "fold", "enter,space", "trace", "fold", 6, "enter"),
     Command("Unfold everything, or fold it", "fold_all", "a", "trace", "all", 9),
     Command("Copy the block at the cursor", "copy", "y", "trace", "copy", 7),
+    Command("Open this part in $PAGER", "outside('pager')", "o", "trace", "pager", 7),
+    Command("Open this part in $VISUAL or $EDITOR", "outside('editor')", "v", "trace", "editor", 10),
+    Command("Export: JSON, curl, HTML, HAR, OpenTelemetry", "export", "E", "trace", "export", 6),
+    Command("Replay: ask this request again", "replay", "R", "trace", "replay", 6),
+    Command("Open the trace of the new answer", "trace", "t,enter", "replay", "trace", 2, "t"),
+    Command("Ask it once more", "again", "R,r", "replay", "once more", 3, "R"),
+    Command("Copy the new answer", "copy", "y", "replay", "copy", 4),
     Command("Back", "back", "escape,q,d", "diff", "back", 1, "esc"),
     Command("Next segment that differs", "next_change", "c", "diff", "next change", 2),
     Command("Swap A and B", "swap", "x", "diff", "swap", 3),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import on, work
@@ -24,10 +26,21 @@ if TYPE_CHECKING:
     from proxy.traces.analysis.why_facts import Why
     from proxy.traces.listing.turns import SessionTurns
     from proxy.traces.schema import Trace
+    from tui.client.asking import WholeAnswer
 
 
 class NavigatingApp(BundlingApp):
-    """The part of the control center that opens screens over the panes, each one once."""
+    """The part of the control center that opens screens over the panes, each one once.
+
+    `state_folder` is the user's, for what the screen writes; None: the working directory.
+    """
+
+    state_folder: Path | None = None
+
+    @property
+    def host_address(self) -> tuple[str, str]:
+        """The host's URL, without a password, and its token; empty where there is none."""
+        raise NotImplementedError
 
     @property
     def main(self) -> MainScreen:
@@ -101,6 +114,14 @@ class NavigatingApp(BundlingApp):
     async def load_turns(self, trace_id: str) -> SessionTurns:
         """The turns of its session around a request. Raises an error for people when it cannot be had."""
         return await self._host_api().turns(trace_id)
+
+    async def load_models(self) -> list[str]:
+        """The models that this host may be asked for. Raises an error for people when it cannot be had."""
+        return await self._host_api().answering_models()
+
+    async def ask_again(self, body: Mapping[str, Any], query: str) -> WholeAnswer:
+        """Ask the host for one answer. Raises an error for people when there is none."""
+        return await self._host_api().ask_again(body, query)
 
     async def load_diff(self, b: str, a: str) -> DiffFacts:
         """Where two prompts part. Raises an error for people when it cannot be had."""

@@ -28,7 +28,7 @@ def test_titles_name_one_command_in_one_place() -> None:
         assert len(titles) == len(set(titles))
 
 
-@pytest.mark.parametrize(("place", "cells"), product([*PLACES, "trace", "context"], [40, 90]))
+@pytest.mark.parametrize(("place", "cells"), product([*PLACES, "trace", "replay", "context"], [40, 90]))
 def test_help_explains_every_command_of_a_place(place: str, cells: int) -> None:
     text = "".join(part for part, _ in help_pieces(place, cells))
     assert place in HELP

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import stat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +14,19 @@ from hypothesis import strategies as st
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import ErrorInfo, Timings
 from proxy.traces.listing.turns import SessionTurn, SessionTurns
+from proxy.traces.request_replay import stored_answer
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary, WrittenPart
 from tests.proxy.trace_making import trace_of
 from tests.tui.screen.test_app import scene
+from tests.tui.traffic import MODEL
 from tui.client.wire_text import wrap
 from tui.screen.styled_line import line_width, plain_text
 from tui.screen.trace_detail.call_lines import call_lines
 from tui.screen.trace_detail.conversation import pieces_said
 from tui.screen.trace_detail.opened_trace import OpenedTrace
+from tui.screen.trace_detail.outside import NoProgram, program_words, run_on_copy
 from tui.screen.trace_detail.parts import PARTS
+from tui.screen.trace_detail.replay import beside
 from tui.screen.trace_detail.waterfall import waterfall
 from tui.screen.trace_detail.why_part import opens
 from tui.screen.widgets.block_layout import Block, lay_out_body
@@ -330,3 +336,108 @@ async def test_a_search_marks_counts_goes_on_and_ends() -> None:
         before = it.app.screen.subject  # type: ignore[attr-defined]
         await it.press("n")
         assert it.app.screen.subject != before  # type: ignore[attr-defined]
+
+
+async def test_a_trace_is_exported_to_a_private_file_that_is_named(tmp_path: Path) -> None:
+    async with scene() as it:
+        it.app.state_folder = tmp_path
+        await it.press("5", "enter")
+        for key, suffix, begins in (
+            ("enter", "json", '{"schema_version":1'),
+            ("2", "sh", "#!/bin/sh"),
+            ("4", "har", '{"log"'),
+        ):
+            await it.press("E", key)
+            await it.app.workers.wait_for_complete()
+            [file] = (tmp_path / "exports").glob(f"*.{suffix}")
+            assert file.name.endswith(f"{it.host.rows[0].id}.{suffix}")
+            assert file.read_text("utf-8").startswith(begins)
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            assert str(file) in list(it.app._notifications)[-1].message
+        await it.press("E", "down", "y")
+        await it.app.workers.wait_for_complete()
+        assert it.app.clipboard.startswith("#!/bin/sh")
+        it.app.state_folder = file  # no folder
+        await it.press("E", "1")
+        await it.app.workers.wait_for_complete()
+        assert "The trace was not exported: " in list(it.app._notifications)[-1].message
+
+
+async def test_a_request_is_asked_again_and_both_answers_stand_side_by_side() -> None:
+    async with scene() as it:
+        await it.press("5", "enter", "R")
+        await it.settle()
+        assert f"traces replay {it.host.rows[0].id} --model NAME" in it.text()
+        await it.press("enter")
+        await it.app.workers.wait_for_complete()
+        await it.settle()
+        [body] = it.host.bodies
+        assert body["model"] == MODEL
+        assert "metadata" not in body
+        text = it.text()
+        assert re.search(r"then .*│ now ", text)
+        assert "The answers differ from line 1 on." in text
+        assert "took 3.0s" in text
+        assert " ≠ " in text
+        it.host.refuses = "HTTP 529: [/] the queue is full"
+        await it.press("R")
+        await it.app.workers.wait_for_complete()
+        await it.settle()
+        assert "HTTP 529: [/] the queue is full" in it.text()
+        await it.press("escape")
+        assert it.app.screen.subject.startswith("trace ")  # type: ignore[attr-defined]
+
+
+def test_lines_of_both_answers_stand_beside_each_other_and_differing_ones_are_marked() -> None:
+    answer = stored_answer(
+        trace_of(
+            1, response=TraceResponse(status=200, message={"content": [{"type": "text", "text": "a\nb"}]})
+        )
+    )
+    assert [plain_text(line).split() for line in beside(answer, answer, 40)] == [
+        ["a", "│", "a"],
+        ["b", "│", "b"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("program", "environ", "said"),
+    [
+        ("pager", {}, r"\$PAGER is not set\. In your shell: export PAGER=less"),
+        ("pager", {"EDITOR": "vi", "PAGER": " "}, r"\$PAGER is not set"),
+        ("editor", {"PAGER": "less"}, r"Neither \$VISUAL nor \$EDITOR is set"),
+        ("editor", {"EDITOR": "vi 'x"}, "vi 'x is no command"),
+    ],
+)
+def test_a_program_that_is_not_set_is_told(program: Any, environ: dict[str, str], said: str) -> None:
+    with pytest.raises(NoProgram, match=said):
+        program_words(program, environ)
+
+
+def test_the_users_own_editor_comes_first() -> None:
+    assert program_words("editor", {"EDITOR": "vi", "VISUAL": "code -w"}) == ["code", "-w"]
+
+
+def test_a_program_gets_a_private_copy_that_is_gone_then(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    words = ["/bin/sh", "-c", f'stat -c "%a %n" "$1" > {seen}; cat "$1" >> {seen}; echo more >> "$1"', "sh"]
+    said = run_on_copy(words, "text \ud800", "req_1-answer.txt")
+    mode, path = seen.read_text().split("\n")[0].split(" ", 1)
+    assert (mode, seen.read_text().split("\n")[1]) == ("600", "text ?")
+    assert path.endswith("/req_1-answer.txt")
+    assert not Path(path).parent.exists()
+    assert said == "It was a copy: what you changed in it is not kept."
+    assert run_on_copy(["/bin/sh", "-c", "exit 3"], "x", "x.txt") == "/bin/sh ended with exit code 3."
+    with pytest.raises(NoProgram, match="no-such-pager could not be run: No such file"):
+        run_on_copy(["no-such-pager"], "x", "x.txt")
+
+
+async def test_a_screen_that_cannot_leave_its_terminal_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGER", "cat")
+    monkeypatch.delenv("EDITOR", raising=False)
+    monkeypatch.delenv("VISUAL", raising=False)
+    async with scene() as it:
+        await it.press("5", "enter", "o")
+        assert "cannot leave its terminal" in list(it.app._notifications)[-1].message
+        await it.press("v")
+        assert "Neither $VISUAL nor $EDITOR is set" in list(it.app._notifications)[-1].message

@@ -336,6 +336,16 @@ HELP: dict[str, tuple[Group, ...]] = {
             ),
         ),
     ),
+    "replay": (
+        (
+            "",
+            (
+                ("", "", "The request as it was stored, asked again: the answer of then on the left, that"),
+                ("", "", "of now on the right. No tool is run, and its session does not see it."),
+                ("≠", "warn", "a line that differs"),
+            ),
+        ),
+    ),
     "models": (
         (
             "",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 
 from proxy.events.causes import cause_of
-from tui.client.figures import clock, day_and_clock, seconds
+from tui.client.figures import clock, day_and_clock, seconds, size
 from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.clipboard import copy
 from tui.screen.keymap import bindings
@@ -18,8 +20,11 @@ from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.context import ContextScreen
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line, line_width, plain_text, spread
+from tui.screen.trace_detail.handing_on import FOLDER, ExportScreen, exported_text, write_export
 from tui.screen.trace_detail.opened_trace import OpenedTrace
+from tui.screen.trace_detail.outside import NoProgram, Program, show_outside
 from tui.screen.trace_detail.parts import PARTS
+from tui.screen.trace_detail.replay import ReplayQuestion, ReplayScreen
 from tui.screen.widgets.block_layout import Block
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
@@ -280,6 +285,68 @@ class TraceScreen(OpenedScreen):
         block = self.query_one(CollapsibleBlocks).current
         if block is not None:
             copy(self.app, block.text_at(100) or plain_text(block.title), "block")
+
+    def action_outside(self, program: Program) -> None:
+        """Open all of this part in the user's pager or editor."""
+        if self._opened is None:
+            return
+        name = f"{self._opened.trace.id}-{PARTS[self._part].short.lower()}.txt"
+        try:
+            text = self.query_one(CollapsibleBlocks).text
+            said = show_outside(self.app, program, text, name, environ=os.environ)
+        except NoProgram as error:
+            self.control_center.notify_user(str(error), "warning")
+        else:
+            if said:
+                self._say(said)
+
+    def action_export(self) -> None:
+        """Write this trace in another program's format, or copy it so."""
+        if self._opened is not None:
+            self.run_worker(self._export(self._opened.raw), name="export", exit_on_error=False)
+
+    async def _export(self, trace: Trace) -> None:
+        app = self.control_center
+        folder = (app.state_folder or Path.cwd()) / FOLDER
+        choice = await app.push_screen_wait(ExportScreen(folder))
+        if choice is None:
+            return
+        url, token = app.host_address
+        try:
+            text = await asyncio.to_thread(exported_text, trace, choice.form, token=token, url=url)
+            if choice.to == "clipboard":
+                copy(self.app, text, "trace")
+                return
+            path = await asyncio.to_thread(write_export, folder, trace, choice.suffix, text)
+        except Exception as error:
+            app.notify_user(f"The trace was not exported: {error}", "error")
+        else:
+            app.notify(f"Wrote {size(len(text.encode()))} to {path}", timeout=15, markup=False)
+
+    def action_replay(self) -> None:
+        """Ask this request again, of this host's model or of another one that it has."""
+        if self._opened is not None:
+            self.run_worker(self._replay(self._opened.raw), name="replay", group="ask", exit_on_error=False)
+
+    async def _replay(self, trace: Trace) -> None:
+        from proxy.traces.request_replay import NoReplay, redacted_places, replay_body
+
+        app = self.control_center
+        try:
+            body = replay_body(trace)
+            models = await app.load_models()
+        except NoReplay as error:
+            app.notify_user(str(error), "warning")
+            return
+        except Exception as error:
+            app.notify_user(f"The host cannot be asked: {error}", "error")
+            return
+        # The model of then first, where the host still has it.
+        models = sorted(models, key=lambda model: model not in (trace.model, trace.upstream_model))
+        command = f"anyclaude-tui traces replay {trace.id} --model NAME"
+        question = ReplayQuestion(trace, models or [trace.model], redacted_places(body), command)
+        if (model := await app.push_screen_wait(question)) is not None:
+            app.open(ReplayScreen(trace, model))
 
     def _say(self, text: str) -> None:
         self.app.notify(text, timeout=3, markup=False)

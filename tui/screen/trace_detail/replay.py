@@ -1,0 +1,295 @@
+"""A stored request asked again: both answers side by side, with their times."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+from itertools import zip_longest
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from tui.client.figures import clock, count, percent, plural, rate, ratio, seconds
+from tui.client.wire_text import block_text, hanging, line_text, shorten, wrap
+from tui.screen.clipboard import copy
+from tui.screen.keymap import bindings
+from tui.screen.panes.traces import TracesPane
+from tui.screen.screens.opened import OpenedScreen
+from tui.screen.styled_line import Line, fit
+from tui.screen.widgets.block_layout import Block
+from tui.screen.widgets.canvas import Canvas
+from tui.screen.widgets.collapsible_blocks import INDENT, CollapsibleBlocks
+
+if TYPE_CHECKING:
+    from proxy.traces.request_replay import ReplayedAnswer
+    from proxy.traces.schema import Trace
+
+_MOST_ALIGNED = 2000  # lines of an answer
+_MOST_MODELS = 9  # that are offered, on digits
+_GAP = 3
+
+
+class ReplayQuestion(ModalScreen[str | None]):
+    """Asks which of `models` answers; ends with its name, with nothing if the user leaves.
+
+    `command` asks a model that this host does not have, on a host of its own.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("enter", "take(-1)", show=False),
+        Binding("y", "copy", show=False),
+        Binding("escape,q,R,ctrl+c", "dismiss(None)", show=False),
+        *(Binding(str(number), f"take({number - 1})", show=False) for number in range(1, _MOST_MODELS + 1)),
+    ]
+
+    def __init__(self, trace: Trace, models: list[str], redacted: int, command: str) -> None:
+        super().__init__()
+        self._trace = trace
+        self._models = models[:_MOST_MODELS]
+        self._redacted = redacted
+        self._command = command
+        self._at = 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="export-box"):
+            yield Canvas(self._lines)
+
+    def on_mount(self) -> None:
+        self.query_one(Canvas).styles.height = len(self._lines(70, 30))
+
+    def action_move(self, step: int) -> None:
+        """Go to the next or previous model."""
+        self._at = (self._at + step) % len(self._models)
+        self.query_one(Canvas).paint()
+
+    def action_take(self, number: int) -> None:
+        """End with this model, or with that at the cursor."""
+        place = self._at if number < 0 else number
+        if place < len(self._models):
+            self.dismiss(self._models[place])
+
+    def action_copy(self) -> None:
+        """Copy the command that asks another model."""
+        copy(self.app, self._command, "command")
+
+    def _lines(self, width: int, height: int) -> list[Line]:
+        usage = self._trace.usage
+        took = f", took {seconds(self._trace.timings.done)} then" if self._trace.timings.done else ""
+        about = (
+            f"It reads {plural(usage.prompt_tokens, 'token')}{took}. No tool is run, and its session does not"
+            " see it; the answer gets a trace of its own."
+        )
+        if self._redacted:
+            about += f" {plural(self._redacted, 'secret')} of it [redacted]: the model is asked without."
+        lines: list[Line] = [[(" Ask this request again?", "bold")], []]
+        lines += [[(" " + part, "muted")] for part in wrap(about, max(20, width - 2))]
+        lines.append([])
+        for place, model in enumerate(self._models):
+            here = place == self._at
+            click = f"@screen.take({place})"
+            lines.append(
+                [
+                    ("▌" if here else " ", "accent"),
+                    (f"{place + 1}  ", f"accent {click}"),
+                    (shorten(line_text(model), max(8, width - 6)), f"{'bold ' if here else ''}{click}"),
+                ]
+            )
+        lines += [[], [(" Another model, on a host of its own, on that host's machine:", "muted")]]
+        lines += [[(" " + part, "")] for part in hanging(self._command, max(20, width - 3), 2)]
+        keys: Line = [
+            (" enter", "accent @screen.take(-1)"),
+            (" ask     ", "@screen.take(-1)"),
+            ("y", "accent @screen.copy"),
+            (" copy the command     ", "@screen.copy"),
+            ("esc", "accent @screen.dismiss(None)"),
+            (" cancel", "@screen.dismiss(None)"),
+        ]
+        return [*lines, [], keys]
+
+
+class ReplayScreen(OpenedScreen):
+    """Asks `trace` again, of `model`, and shows both answers; to leave it ends the request."""
+
+    place = "replay"
+    BINDINGS = bindings("replay")
+
+    def __init__(self, trace: Trace, model: str) -> None:
+        super().__init__()
+        self._trace = trace
+        self._model = model
+        self._new_id = ""
+        self._now: ReplayedAnswer | None = None
+        self._problem = ""
+        self._waited = 0
+
+    def content(self) -> ComposeResult:
+        yield Canvas(self._head, id="replay-head")
+        yield CollapsibleBlocks()
+
+    @property
+    def subject(self) -> str:
+        return f"replay {id(self)}"  # each is another request
+
+    def on_mount(self) -> None:
+        self.query_one(CollapsibleBlocks).focus()
+        self._draw()
+        self.set_interval(1.0, self._tick, name="waiting")
+        self.run_worker(self._ask(), name="replay", group="trace", exclusive=True, exit_on_error=False)
+
+    def _tick(self) -> None:
+        if self._now is None and not self._problem:
+            self._waited += 1
+            self.query_one("#replay-head", Canvas).paint()
+
+    async def _ask(self) -> None:
+        from proxy.traces.request_replay import new_answer, replay_body, stored_answer
+
+        app = self.control_center
+        try:
+            body = replay_body(self._trace) | {"model": self._model}
+            answer = await app.ask_again(body, self._trace.request.query)
+            self._new_id = answer.request_id
+            try:  # its own trace knows more: times, and who answered
+                self._now = stored_answer(await app.load_trace(answer.request_id))
+            except Exception:
+                self._now = new_answer(
+                    answer.status, answer.body, model=self._model, duration_s=answer.took_s
+                )
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self._problem = line_text(str(error)) or type(error).__name__
+        self._draw()
+
+    def _draw(self) -> None:
+        from proxy.traces.request_replay import stored_answer
+
+        if not (self.is_attached and self.app.is_running):
+            return
+        then, now = stored_answer(self._trace), self._now
+        self.query_one("#replay-head", Canvas).paint()
+        self.query_one(CollapsibleBlocks).show([Block([], lambda width: beside(then, now, width), open=True)])
+
+    def _head(self, width: int, height: int) -> list[Line]:
+        from proxy.traces.request_replay import stored_answer
+
+        left = INDENT + max(12, (width - INDENT - 2 - _GAP) // 2)  # as the columns below
+        then = _facts("then", stored_answer(self._trace), clock(self._trace.time))
+        if self._now is not None:
+            now = _facts("now", self._now, "")
+        elif self._problem:
+            now = [[("now  ", "accent bold"), ("not answered", "bad")], [(self._problem, "bad")], []]
+        else:
+            words = f"asking {line_text(self._model)} … {plural(self._waited, 'second')}"
+            now = [[("now  ", "accent bold"), (words, "decode")], [("esc ends the request", "muted")], []]
+        verdict = self._verdict()
+        nothing: Line = []
+        drawn: list[Line] = [
+            [(" ", ""), *fit(one, left - 1), (" │ ", "rule"), *fit(other, width - left - _GAP)]
+            for one, other in zip_longest(then, now, fillvalue=nothing)
+        ]
+        verdict = self._verdict()
+        return [*drawn, [(" ", ""), *verdict] if verdict else [], [("─" * width, "rule")]]
+
+    def _verdict(self) -> Line:
+        from proxy.traces.request_replay import stored_answer
+
+        if self._now is None:
+            return []
+        then = stored_answer(self._trace)
+        if then.parts == self._now.parts:
+            return [("= ", "ok"), ("Both answers are the same.", "bold")]
+        old, new = "\n".join(then.parts).split("\n"), "\n".join(self._now.parts).split("\n")
+        pairs = zip_longest(old, new)
+        place = next((number for number, (a, b) in enumerate(pairs, 1) if a != b), 1)
+        return [("≠ ", "warn"), (f"The answers differ from line {place:,} on.", "bold")]
+
+    # -- commands -----------------------------------------------------------------------------------------
+
+    def action_trace(self) -> None:
+        """Open the trace of the new answer."""
+        if self._now is not None and self._new_id:
+            self.app.post_message(TracesPane.Opened(self._new_id))
+        else:
+            self.app.notify("It has no answer yet.", timeout=3, markup=False)
+
+    def action_again(self) -> None:
+        """Ask it once more."""
+        if self._now is not None or self._problem:
+            self._now, self._problem, self._waited = None, "", 0
+            self._draw()
+            self.run_worker(self._ask(), name="replay", group="trace", exclusive=True, exit_on_error=False)
+
+    def action_copy(self) -> None:
+        """Copy the new answer."""
+        copy(self.app, block_text("\n\n".join(self._now.parts)) if self._now is not None else "", "answer")
+
+
+def beside(then: ReplayedAnswer, now: ReplayedAnswer | None, width: int) -> list[Line]:
+    """Two answers in two columns, equal lines beside each other; others are marked between them."""
+    cells = max(12, (width - _GAP) // 2)
+    left = _lines(then)
+    right = _lines(now) if now is not None else []
+    drawn: list[Line] = []
+    for same, a, b in _aligned(left, right) if now is not None else [(True, left, right)]:
+        one = [piece for line in a for piece in _wrapped(line, cells)]
+        other = [piece for line in b for piece in _wrapped(line, cells)]
+        mark = (" │ ", "rule") if same else (" ≠ ", "warn")
+        nothing = ("", "")
+        for first, second in zip_longest(one, other, fillvalue=nothing):
+            drawn.append([*fit([first], cells), mark, second])
+    return drawn
+
+
+_Lines = list[tuple[str, str]]
+
+
+def _aligned(left: _Lines, right: _Lines) -> Iterator[tuple[bool, _Lines, _Lines]]:
+    """Stretches of lines that are equal, or differ."""
+    if max(len(left), len(right)) > _MOST_ALIGNED:
+        yield left == right, left, right
+        return
+    for tag, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        yield tag == "equal", left[a:b], right[c:d]
+
+
+def _wrapped(line: tuple[str, str], cells: int) -> _Lines:
+    return [(piece, line[1]) for piece in wrap(line[0], cells)]
+
+
+def _lines(answer: ReplayedAnswer) -> _Lines:
+    if answer.error and not answer.parts:
+        return [(line_text(answer.error), "bad")]
+    lines: _Lines = []
+    for number, part in enumerate(answer.parts):
+        style = "thinking" if part.startswith("[thinking]") else "tool" if part.startswith("[call]") else ""
+        lines += [("", "")] if number else []
+        lines += [(line, style) for line in block_text(part).rstrip("\n").split("\n")]
+    return lines or [("(nothing)", "dim")]
+
+
+def _facts(name: str, answer: ReplayedAnswer, when: str) -> list[Line]:
+    usage = answer.usage
+    speed = ""
+    if answer.ttft_s is not None and answer.duration_s and answer.duration_s > answer.ttft_s:
+        speed = f"   {rate(usage.output_tokens / (answer.duration_s - answer.ttft_s))} tok/s"
+    restored = percent(ratio(usage.cache_read_input_tokens, usage.prompt_tokens))
+    first = f"first token {seconds(answer.ttft_s)}, " if answer.ttft_s is not None else ""
+    end = line_text(answer.error) if answer.error else line_text(answer.stop_reason) or str(answer.status)
+    sign = ("✗ ", "bad") if answer.error else ("✓ ", "ok")
+    counts = f"{count(usage.prompt_tokens)} in, {restored} restored, {count(usage.output_tokens)} out"
+    return [
+        [
+            (f"{name:<5}", "accent bold"),
+            (f"{when}  " if when else "", ""),
+            (line_text(answer.model), "muted"),
+        ],
+        [sign, (end, "muted"), (f"   {first}took {seconds(answer.duration_s)}", "")],
+        [(counts + speed, "muted")],
+    ]
