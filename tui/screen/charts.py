@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from tui.screen.styled_line import Line, Span
@@ -10,12 +11,18 @@ from tui.screen.styled_line import Line, Span
 BLOCKS = " ▁▂▃▄▅▆▇█"
 # The parts of a bar differ in shape as well: without colour, or for eyes that see fewer, nothing is lost.
 SHAPES = {"prefill": "▒", "warn": "▒", "neutral": "░", "track": "░", "bad": "▓", "": " "}
+_BARS = re.compile("[▏░▒▓█▚┊]+")
 SOFT = frozenset({"restored", "lane.main", "decode"})  # a full block of these colours is too loud
 
 
 def shape(style: str) -> str:
     """The character that fills a part of this style."""
     return SHAPES.get(style, "█")
+
+
+def without_bars(text: str) -> str:
+    """Drawn lines for the clipboard: a bar says nothing there, the figures beside it do."""
+    return "\n".join(" ".join(_BARS.sub(" ", line).split()) for line in text.split("\n"))
 
 
 def bar(

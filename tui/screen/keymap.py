@@ -51,6 +51,7 @@ class Command:
     short: str = ""
     rank: int = 0  # a narrow footer drops the command with the highest rank first
     shown: str = ""  # the key as users see it
+    bar: str = ""  # the keys in the footer, where it stands for its neighbours as well
 
     @property
     def key(self) -> str:
@@ -153,25 +154,33 @@ COMMANDS: tuple[Command, ...] = (
     Command("Open its trace", "trace", "t,enter", "why", "trace", 1),
     Command("Compare with the marked request, else with the one before", "diff", "d", "why", "diff", 2),
     Command("Back; while something is searched for: no more", "back", "escape,q", "trace", "back", 1, "esc"),
-    Command("Next trace (older); in a search: its next place", "next", "n", "trace", "next", 2),
+    Command(
+        "Next trace (older); in a search: its next place",
+        "next",
+        "n",
+        "trace",
+        "next, previous",
+        2,
+        bar="n p",
+    ),
     Command("Search: the place before", "match(-1)", "N", "trace"),
-    Command("Previous trace (newer)", "step(-1)", "p", "trace", "previous", 3),
-    Command("Turn before, of this session", "turn(-1)", "left,h", "trace", "turn before", 4, "←"),
-    Command("Turn after, of this session", "turn(1)", "right,l", "trace", "turn after", 4, "→"),
+    Command("Previous trace (newer)", "step(-1)", "p", "trace"),
+    Command("Turn before, of this session", "turn(-1)", "left,h", "trace", "turns", 3, "←", bar="← →"),
+    Command("Turn after, of this session", "turn(1)", "right,l", "trace"),
     *(
         Command(f"Part {number}: {name}", f"part({number - 1})", str(number), "trace", shown=str(number))
         for number, (name, _) in enumerate(TRACE_PARTS, 1)
     ),
-    Command("Next part", "section(1)", "tab", "trace", "part", 5, "tab"),
+    Command("Next part", "section(1)", "tab", "trace", "part", 2, bar="1-9"),
     Command("Previous part", "section(-1)", "shift+tab", "trace"),
     Command("Search in this part", "filter", "slash", "trace", "search", 3, "/"),
-    Command("Why was this request slow, or failed?", "why", "w", "trace", "why", 8),
+    Command("Why was this request slow, or failed?", "why", "w", "trace", "why", 9),
     Command("Compare with the marked request, else with the one before", "diff", "d", "trace", "diff", 4),
-    Command("What fills this session's context window?", "context", "c", "trace", "context", 8),
-    Command("Fold or unfold", "fold", "enter,space", "trace", "fold", 6, "enter"),
+    Command("What fills this session's context window?", "context", "c", "trace", "context", 9),
+    Command("Fold or unfold", "fold", "enter,space", "trace", "fold", 9, "enter"),
     Command("Unfold everything, or fold it", "fold_all", "a", "trace", "all", 9),
-    Command("Copy the block at the cursor", "copy", "y", "trace", "copy", 7),
-    Command("Open this part in $PAGER", "outside('pager')", "o", "trace", "pager", 7),
+    Command("Copy the block at the cursor", "copy", "y", "trace", "copy", 5),
+    Command("Open this part in $PAGER", "outside('pager')", "o", "trace", "$PAGER", 5),
     Command("Open this part in $VISUAL or $EDITOR", "outside('editor')", "v", "trace", "editor", 10),
     Command("Export: JSON, curl, HTML, HAR, OpenTelemetry", "export", "E", "trace", "export", 6),
     Command("Replay: ask this request again", "replay", "R", "trace", "replay", 6),
@@ -212,7 +221,21 @@ PLAYING: tuple[Command, ...] = (
     Command("Faster", "speed(1)", "greater_than_sign", "play", "speed", 0, "< >"),
 )
 # These change something on a host; a recording has none.
-NEEDS_HOST = frozenset(("cancel", "restart", "drain", "stop", "app.bundle"))
+NEEDS_HOST = frozenset(
+    (
+        "cancel",
+        "restart",
+        "drain",
+        "stop",
+        "models",
+        "settings",
+        "replay",
+        "pin",
+        "drop",
+        "flush",
+        "app.bundle",
+    )
+)
 
 
 def without_host(app: object, action: str) -> bool:

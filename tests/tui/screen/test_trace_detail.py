@@ -274,6 +274,8 @@ def test_hostile_text_is_safe_in_every_part(part: str) -> None:
             "quit" in style or "'" in style.replace("@screen.open('req_", "").replace("')", "")
             for style in styles
         )
+    answer = stored_answer(trace)
+    assert all(plain_text(line).isprintable() for line in beside(answer, answer, 60))
 
 
 @pytest.mark.parametrize(
@@ -300,7 +302,10 @@ def test_of_megabytes_only_the_beginning_is_wrapped(line: str, monkeypatch: pyte
     assert sum(wrapped) < 1000
 
 
-async def test_digits_lead_to_the_parts_and_arrows_to_the_turns() -> None:
+async def test_digits_lead_to_the_parts_and_arrows_to_the_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGER", "cat")
+    for name in ("EDITOR", "VISUAL"):
+        monkeypatch.delenv(name, raising=False)
     async with scene() as it:
         await it.press("5", "enter", "9")
         assert "moments" in it.text()
@@ -312,6 +317,13 @@ async def test_digits_lead_to_the_parts_and_arrows_to_the_turns() -> None:
         assert it.text() == first
         await it.press("right")
         assert "No turn of this session after it." in list(it.app._notifications)[-1].message
+        await it.press("down", "down", "down", "down", "y")
+        assert re.search(r"^prefill [\d.]+s [\d,]+ tokens", it.app.clipboard, re.MULTILINE)
+        assert "▒" not in it.app.clipboard
+        await it.press("o")
+        assert "cannot leave its terminal" in list(it.app._notifications)[-1].message
+        await it.press("v")
+        assert "Neither $VISUAL nor $EDITOR is set" in list(it.app._notifications)[-1].message
         await it.press("escape")
         assert it.app.screen is it.app.main
 
@@ -430,14 +442,3 @@ def test_a_program_gets_a_private_copy_that_is_gone_then(tmp_path: Path) -> None
     assert run_on_copy(["/bin/sh", "-c", "exit 3"], "x", "x.txt") == "/bin/sh ended with exit code 3."
     with pytest.raises(NoProgram, match="no-such-pager could not be run: No such file"):
         run_on_copy(["no-such-pager"], "x", "x.txt")
-
-
-async def test_a_screen_that_cannot_leave_its_terminal_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PAGER", "cat")
-    monkeypatch.delenv("EDITOR", raising=False)
-    monkeypatch.delenv("VISUAL", raising=False)
-    async with scene() as it:
-        await it.press("5", "enter", "o")
-        assert "cannot leave its terminal" in list(it.app._notifications)[-1].message
-        await it.press("v")
-        assert "Neither $VISUAL nor $EDITOR is set" in list(it.app._notifications)[-1].message

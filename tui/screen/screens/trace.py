@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from proxy.events.causes import cause_of
 from tui.client.figures import clock, day_and_clock, seconds, size
 from tui.client.wire_text import line_text, shorten, shorten_middle
+from tui.screen.charts import without_bars
 from tui.screen.clipboard import copy
 from tui.screen.keymap import bindings
 from tui.screen.panes.request_cells import cancelled, lane, session
@@ -284,7 +285,8 @@ class TraceScreen(OpenedScreen):
         """Copy the block at the cursor."""
         block = self.query_one(CollapsibleBlocks).current
         if block is not None:
-            copy(self.app, block.text_at(100) or plain_text(block.title), "block")
+            text = block.text_at(100) or plain_text(block.title)
+            copy(self.app, text if isinstance(block.body, str) else without_bars(text), "block")
 
     def action_outside(self, program: Program) -> None:
         """Open all of this part in the user's pager or editor."""

@@ -155,7 +155,8 @@ def _row(step: Step, whole: float, room: int) -> Line:
     if step.start > whole:  # the axis ended before
         begin, end, sign, style = 0, 0, "", ""
     bar = (sign * (end - begin), style)
-    note = shorten(step.note, max(0, max(room - end - 1, begin - 1)))
+    space = max(room - end, begin) - 1
+    note = step.note if width(step.note) <= space else shorten(step.note.split(", ")[0], max(0, space))
     tone = f"muted {step.click}".strip()
     if width(note) <= room - end - 1 or not begin:
         return [*label, (" " * begin, ""), bar, (" " if note and end else "", ""), (note, tone)]

@@ -34,7 +34,10 @@ class KeyBar(Canvas):
         line: Line = [(" ", "")]
         for command in self._commands:
             click = f"@{self._namespace}.run('{command.title.replace(' ', '~')}')"
-            hint: Line = [(command.key, f"accent {click}"), (f" {command.short}", f"muted {click}")]
+            hint: Line = [
+                (command.bar or command.key, f"accent {click}"),
+                (f" {command.short}", f"muted {click}"),
+            ]
             if line_width(line) + line_width(hint) + 2 > room:
                 break
             line += [*hint, ("   " if width >= 100 else "  ", "")]
