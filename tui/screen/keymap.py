@@ -221,21 +221,8 @@ PLAYING: tuple[Command, ...] = (
     Command("Faster", "speed(1)", "greater_than_sign", "play", "speed", 0, "< >"),
 )
 # These change something on a host; a recording has none.
-NEEDS_HOST = frozenset(
-    (
-        "cancel",
-        "restart",
-        "drain",
-        "stop",
-        "models",
-        "settings",
-        "replay",
-        "pin",
-        "drop",
-        "flush",
-        "app.bundle",
-    )
-)
+_CHANGES = ("cancel", "restart", "drain", "stop", "models", "settings", "replay", "pin", "drop", "flush")
+NEEDS_HOST = frozenset((*_CHANGES, "app.bundle"))
 
 
 def without_host(app: object, action: str) -> bool:

@@ -20,6 +20,7 @@ _LEAST_S = 0.0005  # of a step that is shown
 _MOST_PARTS = 12  # of an answer that are shown one by one
 _LONGEST_WAIT = 2.0  # of the client that the axis goes on for, as often as the request itself took
 _WRITTEN = {"thinking": ("┊", "thinking"), "text": ("█", "area.decode"), "tool": ("▓", "tool")}
+_FIRST = ("◆", "bold")
 
 
 @dataclass(frozen=True)
@@ -39,25 +40,25 @@ def steps(opened: OpenedTrace) -> list[Step]:
     from proxy.traces.analysis.why import phases_of
 
     trace = opened.trace
+    first = trace.timings.first_token
     found: list[Step] = []
+    marked = first is None
     for phase in phases_of(trace):
         start, end = phase.start, phase.start + phase.seconds
+        if phase.name == "first token":  # from the end of prefill on, where the engine tells
+            found.append(Step(phase.name, start, end, _FIRST, seconds(first)))
+            marked = True
+            continue
+        if not marked and first is not None and start >= first:
+            found.append(Step("first token", first, first, _FIRST, seconds(first)))
+            marked = True
         if phase.name == "decode" and trace.written:
             found += _written(trace)
-        elif phase.name == "first token":
-            found.append(Step(phase.name, end, end, ("◆", "bold"), seconds(end)))
         elif phase.seconds >= _LEAST_S:
-            found.append(
-                Step(
-                    phase.name,
-                    start,
-                    end,
-                    PHASE_LOOKS[phase.name],
-                    _note(phase.name, trace, phase.seconds),
-                )
-            )
-        if end == trace.timings.first_token and phase.name != "first token":
-            found.append(Step("first token", end, end, ("◆", "bold"), seconds(end)))
+            note = _note(phase.name, trace, phase.seconds)
+            found.append(Step(phase.name, start, end, PHASE_LOOKS[phase.name], note))
+    if not marked and first is not None:
+        found.append(Step("first token", first, first, _FIRST, seconds(first)))
     return found
 
 
