@@ -380,7 +380,10 @@ async def test_a_request_is_asked_again_and_both_answers_stand_side_by_side() ->
         await it.press("5", "enter", "R")
         await it.settle()
         assert f"traces replay {it.host.rows[0].id} --model NAME" in it.text()
-        await it.press("enter")
+        await it.press("M")  # the list of models
+        await it.settle()
+        assert it.app.crumbs[-1] == "Models"
+        await it.press("escape", "R", "enter")
         await it.app.workers.wait_for_complete()
         await it.settle()
         [body] = it.host.bodies

@@ -15,6 +15,7 @@ from tui.client.figures import clock, day_and_clock, seconds, size
 from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.charts import without_bars
 from tui.screen.clipboard import copy
+from tui.screen.host_actions.questions import cannot_restart
 from tui.screen.keymap import bindings
 from tui.screen.panes.request_cells import cancelled, lane, session
 from tui.screen.panes.traces import TracesPane
@@ -25,7 +26,7 @@ from tui.screen.trace_detail.handing_on import FOLDER, ExportScreen, exported_te
 from tui.screen.trace_detail.opened_trace import OpenedTrace
 from tui.screen.trace_detail.outside import NoProgram, Program, show_outside
 from tui.screen.trace_detail.parts import PARTS
-from tui.screen.trace_detail.replay import ReplayQuestion, ReplayScreen
+from tui.screen.trace_detail.replay import OTHER, ReplayQuestion, ReplayScreen
 from tui.screen.widgets.block_layout import Block
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
@@ -346,8 +347,17 @@ class TraceScreen(OpenedScreen):
         # The model of then first, where the host still has it.
         models = sorted(models, key=lambda model: model not in (trace.model, trace.upstream_model))
         command = f"anyclaude-tui traces replay {trace.id} --model NAME"
-        question = ReplayQuestion(trace, models or [trace.model], redacted_places(body), command)
-        if (model := await app.push_screen_wait(question)) is not None:
+        question = ReplayQuestion(
+            trace,
+            models or [trace.model],
+            redacted_places(body),
+            command,
+            loads=not cannot_restart(app.store.snapshot()),
+        )
+        model = await app.push_screen_wait(question)
+        if model == OTHER:
+            app.open_models()
+        elif model is not None:
             app.open(ReplayScreen(trace, model))
 
     def _say(self, text: str) -> None:

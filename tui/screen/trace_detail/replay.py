@@ -31,12 +31,14 @@ if TYPE_CHECKING:
 _MOST_ALIGNED = 2000  # lines of an answer
 _MOST_MODELS = 9  # that are offered, on digits
 _GAP = 3
+OTHER = "another model"
 
 
 class ReplayQuestion(ModalScreen[str | None]):
-    """Asks which of `models` answers; ends with its name, with nothing if the user leaves.
+    """Asks which of `models` answers; ends with its name, with `OTHER` for one that the host is to load.
 
-    `command` asks a model that this host does not have, on a host of its own.
+    `loads` says whether it can; `command` asks one on a host of its own. If the user leaves, it ends with
+    nothing.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -44,16 +46,18 @@ class ReplayQuestion(ModalScreen[str | None]):
         Binding("down,j", "move(1)", show=False),
         Binding("enter", "take(-1)", show=False),
         Binding("y", "copy", show=False),
+        Binding("M", "other", show=False),
         Binding("escape,q,R,ctrl+c", "dismiss(None)", show=False),
         *(Binding(str(number), f"take({number - 1})", show=False) for number in range(1, _MOST_MODELS + 1)),
     ]
 
-    def __init__(self, trace: Trace, models: list[str], redacted: int, command: str) -> None:
+    def __init__(self, trace: Trace, models: list[str], redacted: int, command: str, *, loads: bool) -> None:
         super().__init__()
         self._trace = trace
         self._models = models[:_MOST_MODELS]
         self._redacted = redacted
         self._command = command
+        self._loads = loads
         self._at = 0
 
     def compose(self) -> ComposeResult:
@@ -73,6 +77,11 @@ class ReplayQuestion(ModalScreen[str | None]):
         place = self._at if number < 0 else number
         if place < len(self._models):
             self.dismiss(self._models[place])
+
+    def action_other(self) -> None:
+        """End with the wish for another model, where the host can load one."""
+        if self._loads:
+            self.dismiss(OTHER)
 
     def action_copy(self) -> None:
         """Copy the command that asks another model."""
@@ -100,7 +109,11 @@ class ReplayQuestion(ModalScreen[str | None]):
                     (shorten(line_text(model), max(8, width - 6)), f"{'bold ' if here else ''}{click}"),
                 ]
             )
-        lines += [[], [(" Another model, on a host of its own, on that host's machine:", "muted")]]
+        lines.append([])
+        if self._loads:
+            load = " loads another model on this host; R asks that one then."
+            lines.append([(" M", "accent @screen.other"), (load, "muted @screen.other")])
+        lines.append([(" A host of its own asks another, on the machine with the traces:", "muted")])
         lines += [[(" " + part, "")] for part in hanging(self._command, max(20, width - 3), 2)]
         keys: Line = [
             (" enter", "accent @screen.take(-1)"),
