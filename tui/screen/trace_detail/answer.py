@@ -40,7 +40,7 @@ def answer_part(opened: OpenedTrace) -> list[Block]:
             case "thinking":
                 blocks.append(Block(title, said.text, preview=_PREVIEW, style="thinking"))
             case "text" | "reminder":
-                blocks.append(Block(title, said.text, open=True))
+                blocks.append(Block(title, said.text, kind="prose", open=True))
             case _:
                 blocks.append(Block(title, pretty(said.given), kind="json", open=True))
     if not blocks:
@@ -72,10 +72,11 @@ def _call(number: int, call: ToolCall) -> list[Block]:
         (line_text(call.name), "tool bold"),
         (f"  {verdict}", style),
     ]
-    if call.result is not None or call.is_error is not None:
+    if call.is_error is not None:
         title.append(("  ✗ error" if call.is_error else "  ✓ ok", "bad" if call.is_error else "ok"))
-    took = seconds(call.duration_s) if call.duration_s is not None else ""
-    blocks = [Block(title, note=took or "no result yet", open=True), _how_read(call)]
+    answered = call.result is not None or call.is_error is not None
+    took = seconds(call.duration_s) if call.duration_s is not None else "" if answered else "no result yet"
+    blocks = [Block(title, note=took, open=True), _how_read(call)]
     if call.detail:
         blocks.append(Block([("what is wrong", "bad")], call.detail, level=1, open=True))
     if call.repairs:

@@ -17,7 +17,8 @@ from tui.screen.trace_detail.call_lines import call_lines
 from tui.screen.trace_detail.opened_trace import OpenedTrace, characters, pretty
 from tui.screen.widgets.block_layout import Block
 
-_REMINDER = re.compile(r"(<system-reminder>.*?(?:</system-reminder>|\Z))", re.DOTALL)
+# At the beginning of a line: Claude Code's system text speaks of such blocks.
+_REMINDER = re.compile(r"(^<system-reminder>.*?(?:</system-reminder>|\Z))", re.DOTALL | re.MULTILINE)
 _ROLES = {"user": "lane.main", "assistant": "decode", "system": "accent"}
 # Lines of a long one that are shown while it is folded.
 _TEXT, _THOUGHT, _CALL, _RESULT = 12, 3, 8, 4
@@ -95,7 +96,7 @@ def _piece(
 ) -> Iterator[Said]:
     match block:
         case str(text) | {"type": "text", "text": str(text)}:
-            for part in _REMINDER.split(text):
+            for part in _REMINDER.split(text) if role != "system" else [text]:
                 if part.strip():
                     kind = "reminder" if part.startswith("<system-reminder>") else "text"
                     yield Said(number, role, kind, part.strip("\n"))
@@ -152,7 +153,7 @@ def _block(said: Said, tokens_a_character: float) -> Block:
             )
         case "text":
             lines = _THOUGHT if said.role == "system" else _TEXT  # System has all of it
-            return Block(title, said.text, note, level=1, preview=lines)
+            return Block(title, said.text, note, "prose", level=1, preview=lines)
         case "thinking":
             return Block(title, said.text, note, level=1, preview=_THOUGHT, style="thinking")
         case "result":

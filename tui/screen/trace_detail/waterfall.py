@@ -33,6 +33,7 @@ class Step:
     look: tuple[str, str]
     note: str = ""
     click: str = ""
+    at_most: bool = False  # it may have ended sooner
 
 
 def steps(opened: OpenedTrace) -> list[Step]:
@@ -65,18 +66,22 @@ def steps(opened: OpenedTrace) -> list[Step]:
 def clients_steps(opened: OpenedTrace) -> list[Step]:
     """What came behind the answer: the client's time with each call, and its next request."""
     trace, done = opened.trace, opened.trace.timings.done or 0.0
+    row = next_turn(opened)
+    later = max(done, row.time - trace.time) if row is not None else None
     found: list[Step] = []
     for call in trace.tool_calls:
-        if call.duration_s is not None:
-            sign, style = ("✗", "bad") if call.is_error else ("✓", "ok")
-            what, _ = one_line_arguments(call.input, call.raw)
-            note = f"{sign} {line_text(what)}".strip()
-            name = line_text(call.name)
-            found.append(Step(name, done, done + call.duration_s, ("▚", style), note))
-    if (row := next_turn(opened)) is not None:
-        at = max(done, row.time - trace.time)
-        note = f"{seconds(at - done)} after this answer   → goes there"
-        found.append(Step("next request", at, at, ("◆", "accent"), note, "@screen.turn(1)"))
+        end = done + call.duration_s if call.duration_s is not None else later
+        if call.is_error is None or end is None:
+            continue  # it has no result, or nobody knows when that came
+        sign, style = ("✗", "bad") if call.is_error else ("✓", "ok")
+        what, _ = one_line_arguments(call.input, call.raw)
+        note = f"{sign} {line_text(what)}".strip()
+        # A client that does not say what a call took had its result by its next request.
+        at_most = call.duration_s is None
+        found.append(Step(line_text(call.name), done, end, ("▚", style), note, at_most=at_most))
+    if later is not None:
+        note = f"{seconds(later - done)} after this answer   → goes there"
+        found.append(Step("next request", later, later, ("◆", "accent"), note, "@screen.turn(1)"))
     return found
 
 
@@ -142,7 +147,7 @@ def _note(name: str, trace: Trace, took: float) -> str:
 
 def _row(step: Step, whole: float, room: int) -> Line:
     moment = step.end <= step.start
-    took = "" if moment else seconds(step.end - step.start)
+    took = "" if moment else ("≤" if step.at_most else "") + seconds(step.end - step.start)
     label: Line = [
         (
             f"{shorten(step.name, _NAME - 1):<{_NAME}}",

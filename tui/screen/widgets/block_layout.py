@@ -12,6 +12,9 @@ from tui.client.wire_text import wrap
 from tui.screen.styled_line import Line, plain_text
 
 Draw = Callable[[int], list[Line]]
+_HEADING = re.compile(r"(#{1,6} )\S")
+_BULLET = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)]) ")
+_MARKS = re.compile(r"`[^`]+`|\*\*[^*]+\*\*")
 MOST_MATCHES = 10_000  # of one search; behind them nothing is counted
 
 
@@ -38,7 +41,7 @@ class Block:
     title: Line
     body: str | LazyText | Draw = ""
     note: str = ""
-    kind: Literal["text", "json"] = "text"
+    kind: Literal["text", "json", "prose"] = "text"  # prose: Markdown, with its marks left in
     open: bool = False
     level: int = 0
     preview: int = 0
@@ -72,6 +75,32 @@ class BodyLayout:
             if at < len(self.text) and self.text[at] == "\n":
                 at += 1
         return found
+
+    @cached_property
+    def code(self) -> list[bool]:
+        """For each line whether it lies in a fence of code, in a text that is Markdown."""
+        found, inside = [], False
+        for line in self.lines:
+            fence = isinstance(line, str) and line.lstrip().startswith("```")
+            found.append(inside or fence)
+            inside = inside != fence
+        return found
+
+
+def prose_line(text: str, style: str) -> Line:
+    """A line of Markdown: its characters as they are, headings, bullets, code and stress in styles."""
+    if heading := _HEADING.match(text):
+        return [(heading[1], "accent"), (text[heading.end(1) :], "bold")]
+    line: Line = []
+    at = 0
+    if bullet := _BULLET.match(text):
+        line.append((bullet[0], "accent"))
+        at = bullet.end()
+    for mark in _MARKS.finditer(text, at):
+        line.append((text[at : mark.start()], style))
+        line.append((mark[0], "lane.main" if mark[0][0] == "`" else f"{style} bold".strip()))
+        at = mark.end()
+    return [*line, (text[at:], style)]
 
 
 def lay_out_body(block: Block, cells: int, *, whole: bool) -> BodyLayout:

@@ -21,6 +21,7 @@ from tui.screen.widgets.block_layout import (
     lay_out_body,
     marked,
     matches_in,
+    prose_line,
     searched,
 )
 from tui.screen.widgets.strip_view import StripView
@@ -255,11 +256,8 @@ class CollapsibleBlocks(StripView, can_focus=True):
         if number >= len(layout.lines):
             return []
         part = layout.lines[number]
-        shown: Line = part if not isinstance(part, str) else self._text_line(block, part)
+        shown = part if not isinstance(part, str) else _text_line(block, layout, number, part)
         return [pad, *self._with_matches(index, number, layout, shown)]
-
-    def _text_line(self, block: Block, text: str) -> Line:
-        return highlighted(text) if block.kind == "json" else [(text, block.style)]
 
     def _with_matches(self, index: int, number: int, layout: BodyLayout, line: Line) -> Line:
         found = self._in_block.get((index, False))
@@ -324,6 +322,15 @@ class CollapsibleBlocks(StripView, can_focus=True):
             place = self._block_at(line)
             if line == self._starts[place] and self._title_lines(self._shown[place]):
                 self.toggle()
+
+
+def _text_line(block: Block, layout: BodyLayout, number: int, text: str) -> Line:
+    match block.kind:
+        case "json":
+            return highlighted(text)
+        case "prose":
+            return [(text, "lane.main")] if layout.code[number] else prose_line(text, block.style)
+    return [(text, block.style)]
 
 
 def highlighted(line: str) -> Line:

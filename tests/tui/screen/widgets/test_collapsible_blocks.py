@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from tests.tui.stage import Stage, drawn
 from tui.screen.styled_line import Line
-from tui.screen.widgets.block_layout import Block
+from tui.screen.widgets.block_layout import Block, lay_out_body, prose_line
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks, highlighted
 
 BLOCKS = [
@@ -97,3 +97,22 @@ async def test_of_a_body_of_half_a_megabyte_only_what_is_seen_is_drawn(
 def test_keys_of_json_are_marked() -> None:
     assert highlighted('  "a": [1]') == [("  ", ""), ('"a"', "lane.main"), (":", "dim"), (" [1]", "")]
     assert highlighted("plain") == [("plain", "")]
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("## Title", [("## ", "accent"), ("Title", "bold")]),
+        ("#no title", [("#no title", "s")]),
+        ("  - a `b` c", [("  - ", "accent"), ("a ", "s"), ("`b`", "lane.main"), (" c", "s")]),
+        ("1. **x**", [("1. ", "accent"), ("", "s"), ("**x**", "s bold"), ("", "s")]),
+        ("a * b ** c `", [("a * b ** c `", "s")]),
+    ],
+)
+def test_markdown_keeps_its_characters_and_gets_styles(text: str, spans: list[tuple[str, str]]) -> None:
+    assert prose_line(text, "s") == spans
+
+
+def test_code_is_what_stands_between_fences() -> None:
+    layout = lay_out_body(Block([], "a\n```py\nb\n```\nc"), 40, whole=True)
+    assert layout.code == [False, True, True, True, False]

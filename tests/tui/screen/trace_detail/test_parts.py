@@ -1,10 +1,8 @@
-"""The parts of a trace: what they show, search in them, and the way to other turns."""
+"""The parts of a trace: what they show, whatever it holds."""
 
 from __future__ import annotations
 
 import re
-import stat
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,20 +15,16 @@ from proxy.traces.listing.turns import SessionTurn, SessionTurns
 from proxy.traces.request_replay import stored_answer
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary, WrittenPart
 from tests.proxy.trace_making import trace_of
-from tests.tui.screen.test_app import scene
-from tests.tui.traffic import MODEL
 from tui.client.wire_text import wrap
 from tui.screen.styled_line import line_width, plain_text
 from tui.screen.trace_detail.call_lines import call_lines
 from tui.screen.trace_detail.conversation import pieces_said
 from tui.screen.trace_detail.opened_trace import OpenedTrace
-from tui.screen.trace_detail.outside import NoProgram, program_words, run_on_copy
 from tui.screen.trace_detail.parts import PARTS
 from tui.screen.trace_detail.replay import beside
 from tui.screen.trace_detail.waterfall import waterfall
 from tui.screen.trace_detail.why_part import opens
 from tui.screen.widgets.block_layout import Block, lay_out_body
-from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
 
 
 def shown(trace: Trace, name: str, cells: int = 100) -> str:
@@ -47,7 +41,7 @@ def shown(trace: Trace, name: str, cells: int = 100) -> str:
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"file_path": "/a.py"}}
 FAILED = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "no such file", "is_error": True}
 MESSAGES: list[dict[str, Any]] = [
-    {"role": "user", "content": "first<system-reminder>be brief</system-reminder>"},
+    {"role": "user", "content": "first `<system-reminder>`\n<system-reminder>be brief</system-reminder>"},
     {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm"}, CALL]},
     {"role": "user", "content": [FAILED, {"type": "text", "text": "go on"}]},
 ]
@@ -69,7 +63,7 @@ OPENAI: list[dict[str, Any]] = [
 def test_a_conversation_is_read_in_both_dialects() -> None:
     anthropic = [(said.kind, said.name or said.text) for said in pieces_said(MESSAGES)]
     assert anthropic == [
-        ("text", "first"),
+        ("text", "first `<system-reminder>`"),
         ("reminder", "<system-reminder>be brief</system-reminder>"),
         ("thinking", "hm"),
         ("call", "Read"),
@@ -127,7 +121,9 @@ def turns_of(trace: Trace, *others: TraceSummary) -> SessionTurns:
 
 def test_the_waterfall_has_each_step_and_then_the_client() -> None:
     call = ToolCall(id="toolu_1", name="Read", input={"path": "a"}, is_error=True, duration_s=1.0)
-    trace = trace_of(1, timings=TIMES, written=WRITTEN, tool_calls=[call])
+    silent = ToolCall(id="toolu_2", name="Bash", input={"command": "ls"}, is_error=False)
+    unanswered = ToolCall(id="toolu_3", name="Edit", input={})
+    trace = trace_of(1, timings=TIMES, written=WRITTEN, tool_calls=[call, silent, unanswered])
     following = TraceSummary(id="req_0002", time=trace.time + 6.0)
     opened = OpenedTrace(trace, turns=turns_of(trace, following))
     lines = [plain_text(line) for line in waterfall(opened, 80)]
@@ -141,6 +137,7 @@ def test_the_waterfall_has_each_step_and_then_the_client() -> None:
         ["finishing", "0.10s"],
         [],
         ["Read", "1.0s"],
+        ["Bash", "≤1.4s"],
         ["next", "request"],
     ]
     assert lines[0].rstrip().endswith("6.0s")  # the axis goes on to the next request
@@ -300,148 +297,3 @@ def test_of_megabytes_only_the_beginning_is_wrapped(line: str, monkeypatch: pyte
     assert layout.more
     assert text.replace("\n", "").startswith("".join(map(str, layout.lines)))
     assert sum(wrapped) < 1000
-
-
-async def test_digits_lead_to_the_parts_and_arrows_to_the_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PAGER", "cat")
-    for name in ("EDITOR", "VISUAL"):
-        monkeypatch.delenv(name, raising=False)
-    async with scene() as it:
-        await it.press("5", "enter", "9")
-        assert "moments" in it.text()
-        await it.press("1")
-        first = it.text()
-        await it.press("left")
-        assert re.search(r"turn 16 of 17", it.text())
-        await it.press("right")
-        assert it.text() == first
-        await it.press("right")
-        assert "No turn of this session after it." in list(it.app._notifications)[-1].message
-        await it.press("down", "down", "down", "down", "y")
-        assert re.search(r"^prefill [\d.]+s [\d,]+ tokens", it.app.clipboard, re.MULTILINE)
-        assert "▒" not in it.app.clipboard
-        await it.press("o")
-        assert "cannot leave its terminal" in list(it.app._notifications)[-1].message
-        await it.press("v")
-        assert "Neither $VISUAL nor $EDITOR is set" in list(it.app._notifications)[-1].message
-        await it.press("escape")
-        assert it.app.screen is it.app.main
-
-
-async def test_a_search_marks_counts_goes_on_and_ends() -> None:
-    async with scene() as it:
-        await it.press("5", "enter", "7", "slash", *"TOOL", "enter")
-        blocks = it.app.screen.query_one(CollapsibleBlocks)
-        _, total = blocks.found
-        assert total > 9
-        assert f"/TOOL  1 of {total}" in it.text()
-        await it.press("n", "n", "N")
-        assert f"2 of {total}" in it.text()
-        await it.press("N", "N")
-        assert f"{total} of {total}" in it.text()
-        assert blocks.current is not None
-        assert plain_text(blocks.current.title).startswith("Answer body")  # folded until then
-        await it.press("9")
-        assert "/TOOL  not in this part" not in it.text()  # the answer ended for a tool
-        await it.press("escape")
-        assert "/TOOL" not in it.text()
-        before = it.app.screen.subject  # type: ignore[attr-defined]
-        await it.press("n")
-        assert it.app.screen.subject != before  # type: ignore[attr-defined]
-
-
-async def test_a_trace_is_exported_to_a_private_file_that_is_named(tmp_path: Path) -> None:
-    async with scene() as it:
-        it.app.state_folder = tmp_path
-        await it.press("5", "enter")
-        for key, suffix, begins in (
-            ("enter", "json", '{"schema_version":1'),
-            ("2", "sh", "#!/bin/sh"),
-            ("4", "har", '{"log"'),
-        ):
-            await it.press("E", key)
-            await it.app.workers.wait_for_complete()
-            [file] = (tmp_path / "exports").glob(f"*.{suffix}")
-            assert file.name.endswith(f"{it.host.rows[0].id}.{suffix}")
-            assert file.read_text("utf-8").startswith(begins)
-            assert stat.S_IMODE(file.stat().st_mode) == 0o600
-            assert str(file) in list(it.app._notifications)[-1].message
-        await it.press("E", "down", "y")
-        await it.app.workers.wait_for_complete()
-        assert it.app.clipboard.startswith("#!/bin/sh")
-        it.app.state_folder = file  # no folder
-        await it.press("E", "1")
-        await it.app.workers.wait_for_complete()
-        assert "The trace was not exported: " in list(it.app._notifications)[-1].message
-
-
-async def test_a_request_is_asked_again_and_both_answers_stand_side_by_side() -> None:
-    async with scene() as it:
-        await it.press("5", "enter", "R")
-        await it.settle()
-        assert f"traces replay {it.host.rows[0].id} --model NAME" in it.text()
-        await it.press("M")  # the list of models
-        await it.settle()
-        assert it.app.crumbs[-1] == "Models"
-        await it.press("escape", "R", "enter")
-        await it.app.workers.wait_for_complete()
-        await it.settle()
-        [body] = it.host.bodies
-        assert body["model"] == MODEL
-        assert "metadata" not in body
-        text = it.text()
-        assert re.search(r"then .*│ now ", text)
-        assert "The answers differ from line 1 on." in text
-        assert "took 3.0s" in text
-        assert " ≠ " in text
-        it.host.refuses = "HTTP 529: [/] the queue is full"
-        await it.press("R")
-        await it.app.workers.wait_for_complete()
-        await it.settle()
-        assert "HTTP 529: [/] the queue is full" in it.text()
-        await it.press("escape")
-        assert it.app.screen.subject.startswith("trace ")  # type: ignore[attr-defined]
-
-
-def test_lines_of_both_answers_stand_beside_each_other_and_differing_ones_are_marked() -> None:
-    answer = stored_answer(
-        trace_of(
-            1, response=TraceResponse(status=200, message={"content": [{"type": "text", "text": "a\nb"}]})
-        )
-    )
-    assert [plain_text(line).split() for line in beside(answer, answer, 40)] == [
-        ["a", "│", "a"],
-        ["b", "│", "b"],
-    ]
-
-
-@pytest.mark.parametrize(
-    ("program", "environ", "said"),
-    [
-        ("pager", {}, r"\$PAGER is not set\. In your shell: export PAGER=less"),
-        ("pager", {"EDITOR": "vi", "PAGER": " "}, r"\$PAGER is not set"),
-        ("editor", {"PAGER": "less"}, r"Neither \$VISUAL nor \$EDITOR is set"),
-        ("editor", {"EDITOR": "vi 'x"}, "vi 'x is no command"),
-    ],
-)
-def test_a_program_that_is_not_set_is_told(program: Any, environ: dict[str, str], said: str) -> None:
-    with pytest.raises(NoProgram, match=said):
-        program_words(program, environ)
-
-
-def test_the_users_own_editor_comes_first() -> None:
-    assert program_words("editor", {"EDITOR": "vi", "VISUAL": "code -w"}) == ["code", "-w"]
-
-
-def test_a_program_gets_a_private_copy_that_is_gone_then(tmp_path: Path) -> None:
-    seen = tmp_path / "seen"
-    words = ["/bin/sh", "-c", f'stat -c "%a %n" "$1" > {seen}; cat "$1" >> {seen}; echo more >> "$1"', "sh"]
-    said = run_on_copy(words, "text \ud800", "req_1-answer.txt")
-    mode, path = seen.read_text().split("\n")[0].split(" ", 1)
-    assert (mode, seen.read_text().split("\n")[1]) == ("600", "text ?")
-    assert path.endswith("/req_1-answer.txt")
-    assert not Path(path).parent.exists()
-    assert said == "It was a copy: what you changed in it is not kept."
-    assert run_on_copy(["/bin/sh", "-c", "exit 3"], "x", "x.txt") == "/bin/sh ended with exit code 3."
-    with pytest.raises(NoProgram, match="no-such-pager could not be run: No such file"):
-        run_on_copy(["no-such-pager"], "x", "x.txt")
