@@ -69,6 +69,14 @@ def joined(parts: Iterable[Line], gap: str = "   ") -> Line:
     return out
 
 
+def joined_lines(lines: Iterable[Line]) -> Line:
+    """Lines as one run of spans, with line breaks between them."""
+    out: Line = []
+    for number, line in enumerate(lines):
+        out += [("\n", ""), *line] if number else line
+    return out
+
+
 def side_by_side(left: Sequence[Line], right: Sequence[Line], left_cells: int, gap: int = 3) -> list[Line]:
     """Two blocks side by side, the left one `left_cells` wide; the shorter one is padded."""
     rows = max(len(left), len(right))

@@ -19,6 +19,7 @@ from tui.screen.calls.call_draft import CallDraft
 from tui.screen.styled_line import Line
 
 Arguments = Mapping[str, Any]
+Look = tuple[Line, list[Line]]
 INDENT = "    "
 MOST_LINES = 200  # of a call
 _COMPARED = 400  # lines of each side that are compared; longer ones are shown one after the other
@@ -73,11 +74,30 @@ def _drawn(name: str, arguments: Arguments | None, raw: str, most: int, folder: 
     if arguments is None:
         return [[("▸ ", "tool"), (name, "tool bold")], *_block(raw, "dim", most)]
     paths = {key: within(path, folder) for key in _PATHS if isinstance(path := arguments.get(key), str)}
-    head, body = _LOOKS.get(name, _plain)({**arguments, **paths})
+    head, body = _look(name, {**arguments, **paths})
     lines: list[Line] = [[("▸ ", "tool"), (name, "tool bold"), *([("  ", ""), *head] if head else [])]]
     if len(body) > most:
         body = [*body[:most], [(f"{INDENT}… {plural(len(body) - most, 'more line')}", "dim")]]
     return lines + body
+
+
+def argument_lines(name: str, arguments: Arguments) -> list[Line] | None:
+    """The arguments of a call of a tool that has a look of its own; None: it has none."""
+    if name not in _LOOKS:
+        return None
+    head, body = _look(name, arguments)
+    return [head, *body] if head else body
+
+
+def _look(name: str, arguments: Arguments) -> Look:
+    """What a tool's look shows, and all that it leaves out."""
+    if name not in _LOOKS:
+        return _plain(arguments)
+    draw, shown = _LOOKS[name]
+    head, body = draw(arguments)
+    told = [key for key in shown if isinstance(arguments.get(key), str | list | bool)]
+    others = _others(arguments, *told)
+    return [*head, *others] if head else others[1:], body
 
 
 def _block(text: str, style: str, most: int, *, last: bool = False) -> list[Line]:
@@ -104,8 +124,6 @@ def _value(value: Any, limit: int = 120) -> str:
 
 
 # -- looks: of some arguments the rest of the head, and the lines below it -----------------------------------
-
-Look = tuple[Line, list[Line]]
 
 
 def _edit(arguments: Arguments) -> Look:
@@ -178,8 +196,7 @@ def _write(arguments: Arguments) -> Look:
 
 def _shell(arguments: Arguments) -> Look:
     about = line_text(_text(arguments, "description"), 200)
-    others = _others(arguments, "command", "description")
-    head: Line = [(about, "muted"), *others] if about else others[1:]
+    head: Line = [(about, "muted")] if about else []
     lines = _split(_text(arguments, "command"))
     return head, [
         [(INDENT, ""), ("$ " if not number else "  ", "accent"), (line, "")]
@@ -237,16 +254,19 @@ def _plain(arguments: Arguments) -> Look:
     return [(_value(short[told], 400), ""), *_others(short, told)], body
 
 
-_LOOKS: Mapping[str, Callable[[Arguments], Look]] = {
-    "Edit": _edit,
-    "MultiEdit": _multi_edit,
-    "Write": _write,
-    "NotebookEdit": _write,
-    "Bash": _shell,
-    "PowerShell": _shell,
-    "TodoWrite": _todos,
-    "Agent": _agent,
-    "Task": _agent,
-    "ExitPlanMode": _plan,
-    "AskUserQuestion": _questions,
+_FILE = ("file_path", "notebook_path", "content", "new_source", "cell_source")
+_SHELL = ("command", "description")
+_AGENT = ("subagent_type", "description", "prompt")
+_LOOKS: Mapping[str, tuple[Callable[[Arguments], Look], tuple[str, ...]]] = {
+    "Edit": (_edit, ("file_path", "old_string", "new_string", "replace_all")),
+    "MultiEdit": (_multi_edit, ("file_path", "edits")),
+    "Write": (_write, _FILE),
+    "NotebookEdit": (_write, _FILE),
+    "Bash": (_shell, _SHELL),
+    "PowerShell": (_shell, _SHELL),
+    "TodoWrite": (_todos, ("todos",)),
+    "Agent": (_agent, _AGENT),
+    "Task": (_agent, _AGENT),
+    "ExitPlanMode": (_plan, ("plan",)),
+    "AskUserQuestion": (_questions, ("questions",)),
 }

@@ -16,7 +16,7 @@ from tui.screen.calls.call_draft import CallDraft, read_draft
 from tui.screen.calls.call_lines import call_lines, draft_lines
 from tui.screen.panes.pane import paragraphs
 from tui.screen.panes.request_cells import lane, session
-from tui.screen.styled_line import Line, joined
+from tui.screen.styled_line import Line, joined, joined_lines
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.text_tail import TextTail
 
@@ -106,9 +106,9 @@ class AnswerView(Vertical):
             if kind == "call":
                 call = self._store.tool_call(first.call)
                 lines = call_lines(call, folder=self._folder) if call is not None else []
-                out += _joined(lines) if lines else [(f"▸ {first.text}", "tool")]
+                out += joined_lines(lines) if lines else [(f"▸ {first.text}", "tool")]
             elif kind == "tool":  # it never became a call
-                out += _joined(draft_lines(_read(same), folder=self._folder, writing=False))
+                out += joined_lines(draft_lines(_read(same), folder=self._folder, writing=False))
             else:
                 sign = "✗ " if kind == "error" and kind != self._kind else ""
                 out += [(sign + first.text, PIECE_STYLES[kind])]
@@ -158,13 +158,6 @@ def _run(piece: TranscriptPiece) -> tuple[str, str]:
 
 def _read(pieces: list[TranscriptPiece]) -> CallDraft:
     return read_draft("".join(piece.text for piece in pieces), pieces[-1].tool)
-
-
-def _joined(lines: list[Line]) -> list[tuple[str, str]]:
-    out: list[tuple[str, str]] = []
-    for number, line in enumerate(lines):
-        out += [("\n", ""), *line] if number else line
-    return out
 
 
 def answer_facts(record: RequestSnapshot, now: float) -> list[Line]:

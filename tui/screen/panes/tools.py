@@ -15,12 +15,13 @@ from textual.containers import Vertical
 from tui.client.figures import clock, percent, plural, ratio, seconds, size
 from tui.client.records import Snapshot, ToolRecord, ToolStats
 from tui.client.wire_text import line_text, shorten, shorten_middle, width
+from tui.screen.calls.call_lines import argument_lines
 from tui.screen.charts import bar
 from tui.screen.keymap import bindings
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, session
 from tui.screen.panes.tool_call_cells import call_steps, result, verdict
-from tui.screen.styled_line import Line, fit
+from tui.screen.styled_line import Line, fit, joined_lines
 from tui.screen.trace_list.columns import when
 from tui.screen.trace_list.list_query import RANGES, RangeName
 from tui.screen.trace_list.listed_calls import in_full, records, timed, tool_stats, totals_of
@@ -274,7 +275,9 @@ def call_pieces(call: ToolRecord) -> list[tuple[str, str]]:
     if call.input is None:
         pieces += raw
     else:
-        pieces += [("\n\nArguments\n", "label"), *argument_pieces(call.input)]
+        lines = argument_lines(call.name, call.input)
+        shown = argument_pieces(call.input) if lines is None else joined_lines(lines)
+        pieces += [("\n\nArguments\n", "label"), *shown]
     pieces += _result_pieces(call)
     return pieces if call.input is None else pieces + raw
 

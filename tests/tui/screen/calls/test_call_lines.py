@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.tui.traffic_texts import CALLS
 from tui.client.records import CallNote, ToolRecord
 from tui.screen.calls.call_draft import read_draft
-from tui.screen.calls.call_lines import call_lines, draft_lines
+from tui.screen.calls.call_lines import argument_lines, call_lines, draft_lines
 from tui.screen.calls.call_words import call_words, calls_words, path_end
 from tui.screen.styled_line import line_width, plain_text
 
@@ -32,6 +32,15 @@ def test_an_edit_is_a_diff() -> None:
         "      f",
         "    + g",
     ]
+
+
+def test_no_argument_is_left_out() -> None:
+    odd = {"file_path": "/a", "old_string": 3, "new_string": "x", "file": "/b"}
+    assert shown("Edit", odd) == ["▸ Edit  /a  +1 -0  old_string=3  file=/b", "    + x"]
+    lines = argument_lines("Bash", {"command": "ls", "timeout": 5})
+    assert lines is not None
+    assert [plain_text(line) for line in lines] == ["timeout=5", "    $ ls"]
+    assert argument_lines("mcp__x__y", {"a": 1}) is None
 
 
 def test_a_write_is_a_file_and_a_command_is_one() -> None:
