@@ -43,7 +43,12 @@ def context_headline(budget: ContextBudget) -> str:
     if largest is None or not largest.tokens:
         return f"{said}."
     share = percent(ratio(largest.tokens, budget.prompt_tokens))
-    return f"{said}; ~{share} of that: {PART_NAMES[largest.name]}."
+    return f"{said}; {about_parts(budget)}{share} of that: {PART_NAMES[largest.name]}."
+
+
+def about_parts(budget: ContextBudget) -> str:
+    """The sign before the tokens of a part: a tilde where they are an estimate."""
+    return "" if budget.counted_parts else "~"
 
 
 def context_growth(budget: ContextBudget) -> str:
@@ -65,7 +70,7 @@ def unused_tools(budget: ContextBudget) -> str:
     if not budget.unused_tools:
         return ""
     many = plural(budget.unused_tools, "tool")
-    cost = f"~{count(budget.unused_tokens)} tokens of each prompt"
+    cost = f"{about_parts(budget)}{count(budget.unused_tokens)} tokens of each prompt"
     return f"{many} never called in this session: {cost}."
 
 
@@ -114,8 +119,14 @@ def thing_notes(thing: ContextThing) -> str:
     if thing.time is not None:
         said.append(clock(thing.time))
     if thing.times > 1:
-        said.append(f"{thing.times} times the same text: ~{count(thing.tokens * thing.times)}")
+        said.append(f"{thing.times} times the same text: {thing_tokens(thing, thing.times)}")
     return "  ".join(said)
+
+
+def thing_tokens(thing: ContextThing, times: int = 0) -> str:
+    """Its tokens, or in short those of so many of it; with a tilde where they are an estimate."""
+    about = "" if thing.counted else "~"
+    return f"{about}{count(thing.tokens * times)}" if times else f"{about}{thing.tokens:,}"
 
 
 def grown(tokens: int | None) -> str:
@@ -137,8 +148,9 @@ def context_report(budget: ContextBudget) -> list[str]:
     ]
     for part in budget.parts:
         share = percent(ratio(part.tokens, budget.prompt_tokens))
+        tokens = f"{about_parts(budget)}{part.tokens:,}"
         lines.append(
-            f"{PART_NAMES[part.name]:<21}{f'~{part.tokens:,}':>9}  {share:>5}  {grown(part.grown):>9}"
+            f"{PART_NAMES[part.name]:<21}{tokens:>9}  {share:>5}  {grown(part.grown):>9}"
             f"  {part_content(part)}"
         )
     lines.append(
@@ -150,5 +162,5 @@ def context_report(budget: ContextBudget) -> list[str]:
         lines += ["", "The largest things in it"]
     for thing in things[:_LARGEST]:
         name = shorten(thing_name(thing), _LONGEST)
-        lines.append(f"{f'~{thing.tokens:,}':>9}  {name}  {thing_notes(thing)}".rstrip())
+        lines.append(f"{thing_tokens(thing):>9}  {name}  {thing_notes(thing)}".rstrip())
     return lines

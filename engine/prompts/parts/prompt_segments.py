@@ -36,11 +36,18 @@ def with_reminders(names: tuple[str, ...], place: int) -> tuple[str, ...]:
 
 def segment_names(messages: Sequence[Message], tools: bool) -> tuple[str, ...]:
     """Names of a prompt's segments, for people: the shared prefix, then each message with its number."""
-    leading = has_shared_prefix(messages, False)
-    shared = " and ".join(name for name, there in (("system", leading), ("tools", tools)) if there)
-    turns = enumerate(messages[1:] if leading else messages, 1)
+    leading = _leading(messages)
+    shared = " and ".join(name for name, there in (("system", bool(leading)), ("tools", tools)) if there)
+    turns = enumerate(messages[leading:], 1)
     named = [f"message {number} ({_SPEAKERS.get(turn['role'], 'user')})" for number, turn in turns]
-    return (shared, *named) if shared else tuple(named)
+    return (*([shared] if shared else []), *(["system"] if leading > 1 else []), *named)
+
+
+def _leading(messages: Sequence[Message]) -> int:
+    """How many system turns stand before the first message: a second one is the project's."""
+    if not has_shared_prefix(messages, False):
+        return 0
+    return 2 if shared_boundaries(messages) == 3 else 1
 
 
 def shared_boundaries(messages: Sequence[Message]) -> int:
@@ -61,10 +68,10 @@ def aligned_names(segments: Sequence[str], messages: Sequence[Message], tools: b
 
     `segments` are all texts of a prompt up to its end; the last one has no name.
     """
-    leading = has_shared_prefix(messages, False)
+    leading = _leading(messages)
     held: list[list[str]] = [[] for _ in segments]
     begin = 0
-    for number, message in enumerate(messages, 0 if leading else 1):
+    for number, message in enumerate(messages, 1 - leading):
         said = content_text(message.get("content"))
         heads = {text.strip()[:_HEAD] for text in (said, said.rpartition("</system-reminder>")[2])} - {""}
         place = next(
@@ -72,7 +79,7 @@ def aligned_names(segments: Sequence[str], messages: Sequence[Message], tools: b
         )
         if place is not None:
             name = f"message {number} ({_SPEAKERS.get(message['role'], 'user')})"
-            held[place].append(name if number else "system")
+            held[place].append(name if number > 0 else "system")
             begin = place
     if tools and not held[0]:
         held[0].append("tools")

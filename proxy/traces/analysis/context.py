@@ -1,13 +1,14 @@
 """What fills the context window of a session: parts, largest things, growth, turns until compaction.
 
-By rules, of the newest whole trace of the session's main lane and of the one before it. A prompt is counted
-as a whole, so a part has the share of its tokens that it has of its characters. The prompt is the client's:
-what a template adds or leaves out is spread over all parts.
+By rules, of the newest whole trace of the session's main lane and of the one before it. Where the engine
+counted the parts of a prompt (`Trace.prompt_parts`), a part has those tokens; else a prompt is counted as a
+whole, and a part has the share of its tokens that it has of its characters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import get_args
 
 from proxy.anthropic.compaction import compacts_at, growth, longest_answer
@@ -20,14 +21,13 @@ from proxy.traces.analysis.context_facts import (
     ContextTurn,
     PartName,
 )
-from proxy.traces.analysis.context_pieces import ContextPiece, pieces
+from proxy.traces.analysis.context_pieces import ContextPiece, counted_pieces
 from proxy.traces.index import TraceIndex
 from proxy.traces.reading import TraceError, TraceNotFound
 from proxy.traces.schema import Trace
 
 _MOST_THINGS = 20  # of a part
 _LIKE = 200  # characters from which on the same text is the same thing, whatever it was called for
-_CHARACTERS_A_TOKEN = 4  # where nothing was counted
 _NAMED = 5  # sessions in an error
 
 Load = Callable[[str], Trace]
@@ -74,16 +74,17 @@ def _budget(
 ) -> ContextBudget:
     body = trace.request.body if isinstance(trace.request.body, dict) else {}
     turn = next((number for number, one in enumerate(turns, 1) if one.trace == trace.id), len(turns))
-    found = pieces(body)
-    characters = sum(piece.characters for piece in found)
-    prompt = trace.usage.prompt_tokens or characters // _CHARACTERS_A_TOKEN
-    scale = prompt / characters if characters else 0.0
+    found = counted_pieces(trace)
+    prompt = trace.usage.prompt_tokens or round(sum(piece.tokens for piece in found))
     before = _loaded(turns[turn - 2].trace, load) if turn > 1 else None
-    earlier = pieces(before.request.body) if before is not None else None
+    earlier = counted_pieces(before) if before is not None else None
+    if before is not None and earlier and not (trace.prompt_parts and before.prompt_parts):
+        scale = prompt / (sum(piece.characters for piece in found) or 1)  # two estimates would not compare
+        earlier = [replace(piece, tokens=scale * piece.characters) for piece in earlier]
     calls = _calls(trace, index)
-    places = _Places(found, turns, turn, _made(trace, index))
+    places = _Places(found, turns, turn, _made(trace, index), counted=bool(trace.prompt_parts))
     parts = [
-        _part(name, found, earlier, tokens, scale, calls, places)
+        _part(name, found, earlier, tokens, calls, places)
         for name, tokens in zip(get_args(PartName), _shares(found, prompt), strict=True)
     ]
     unused = [piece for piece in found if piece.part == "tools" and not calls.get(piece.what)]
@@ -101,15 +102,16 @@ def _budget(
         turns=turns,
         prompt_tokens=prompt,
         counted=bool(trace.usage.prompt_tokens) and not trace.usage_estimated,
+        counted_parts=bool(trace.prompt_parts),
         window_tokens=window,
         max_tokens=longest,
         reserved_tokens=max(0, min(longest, window - prompt)) if window else longest,
         compacts_at=limit,
         parts=parts,
         unused_tools=len(unused),
-        unused_tokens=round(scale * sum(piece.characters for piece in unused)),
         growth=grows,
         turns_left=max(0, limit - prompt) // grows if limit is not None and grows else None,
+        unused_tokens=round(sum(piece.tokens for piece in unused)),
     )
 
 
@@ -118,15 +120,14 @@ def _part(
     found: Sequence[ContextPiece],
     earlier: Sequence[ContextPiece] | None,
     tokens: int,
-    scale: float,
     calls: dict[str, int],
     places: _Places,
 ) -> ContextPart:
     here = [piece for piece in found if piece.part == name]
     grown = None
     if earlier is not None:
-        size = sum(piece.characters for piece in here)
-        grown = round(scale * (size - sum(piece.characters for piece in earlier if piece.part == name)))
+        size = sum(piece.tokens for piece in here)
+        grown = round(size - sum(piece.tokens for piece in earlier if piece.part == name))
     kinds: dict[str, list[ContextPiece]] = {}
     things: dict[tuple[str, ...], list[ContextPiece]] = {}
     for number, piece in enumerate(here):
@@ -141,7 +142,7 @@ def _part(
             (
                 ContextKind(
                     name=kind,
-                    tokens=round(scale * sum(piece.characters for piece in those)),
+                    tokens=round(sum(piece.tokens for piece in those)),
                     number=len(those),
                     calls=sum(calls.get(piece.what, 0) for piece in those) if name == "tools" else None,
                 )
@@ -150,20 +151,21 @@ def _part(
             key=lambda kind: -kind.tokens,
         ),
         things=[
-            _thing(those, scale, calls, places)
-            for those in sorted(things.values(), key=lambda those: -those[0].characters * len(those))
+            _thing(those, calls, places)
+            for those in sorted(things.values(), key=lambda those: -sum(one.tokens for one in those))
         ][:_MOST_THINGS],
     )
 
 
-def _thing(those: list[ContextPiece], scale: float, calls: dict[str, int], places: _Places) -> ContextThing:
+def _thing(those: list[ContextPiece], calls: dict[str, int], places: _Places) -> ContextThing:
     first = those[0]
     numbers = [number for piece in those if (number := places.turn_of(piece))]
     turn = places.turns[numbers[0] - 1] if numbers else None
     return ContextThing(
         kind=first.kind,
         what=first.what,
-        tokens=round(scale * first.characters),
+        tokens=round(first.tokens),
+        counted=places.counted,
         times=len(those),
         turns=list(dict.fromkeys(numbers)),
         time=turn.time if turn else None,
@@ -176,9 +178,16 @@ class _Places:
     """Tells which turn brought a piece: the one behind the answer with its call, else counted by answers."""
 
     def __init__(
-        self, found: Sequence[ContextPiece], turns: list[ContextTurn], turn: int, made: dict[str, str]
+        self,
+        found: Sequence[ContextPiece],
+        turns: list[ContextTurn],
+        turn: int,
+        made: dict[str, str],
+        *,
+        counted: bool,
     ) -> None:
         self.turns = turns
+        self.counted = counted  # the tokens of the pieces
         self._numbers = {one.trace: number for number, one in enumerate(turns[:turn], 1)}
         self._turn = turn
         self._made = made
@@ -195,15 +204,16 @@ class _Places:
 
 def _shares(found: Sequence[ContextPiece], prompt: int) -> list[int]:
     """The prompt's tokens by part: what rounding down leaves goes to the largest remainders."""
-    sizes: dict[PartName, int] = dict.fromkeys(get_args(PartName), 0)
+    sizes: dict[PartName, float] = dict.fromkeys(get_args(PartName), 0.0)
     for piece in found:
-        sizes[piece.part] += piece.characters
+        sizes[piece.part] += piece.tokens
     whole = sum(sizes.values())
     if not whole:
         return [0] * len(sizes)
-    tokens = {name: prompt * size // whole for name, size in sizes.items()}
+    exact = {name: prompt * size / whole for name, size in sizes.items()}
+    tokens = {name: int(size) for name, size in exact.items()}
     left = prompt - sum(tokens.values())
-    for name in sorted(sizes, key=lambda one: -(prompt * sizes[one] % whole))[:left]:
+    for name in sorted(sizes, key=lambda one: tokens[one] - exact[one])[:left]:
         tokens[name] += 1
     return list(tokens.values())
 

@@ -18,6 +18,7 @@ class ContextThing(BaseModel):
     kind: str  # the tool of a result, "text", "thinking", "calls", a server of tools
     what: str  # a tool's name, a result's file or command, the first words of a text
     tokens: int  # of one of them
+    counted: bool = False  # by the engine; not: a share by characters
     times: int = 1
     turns: list[int] = []  # from 1, those that brought it; empty: it is in each
     time: float | None = None  # of the first of them
@@ -55,7 +56,7 @@ class ContextTurn(BaseModel):
 class ContextBudget(BaseModel):
     """What fills the context window at one turn of a session.
 
-    The tokens of the whole prompt are counted, those in it are its shares by characters.
+    The tokens of the whole prompt are counted; those in it too, or they are its shares by characters.
     """
 
     session: str
@@ -67,6 +68,7 @@ class ContextBudget(BaseModel):
     turns: list[ContextTurn] = []  # oldest first
     prompt_tokens: int
     counted: bool = True  # not: four characters were taken for a token
+    counted_parts: bool = False  # by the engine; not: shares by characters
     window_tokens: int = 0  # 0: not known
     max_tokens: int = 0  # of the answer
     reserved_tokens: int = 0  # of them, as much as the window has room for

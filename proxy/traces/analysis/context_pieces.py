@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -17,7 +17,10 @@ from proxy.anthropic.prompt_prefix import system_texts
 from proxy.filters.matching import file_of
 from proxy.traces.analysis.context_facts import PartName
 from proxy.traces.analysis.new_text import content_texts
+from proxy.traces.analysis.parts.part_tokens import PromptPiece, piece_tokens
+from proxy.traces.schema import Trace
 
+_CHARACTERS_A_TOKEN = 4  # where nothing was counted
 _PICTURE = 6_000  # characters that stand for a picture or a page: about 1,500 tokens
 _LONGEST = 160  # characters of what a piece is
 _REMINDER = re.compile(r"(<system-reminder>.*?(?:</system-reminder>|\Z))", re.DOTALL)
@@ -36,11 +39,41 @@ class ContextPiece:
     same: str  # equal for pieces with the same text
     answers: int = 0
     call: str = ""  # the id of the tool call that it is the result of
+    message: int = 0  # as the engine numbers the messages that were sent to it; 0: tools and system
+    tokens: float = 0.0  # as counted, or its share of the prompt's
 
 
 def pieces(body: Any) -> list[ContextPiece]:
     """The pieces of an Anthropic request's body in their order, whatever it holds."""
     return list(_pieces(body)) if isinstance(body, dict) else []
+
+
+def counted_pieces(trace: Trace) -> list[ContextPiece]:
+    """The pieces of a trace's prompt, with tokens as the engine counted its parts, else by characters."""
+    body = trace.request.body if isinstance(trace.request.body, dict) else {}
+    found = pieces(body)
+    kinds = {"tools": "tool", "system": "system"}
+    rows = [
+        PromptPiece(
+            kinds.get(one.part, "message"), one.characters, one.what, one.message, one.part == "reminders"
+        )
+        for one in found
+    ]
+    tokens = piece_tokens(rows, trace.prompt_parts, sum(_sent(row) for row in _list(body.get("messages"))))
+    if tokens is None:
+        characters = sum(one.characters for one in found)
+        prompt = trace.usage.prompt_tokens or characters // _CHARACTERS_A_TOKEN
+        tokens = [prompt * one.characters / characters if characters else 0.0 for one in found]
+    return [replace(one, tokens=number) for one, number in zip(found, tokens, strict=True)]
+
+
+def _sent(message: Any) -> int:
+    """How many messages one of the client's becomes: results of tools are messages of their own."""
+    if not isinstance(message, dict):
+        return 0
+    blocks = _blocks(message.get("content"))
+    results = sum(block.get("type") == "tool_result" for block in blocks)
+    return results + (len(blocks) > results or not results) if message.get("role") == "user" else 1
 
 
 def _pieces(body: dict[str, Any]) -> Iterator[ContextPiece]:
@@ -55,17 +88,29 @@ def _pieces(body: dict[str, Any]) -> Iterator[ContextPiece]:
         system = [block for block in system if isinstance(block, dict)]
     for text in system_texts(system) if isinstance(system, str | list) else ():
         yield _piece("system", "text", beginning(text), text)
-    answers = 0
+    answers, number = 0, 1
     for message in messages:
-        match message.get("role"):
-            case "assistant":
-                yield from _written(message.get("content"), answers)
-                answers += 1
-            case "system":
-                for text in content_texts(message.get("content")):
-                    yield from _reminders(text, answers)
-            case _:
-                yield from _said(message.get("content"), calls, answers)
+        last, result = number + _sent(message) - 1, number
+        for piece in _message(message, calls, answers):
+            if piece.call:
+                yield replace(piece, message=min(result, last))
+                result += 1
+            else:
+                yield replace(piece, message=last)
+        number, answers = last + 1, answers + (message.get("role") == "assistant")
+
+
+def _message(
+    message: dict[str, Any], calls: dict[str, tuple[str, str]], answers: int
+) -> Iterator[ContextPiece]:
+    match message.get("role"):
+        case "assistant":
+            yield from _written(message.get("content"), answers)
+        case "system":
+            for text in content_texts(message.get("content")):
+                yield from _reminders(text, answers)
+        case _:
+            yield from _said(message.get("content"), calls, answers)
 
 
 def _tool(tool: dict[str, Any]) -> ContextPiece:

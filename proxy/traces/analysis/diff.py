@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import zip_longest
+from itertools import accumulate, pairwise, zip_longest
 from typing import Any, Literal
 
 from engine.wire.json_text import encode_json
-from proxy.anthropic.prompt_prefix import system_text
+from proxy.anthropic.prompt_prefix import joined_text, system_text, system_texts
 from proxy.traces.analysis.facts import prefill_seconds
 from proxy.traces.analysis.new_text import content_texts
+from proxy.traces.analysis.parts.part_tokens import PromptPiece, piece_tokens
 from proxy.traces.schema import Trace
 
 _NEAR = 0.15  # of a prompt: how far a share of characters may be from that of tokens
@@ -41,6 +42,8 @@ class SegmentDiff:
     a: str
     b: str
     at: int = 0
+    a_tokens: int | None = None  # as the engine counted them; None: not known
+    b_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ class PromptDiff:
 
     `first` is its place in `segments`; None where both prompts are the same. `shared` characters of B's
     `characters` stand before it. `position` is the token of B at which they part: as the prefix cache told it
-    where it was asked about it, else counted by the share of characters, and then `estimated`. `recomputed`
+    where it was asked about it, or where the segments were counted, else by the share of characters, and then
+    `estimated`. `recomputed`
     tokens of B stand behind it; they took about `cost_s` of prefill, where that was measured. `told` is what
     the prefix cache said of B.
     """
@@ -75,11 +79,14 @@ class PromptDiff:
 
 def diff(a: Trace, b: Trace) -> PromptDiff:
     """Compare the prompts of two traces; A came before, B is the one whose cost is told."""
-    parts = list(_compared(segments(a), segments(b)))
+    blocks = min(_blocks(a), _blocks(b)) if _blocks(a) == _blocks(b) else 1
+    ours, theirs = segments(a, blocks), segments(b, blocks)
+    counted = segment_tokens(a, ours), segment_tokens(b, theirs)
+    parts = list(_compared(ours, theirs, *counted))
     first = next((place for place, part in enumerate(parts) if part.kind != "same"), None)
     characters = sum(len(part.b) for part in parts)
     shared = sum(len(part.b) for part in parts[:first]) + (parts[first].at if first is not None else 0)
-    position, estimated = _position(b, shared, characters, first is not None)
+    position, estimated = _position(b, shared, characters, parts, first)
     recomputed = None if position is None else b.usage.prompt_tokens - position
     return PromptDiff(
         segments=parts,
@@ -94,10 +101,52 @@ def diff(a: Trace, b: Trace) -> PromptDiff:
     )
 
 
-def segments(trace: Trace) -> list[Segment]:
-    """The parts of a trace's prompt, in the order of most chat templates."""
+def segments(trace: Trace, blocks: int = 1) -> list[Segment]:
+    """The parts of a trace's prompt, in the order of most chat templates.
+
+    The system text is as many segments as the client sent `blocks` of it, where there are so many.
+    """
     body = trace.upstream if isinstance(trace.upstream, dict) else trace.request.body
-    return list(_segments(body)) if isinstance(body, dict) else []
+    found = list(_segments(body)) if isinstance(body, dict) else []
+    texts = _system_blocks(trace)
+    if blocks > 1 and len(texts) == blocks and found and found[0].name == "system":
+        head, _, _ = found[0].text.partition(joined_text(texts))
+        named = enumerate(texts, 1)
+        found[:1] = [
+            Segment(f"system {at} of {blocks}", text if at > 1 else head + text) for at, text in named
+        ]
+    return found
+
+
+def segment_tokens(trace: Trace, found: list[Segment]) -> list[int] | None:
+    """The tokens of each of a trace's segments, together its prompt; None: the engine did not count them."""
+    messages = sum(one.name.startswith("message") for one in found)
+    pieces = []
+    for one in found:
+        kind, _, rest = one.name.partition(" ")
+        number = int(rest.split(" ")[0]) if kind == "message" else 0
+        pieces.append(PromptPiece(kind, len(one.text), rest if kind == "tool" else "", number))
+    tokens = piece_tokens(pieces, trace.prompt_parts, messages)
+    if tokens is None:
+        return None
+    ends = [round(end) for end in accumulate(tokens, initial=0.0)]
+    return [end - begin for begin, end in pairwise(ends)]
+
+
+def _blocks(trace: Trace) -> int:
+    return len(_system_blocks(trace)) or 1
+
+
+def _system_blocks(trace: Trace) -> list[str]:
+    """The texts of the client's system blocks, if they are what was sent upstream."""
+    sent = trace.request.body.get("system") if isinstance(trace.request.body, dict) else None
+    texts = (
+        system_texts([block for block in sent if isinstance(block, dict)]) if isinstance(sent, list) else []
+    )
+    body = trace.upstream if isinstance(trace.upstream, dict) else trace.request.body
+    first = next(_segments(body), None) if isinstance(body, dict) else None
+    is_whole = first is not None and first.name == "system" and first.text.endswith(joined_text(texts))
+    return texts if is_whole else []
 
 
 def _segments(body: dict[str, Any]) -> Iterator[Segment]:
@@ -149,18 +198,22 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _compared(a: list[Segment], b: list[Segment]) -> Iterator[SegmentDiff]:
+def _compared(
+    a: list[Segment], b: list[Segment], a_tokens: list[int] | None, b_tokens: list[int] | None
+) -> Iterator[SegmentDiff]:
     """Place by place: a prompt has no way to reuse what stands elsewhere."""
-    for one, other in zip_longest(a, b):
+    rows = zip_longest(a, b, a_tokens or [], b_tokens or [])
+    for one, other, *tokens in rows:
         if one is None:
-            yield SegmentDiff(other.name, "only in B", "", other.text)
+            yield SegmentDiff(other.name, "only in B", "", other.text, 0, *tokens)
         elif other is None:
-            yield SegmentDiff(one.name, "only in A", one.text, "")
+            yield SegmentDiff(one.name, "only in A", one.text, "", 0, *tokens)
         elif one == other:
-            yield SegmentDiff(one.name, "same", one.text, other.text)
+            yield SegmentDiff(one.name, "same", one.text, other.text, 0, *tokens)
         else:
             name = one.name if one.name == other.name else f"{one.name} / {other.name}"
-            yield SegmentDiff(name, "changed", one.text, other.text, _shared(one.text, other.text))
+            at = _shared(one.text, other.text)
+            yield SegmentDiff(name, "changed", one.text, other.text, at, *tokens)
 
 
 def _shared(a: str, b: str) -> int:
@@ -168,17 +221,27 @@ def _shared(a: str, b: str) -> int:
     return next((at for at, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))
 
 
-def _position(b: Trace, shared: int, characters: int, differs: bool) -> tuple[int | None, bool]:
+def _position(
+    b: Trace, shared: int, characters: int, parts: list[SegmentDiff], first: int | None
+) -> tuple[int | None, bool]:
     tokens = b.usage.prompt_tokens
-    if not differs:
+    if first is None:
         return (tokens, False) if tokens else (None, True)
     if not tokens or not characters:
         return None, True
-    guess = round(tokens * shared / characters)
     miss = b.cache.miss if b.cache else None
-    # The cache compared B with what it held, which need not have been A: far from the guess it was not.
-    if miss is not None and miss.reason == "diverged" and abs(miss.position - guess) <= _NEAR * tokens:
-        return miss.position, False
+    told = miss.position if miss is not None and miss.reason == "diverged" else None
+    within = parts[first].b_tokens
+    if within is not None:
+        begin = sum(part.b_tokens or 0 for part in parts[:first])
+        # The cache compared B with what it held, which need not have been A: in another part it was not.
+        if told is not None and begin <= told <= begin + within:
+            return told, False
+        at, size = parts[first].at, len(parts[first].b)
+        return begin + round(within * at / size if size else 0), bool(at)
+    guess = round(tokens * shared / characters)
+    if told is not None and abs(told - guess) <= _NEAR * tokens:
+        return told, False
     return guess, True
 
 

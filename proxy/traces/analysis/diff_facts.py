@@ -34,7 +34,7 @@ class Side(BaseModel):
 
 
 class SegmentFacts(BaseModel):
-    """A part of both prompts; tokens are its share of the characters, so about right."""
+    """A part of both prompts; its tokens are counted, else its share by characters (`DiffFacts.counted`)."""
 
     name: str
     kind: Kind
@@ -56,6 +56,7 @@ class DiffFacts(BaseModel):
     recomputed: int | None
     cost_s: float | None
     told: str
+    counted: bool = False  # the tokens of all segments
 
 
 def compare(a: Trace, b: Trace) -> DiffFacts:
@@ -78,6 +79,8 @@ def compare(a: Trace, b: Trace) -> DiffFacts:
         recomputed=found.recomputed,
         cost_s=found.cost_s,
         told=found.told,
+        counted=all(part.a_tokens is not None or part.b_tokens is not None for part in found.segments)
+        and bool(a.prompt_parts and b.prompt_parts),
     )
 
 
@@ -123,8 +126,8 @@ def _segment(part: SegmentDiff, rate_a: float, rate_b: float) -> SegmentFacts:
     return SegmentFacts(
         name=part.name,
         kind=part.kind,
-        a_tokens=round(len(part.a) * rate_a),
-        b_tokens=round(len(part.b) * rate_b),
+        a_tokens=round(len(part.a) * rate_a) if part.a_tokens is None else part.a_tokens,
+        b_tokens=round(len(part.b) * rate_b) if part.b_tokens is None else part.b_tokens,
         lines=[line[:_MOST_CHARACTERS] for line in lines[:MOST_LINES]],
         left_out=max(0, len(lines) - MOST_LINES),
     )

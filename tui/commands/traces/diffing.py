@@ -91,6 +91,8 @@ def _segments(found: PromptDiff, *, whole: bool) -> Iterator[str]:
             yield f"= {run} the same"
             run = 0
         sizes = f"{count(len(part.a))} / {count(len(part.b))} characters"
+        if part.a_tokens is not None and part.b_tokens is not None:
+            sizes = f"{count(part.a_tokens)} / {count(part.b_tokens)} tokens"
         here = "  <- first difference" if place == found.first else ""
         yield f"{_MARKS[part.kind]} {line_text(part.name)}  {sizes}{here}"
         if part.kind == "changed":

@@ -400,8 +400,8 @@ DIFF_HELP = """Compare the prompts of two requests by segment, and open at their
 
 The prefix cache can reuse a prompt as far as it is the same from its beginning. So the first difference
 decides what B had to compute again: system, then each tool, then each message, as they were sent upstream.
-If the prefix cache reported the token at which B diverged, that is the figure; else it is an estimate by
-characters.
+If the prefix cache reported the token at which B diverged, that is the figure; else it is counted from the
+tokens of the segments before it, or, of another server than the built-in engine, an estimate by characters.
 
 Exit code 1 where the prompts differ.
 

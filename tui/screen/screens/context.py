@@ -11,12 +11,14 @@ from textual.app import ComposeResult
 
 from tui.client.context_text import (
     PART_NAMES,
+    about_parts,
     context_growth,
     context_headline,
     context_report,
     grown,
     part_content,
     reserved_content,
+    thing_tokens,
     unused_tools,
 )
 from tui.client.figures import clock, count, percent, plural, ratio
@@ -227,7 +229,7 @@ def part_rows(budget: ContextBudget) -> list[_Row]:
         _Row(
             PART_NAMES[part.name],
             _LOOKS[part.name],
-            f"~{part.tokens:,}",
+            f"{about_parts(budget)}{part.tokens:,}",
             percent(ratio(part.tokens, budget.prompt_tokens)),
             grown(part.grown),
             part_content(part),
@@ -296,7 +298,7 @@ def _note(thing: ContextThing) -> Line:
     if thing.calls is not None:
         return [(plural(thing.calls, "call"), "muted")] if thing.calls else [("never called", "warn")]
     if thing.times > 1:
-        return [(f"{thing.times} × the same: ~{count(thing.tokens * thing.times)}", "warn")]
+        return [(f"{thing.times} × the same: {thing_tokens(thing, thing.times)}", "warn")]
     return []
 
 
@@ -320,7 +322,7 @@ _PARTS: tuple[Column[_Row], ...] = (
     ),
 )
 _THINGS: tuple[Column[tuple[int, ContextThing]], ...] = (
-    Column("TOKENS", lambda row, now, cells: [(f"~{row[1].tokens:,}", "")], 9, "right"),
+    Column("TOKENS", lambda row, now, cells: [(thing_tokens(row[1]), "")], 9, "right"),
     Column("KIND", lambda row, now, cells: [(shorten(line_text(row[1].kind), cells), "tool")], 12, least=8),
     Column("WHAT", lambda row, now, cells: _what(row[1], cells), 30, least=14, grow=1),
     Column("TURN", lambda row, now, cells: _turns(row[1], cells), 9, rank=2),

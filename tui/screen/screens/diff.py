@@ -124,13 +124,17 @@ class DiffScreen(OpenedScreen):
                 30,
                 least=16,
             ),
-            Column("A ~", lambda row, now, cells: [_tokens(row[1].a_tokens)], 6, "right"),
-            Column("B ~", lambda row, now, cells: [_tokens(row[1].b_tokens)], 6, "right"),
+            Column("A", lambda row, now, cells: [self._tokens(row[1].a_tokens)], 6, "right"),
+            Column("B", lambda row, now, cells: [self._tokens(row[1].b_tokens)], 6, "right"),
             Column("", lambda row, now, cells: [(self._note(row[0]), "muted")], 18, least=16, rank=2),
             Column(
                 "PLACE IN B", lambda row, now, cells: self._bar(row[0], cells), 40, least=10, grow=1, rank=3
             ),
         )
+
+    def _tokens(self, number: int) -> tuple[str, str]:
+        about = "" if self._found is None or self._found.counted else "~"
+        return (about + count(number), "") if number else ("·", "dim")
 
     def _note(self, place: int) -> str:
         return segment_note(self._found, place) if self._found is not None else ""
@@ -225,7 +229,3 @@ def _answer(name: str, side: Side, a: Side) -> Line:
     elif side.answer:
         line.append((line_text(side.answer), ""))
     return line
-
-
-def _tokens(number: int) -> tuple[str, str]:
-    return (count(number), "") if number else ("·", "dim")

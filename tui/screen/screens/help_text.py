@@ -423,7 +423,7 @@ HELP: dict[str, tuple[Group, ...]] = {
             "",
             (
                 ("", "", "The prompt of the session's newest request in its main lane, part by part. It was"),
-                ("", "", "counted as a whole: each part (~) has its share of the characters."),
+                ("", "", "counted part by part by the engine; ~: as a whole, and shared by characters."),
             ),
         ),
         (

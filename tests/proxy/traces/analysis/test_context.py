@@ -15,7 +15,7 @@ from proxy.traces.analysis.context import context_of_session, context_of_trace
 from proxy.traces.analysis.context_facts import ContextBudget
 from proxy.traces.analysis.context_pieces import pieces
 from proxy.traces.reading import TraceNotFound, load_trace
-from proxy.traces.schema import Trace, TraceRequest, TraceResponse
+from proxy.traces.schema import CountedPart, Trace, TraceRequest, TraceResponse
 from tests.any_json import any_json, examples
 from tests.proxy.trace_making import AT, call_of, trace_of
 from tests.proxy.traces.folders import Folder
@@ -259,3 +259,30 @@ def test_the_parts_sum_up_to_the_prompt_whatever_a_client_sends(
     assert sum(part.tokens for part in found.parts) == (prompt if filled else 0)
     for part in found.parts:
         assert abs(sum(kind.tokens for kind in part.kinds) - part.tokens) <= len(part.kinds)
+
+
+def test_where_the_engine_counted_the_parts_they_have_those_tokens(folder: Folder) -> None:
+    text = "import os\n" * 100
+    messages = [call(1, file_path="a.py"), result(1, text)]
+    messages[1]["content"].append({"type": "text", "text": "<system-reminder>x</system-reminder>Go on."})
+    counted = {
+        "system": 100,
+        "tools": 30,
+        "tool Read": 20,
+        f"tool {JIRA['name']}": 250,
+        "message 1 (user)": 7,
+        "message 2 (assistant)": 13,
+        "message 3 (tool result)": 500,
+        "message 4 (user)": 60,
+        "the answer's beginning": 20,
+    }
+    parts = [CountedPart(name=name, tokens=tokens) for name, tokens in counted.items()]
+    trace = asked(1, *messages, prompt=1_000, prompt_parts=parts)
+    folder.put(trace)
+    found = context_of_trace(trace, folder.index, lambda name: load_trace(folder.path, name))
+    tokens = {part.name: part.tokens for part in found.parts}
+    assert (tokens["system"], tokens["tools"], tokens["results"], tokens["wrote"]) == (100, 300, 500, 13)
+    assert tokens["reminders"] + tokens["said"] == 7 + 60 + 20
+    assert found.counted_parts
+    [thing] = next(part for part in found.parts if part.name == "results").things
+    assert (thing.tokens, thing.counted) == (500, True)

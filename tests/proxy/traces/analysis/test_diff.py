@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from proxy.events.types import CacheMiss, CacheVerdict, Timings, Usage
 from proxy.traces.analysis.diff import diff, segments
-from proxy.traces.schema import Trace, TraceRequest
+from proxy.traces.analysis.diff_facts import compare
+from proxy.traces.schema import CountedPart, Trace, TraceRequest
 from tests.proxy.trace_making import body_of, trace_of
 
 SYSTEM = {"role": "system", "content": "Be careful."}
@@ -142,3 +143,50 @@ def test_what_is_no_text_differs_as_well(block: dict[str, Any], other: dict[str,
     assert diff(a, b).first == 2
     b.request.body["messages"][0]["content"][-1] = block | {"cache_control": {"type": "ephemeral"}}
     assert diff(a, b).first is None
+
+
+def counted(**more: int) -> list[CountedPart]:
+    names = {"system": "system", "look": "tool Read", "one": "message 1 (user)", "two": "message 2 (user)"}
+    parts = [CountedPart(name=names[name], tokens=tokens) for name, tokens in more.items()]
+    return [*parts, CountedPart(name="the answer's beginning", tokens=3)]
+
+
+def test_segments_have_the_tokens_that_the_engine_counted() -> None:
+    a = sent("on branch main", prompt_parts=counted(system=100, look=50, one=20))
+    b = sent(
+        "on branch dev",
+        "and",
+        prompt_parts=counted(system=100, look=50, one=24, two=6),
+        usage=Usage(input_tokens=183),
+    )
+    found = diff(a, b)
+    assert [(part.a_tokens, part.b_tokens) for part in found.segments][:1] == [(100, 100)]
+    assert sum(part.b_tokens or 0 for part in found.segments) == 183
+    assert found.segments[-1].b_tokens == 6 + 3
+    begin = sum(part.b_tokens or 0 for part in found.segments[:2])
+    assert found.first == 2
+    assert begin <= (found.position or 0) <= begin + 24
+    facts = compare(a, b)
+    assert facts.counted
+    assert [part.b_tokens for part in facts.segments] == [part.b_tokens for part in found.segments]
+
+
+def test_a_segment_that_is_new_is_exact() -> None:
+    parts = counted(system=100, look=50, one=24)
+    a = sent("x", prompt_parts=parts)
+    b = sent("x", "y", prompt_parts=[*parts, CountedPart(name="message 2 (user)", tokens=6)])
+    b.usage = Usage(input_tokens=183)
+    found = diff(a, b)
+    assert (found.first, found.estimated) == (3, False)
+
+
+def test_system_blocks_are_segments_where_both_have_as_many() -> None:
+    def blocks(*texts: str) -> Trace:
+        trace = sent("Hi", system="\n".join(texts))
+        trace.request.body = {"system": [{"type": "text", "text": text} for text in texts]}
+        return trace
+
+    three = diff(blocks("I am.", "Do.", "branch: main"), blocks("I am.", "Do.", "branch: dev"))
+    assert [part.name for part in three.segments][:3] == ["system 1 of 3", "system 2 of 3", "system 3 of 3"]
+    assert three.first == 2
+    assert diff(blocks("a", "b"), blocks("a")).segments[0].name == "system"

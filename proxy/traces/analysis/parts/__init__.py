@@ -1,0 +1,1 @@
+"""Tokens of the parts of a prompt, as the engine counted them."""
