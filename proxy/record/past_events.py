@@ -64,7 +64,8 @@ def _events(row: TraceSummary, trace: Trace | None) -> list[Event]:
     ended = row.time + (timings.done or 0.0)
     made = [_event(row, row.time, "request.received", _received(row, trace))]
     if cache is not None and cache.miss is not None:
-        made.append(_event(row, row.time, "cache.missed", CacheMissed(miss=cache.miss)))
+        missed = CacheMissed(miss=cache.miss, tokens=cache.prompt_tokens - cache.matched_tokens)
+        made.append(_event(row, row.time, "cache.missed", missed))
     if trace is not None and (words := _last_words(trace)):
         made.append(_event(row, ended, "request.delta", RequestDelta(text=words)))
     for call in calls:

@@ -23,7 +23,7 @@ def holdings(now: float, requests: list[str] | None = None) -> CacheHoldings:
     used = requests or ["req_001", "req_002", "req_003"]
     shared = entry(
         "3f2a71c09b1d44e0", 11_548, kind="head", sessions=[ADA, BOB, EVE], used=now - 2, reused=41,
-        restored_tokens=461_920, pinned_tokens=11_548, used_by=used[-1],
+        restored_tokens=231_000, pinned_tokens=11_548, used_by=used[-1],
     )  # fmt: skip
     below = {"parent": shared["id"], "depth": 1, "start": 11_548}
     gone = {
@@ -38,7 +38,7 @@ def holdings(now: float, requests: list[str] | None = None) -> CacheHoldings:
     entries = [
         shared,
         entry("a0d14be27715c3f8", 17_652, **below, sessions=[ADA], used=now - 2, reused=13,
-              restored_tokens=221_000, used_by=used[-1], stored_by=used[-1]),
+              restored_tokens=101_000, used_by=used[-1], stored_by=used[-1]),
         entry("5cc01f4b6a82d9e3", 12_000, parent="a0d14be27715c3f8", depth=2, start=17_000, sessions=[ADA],
               used=now - 3480, **nowhere, used_by=used[0]),
         entry("c7e9920d51b3fa06", 10_980, **below, sessions=[BOB], used=now - 8 * 60, reused=4,
@@ -46,7 +46,7 @@ def holdings(now: float, requests: list[str] | None = None) -> CacheHoldings:
         entry("9d04ee81b7c26a5f", 3_104, **below, sessions=[EVE], used=now - 12 * 60, reused=7,
               restored_tokens=20_100, used_by=used[0], pinned_tokens=2_000),
         entry("e1b7a6c3d2f40918", 8_192, kind="head", lane="subagent", sessions=[ADA, BOB], used=now - 5,
-              reused=11, restored_tokens=90_112, used_by=used[-1]),
+              reused=11, restored_tokens=48_000, used_by=used[-1]),
         entry("0b61d8f2a93c57e4", 420, lane="auxiliary", sessions=[ADA], used=now - 40, reused=3,
               disk_tokens=0, disk_bytes=0, restored_tokens=900, used_by=used[0]),
         entry("772ce0b94df1a863", 2_048, lane="", sessions=[], **nowhere),

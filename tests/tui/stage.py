@@ -11,7 +11,16 @@ from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import DAY, NIGHT
 from tui.screen.widgets.strip_view import StripView
 
-LOADING = ("traces", "trace", "histogram", "detail", "calls")  # groups of workers
+LOADING = (
+    "traces",
+    "trace",
+    "histogram",
+    "detail",
+    "calls",
+    "cache",
+    "models",
+    "settings",
+)  # groups of workers
 
 
 class Stage(App[None]):

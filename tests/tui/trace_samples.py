@@ -13,6 +13,7 @@ from proxy.changes.change_facts import Changed, LiveSetting, LocalModel, LocalMo
 from proxy.changes.live_settings import live_settings, read_changes
 from proxy.configuration.settled import HostConfig
 from proxy.events.arguments import in_a_word
+from proxy.events.cache_facts import CacheDone, CacheHoldings
 from proxy.events.causes import cause_of
 from proxy.events.engine_times import EngineTimes
 from proxy.events.tool_call import ToolCall
@@ -40,6 +41,7 @@ from proxy.traces.schema import (
     TraceSummary,
     WrittenPart,
 )
+from tests.tui.held_samples import done, holdings
 from tests.tui.traffic import MODEL, Morning
 from tests.tui.traffic_texts import ANSWER, CALLS, THINKING
 from tui.client.asking import WholeAnswer
@@ -344,6 +346,7 @@ class SampleHost:
         self.wishes: list[str] = []  # to change something
         self.refuses = ""
         self.changed: dict[str, Any] = {}  # settings, by their fields
+        self.held: CacheHoldings | None = None  # what the cache holds, if it is not made up
 
     async def traces(
         self,
@@ -488,6 +491,23 @@ class SampleHost:
         usage = {"input_tokens": 20, "cache_read_input_tokens": 180, "output_tokens": 160}
         answer = {"content": content, "stop_reason": "end_turn", "usage": usage}
         return WholeAnswer(200, answer, "", 3.0, "req_none")
+
+    async def cache(self) -> CacheHoldings:
+        """A made-up cache that the newest requests used."""
+        newest = max((row.time + (row.duration_s or 0.0) for row in self.rows), default=0.0)
+        return self.held or (
+            holdings(newest, [row.id for row in self.rows[:3]][::-1]) if self.rows else CacheHoldings()
+        )
+
+    async def change_cache_entry(self, action: str, entry: str) -> CacheDone:
+        """Keep the wish."""
+        self._take(f"{action} {entry}")
+        return done(id=entry)
+
+    async def flush_cache(self, tier: str = "both") -> CacheDone:
+        """Keep the wish."""
+        self._take(f"flush {tier}")
+        return done(id="", disk_files=3, disk_bytes=9_000_000)
 
     async def restart_engine(self, *, drain: bool = False) -> int:
         """Count the wish."""

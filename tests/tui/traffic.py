@@ -76,6 +76,9 @@ class Morning:
             "disk_daily_budget_bytes": 50_000_000_000,
             "disk_loaded_tokens": 18_432 if self.saved_bytes else 0,
             "disk_skipped": 2 if self.saved_bytes else 0,
+            "pinned_bytes": 665_000_000 if self.cache_bytes else 0,
+            "evictions": 26 if self._number > 20 else 0,
+            "wanted": 1 if self._number > 20 else 0,
         }
 
     def memory(self) -> dict[str, Any]:
@@ -185,7 +188,7 @@ class Morning:
         if until == "queued":
             return key
         if miss:
-            self.cache_event("cache.missed", key, 0, miss=miss)
+            self.cache_event("cache.missed", key, prompt - reused, miss=miss)
         done = reused
         goal = prompt * 0.62 if until == "prefill" else prompt
         while done < goal:
@@ -400,9 +403,9 @@ class Morning:
         self.cache_bytes = 0
         self.start_engine()
         gone = (499, "client_left", "the client left")
-        self.request(
-            prompt=24_300, reused=0, output=200, error=gone, miss={"reason": "evicted", "position": 0}
-        )
+        evicted = {"reason": "evicted", "position": 11_548, "lost_tokens": 12_800, "evicted_cause": "room"}
+        evicted |= {"evicted_at": self.now - 25, "evicted_session": SESSIONS[1], "evicted_lane": "main"}
+        self.request(prompt=24_400, reused=11_548, output=200, error=gone, miss=evicted)
         key = self.request(prompt=24_400, reused=23_900, output=120, retry_of=died)
         self.call(key, "invalid", "arguments.timeout: 'soon' is not of type 'number'")
         self.call(key, "cut", "the answer ended within the call")

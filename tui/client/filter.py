@@ -12,6 +12,7 @@ from proxy.filters.language import parse_filter
 from proxy.filters.matching import file_of, fits
 from proxy.filters.terms import SLOW_S
 from tui.client.figures import ratio
+from tui.client.holdings.rows import HeldRow
 from tui.client.records import MissRecord, RequestSnapshot, Snapshot, ToolRecord
 
 
@@ -63,6 +64,13 @@ def facts_of(row: Any, text: str) -> RecordFacts:
                 values={"session": (row.session,), "lane": (row.lane,)},
                 figures={"tokens": row.prompt_tokens, "cache": ratio(row.position, row.prompt_tokens)},
                 states=frozenset({"missed"}),
+            )
+        case HeldRow():
+            return RecordFacts(
+                text,
+                values={"session": row.entry.sessions, "lane": (row.entry.lane,)},
+                figures={"tokens": row.entry.tokens},
+                states=frozenset({"running"}) if row.state == "running" else frozenset(),
             )
     return RecordFacts(text)
 

@@ -248,6 +248,9 @@ class MissRecord:
     before: str
     now: str
     segment: str = ""
+    lost_tokens: int = 0  # that what was evicted would have restored
+    eviction: str = ""  # when that was, and who needed the room, in words
+    evicted: str = ""  # the same in short
 
 
 @dataclass(frozen=True, slots=True)

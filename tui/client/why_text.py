@@ -160,6 +160,11 @@ def _ahead(why: Why) -> str:
     return f" ({who}{more})"
 
 
+def eviction_words(miss: CacheMiss) -> str:
+    """What is known of the eviction that a miss is due to; empty where that is nothing."""
+    return eviction_text(miss) if miss.evicted_at or miss.evicted_cause else ""
+
+
 def eviction_text(miss: CacheMiss) -> str:
     """When a span was evicted and who needed the room, behind "it was", as far as is known."""
     at = f" at {clock(miss.evicted_at)}" if miss.evicted_at else ""

@@ -21,6 +21,7 @@ from tui.screen.screens.trace import TraceScreen
 from tui.screen.screens.why import WhyScreen
 
 if TYPE_CHECKING:
+    from proxy.events.cache_facts import CacheHoldings
     from proxy.traces.analysis.context_facts import ContextBudget
     from proxy.traces.analysis.diff_facts import DiffFacts
     from proxy.traces.analysis.why_facts import Why
@@ -126,6 +127,10 @@ class NavigatingApp(BundlingApp):
     async def load_diff(self, b: str, a: str) -> DiffFacts:
         """Where two prompts part. Raises an error for people when it cannot be had."""
         return await self._host_api().diff(b, a)
+
+    async def load_cache(self) -> CacheHoldings:
+        """What the prefix cache holds. Raises an error for people when it cannot be had."""
+        return await self._host_api().cache()
 
     async def load_context(self, session: str, at: str) -> ContextBudget:
         """What fills a session's window. Raises an error for people when it cannot be had."""

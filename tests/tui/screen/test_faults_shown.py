@@ -17,7 +17,7 @@ from tui.client.timeline.view import TimelineView
 from tui.screen.engine_label import engine_label
 from tui.screen.health.engine_lines import engine_lines, fact_lines
 from tui.screen.health.timeline_rows import LABEL, VALUE, timeline_lines
-from tui.screen.panes.cache import no_misses
+from tui.screen.panes.cache_parts.misses import no_misses
 from tui.screen.styled_line import plain_text
 from tui.screen.widgets.key_bar import link_words
 from tui.screen.widgets.vital_signs import title_text, vital_line, vital_signs

@@ -10,8 +10,10 @@ from typing import Any
 from textual import on, work
 
 from tui.client.figures import plural
+from tui.client.holdings.text import done_text
 from tui.client.store import Store
 from tui.client.wire_text import line_text
+from tui.screen.host_actions.cache_questions import ask_drop, cannot_change, flush_choices, pinned_stays
 from tui.screen.host_actions.questions import (
     START_AGAIN,
     Question,
@@ -24,8 +26,10 @@ from tui.screen.host_actions.questions import (
 )
 from tui.screen.host_protocols import HostApi, OwnedHost
 from tui.screen.notifications.calling_app import CallingApp
+from tui.screen.panes.cache import CachePane
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.streams import StreamsPane
+from tui.screen.screens.choose import ChooseScreen
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.live_settings import SettingsScreen
 from tui.screen.screens.models import ModelsScreen
@@ -104,11 +108,30 @@ class AskingApp(CallingApp):
         if isinstance(self.screen, SettingsScreen):
             self.screen.reload()
 
-    async def _agreed(self, refusal: str, question: Callable[[], Question]) -> bool:
-        """Ask the user, unless a reason speaks against it, which is shown."""
+    @on(CachePane.Asked)
+    @work(name="cache action", group="cache action", exclusive=True, exit_on_error=False)
+    async def _change_cache(self, event: CachePane.Asked) -> None:
+        action, row, held, snapshot = event.action, event.row, event.held, self.store.snapshot()
+        if row is not None:
+            refusal = cannot_change(action, row, held)
+            if not await self._agreed(refusal, lambda: ask_drop(row, held, snapshot), asks=action == "drop"):
+                return
+            with self._reporting("Nothing was changed"):
+                done = await self._host_api().change_cache_entry(action, row.entry.id)
+                self.notify_user(f"{done_text(action, done)}.")
+        elif action == "flush":
+            asked = ChooseScreen("Flush the prefix cache?", flush_choices(held, snapshot), pinned_stays(held))
+            if tier := await self.push_screen_wait(asked):
+                with self._reporting("Nothing was flushed"):
+                    done = await self._host_api().flush_cache(tier)
+                    self.notify_user(f"{done_text(action, done)}.")
+        self.query_one(CachePane).reload()
+
+    async def _agreed(self, refusal: str, question: Callable[[], Question], *, asks: bool = True) -> bool:
+        """Ask the user, if that is needed, unless a reason speaks against it, which is shown."""
         if refusal:
             self.notify_user(refusal, "warning")
-        return not refusal and await self.push_screen_wait(ConfirmScreen(*question()))
+        return not refusal and (not asks or await self.push_screen_wait(ConfirmScreen(*question())))
 
     @contextmanager
     def _reporting(self, failed: str) -> Iterator[None]:

@@ -123,7 +123,23 @@ HELP: dict[str, tuple[Group, ...]] = {
             ),
         ),
         (
-            "Misses",
+            "Held",
+            (
+                ("system + tools", "bold", "a shared prefix: sessions that begin alike use it together"),
+                ("├ 9f3c1e main", "", "what one session holds behind it, and its first question"),
+                ("TOKENS", "", "of the entry alone (+: behind the entry above it)"),
+                ("MEMORY, DISK", "", "its bytes there (½: of a part of it)"),
+                ("REUSED", "", "prompts that it spared a prefill since the engine started"),
+                ("SAVED", "restored", "the prefill time that it spared, estimated as in the second line"),
+                ("⚲", "accent", "pinned: not evicted; ⚲ ½: what came later is not pinned"),
+                ("p", "bold", "pins, or unpins; pins take at most half of the cache"),
+                ("x, F", "bold", "drop the entry; flush memory, disk or both (pins stay)"),
+                ("enter, t", "bold", "the request that used it last"),
+                ("▓ in the bar", "accent", "the pinned part of memory"),
+            ),
+        ),
+        (
+            "Could have restored more",
             (
                 ("cold miss", "", "no stored prompt begins with the same text"),
                 (
@@ -131,8 +147,10 @@ HELP: dict[str, tuple[Group, ...]] = {
                     "warn",
                     "a stored prompt is equal up to a token; both texts from there are shown",
                 ),
-                ("evicted", "bad", "it was stored and then evicted: the budget is too small"),
+                ("evicted", "bad", "it was stored and then evicted: when, and whose request needed the room"),
                 ("disabled", "", "the cache was off for this prompt"),
+                ("LOST", "", "tokens that were computed again; ≤: with what is new in the prompt"),
+                ("n", "bold", "lists the first prompts of sessions too: they differ in what was asked"),
             ),
         ),
     ),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from proxy.events.causes import cause_of, end_of_cancelled
 from proxy.traces.analysis.decode_speed import decode_speed
 from tui.client.figures import clock, count, day_and_clock, plural, rate, ratio, seconds
-from tui.client.why_text import why_advice, why_sentence, why_usual
+from tui.client.why_text import eviction_words, why_advice, why_sentence, why_usual
 from tui.client.wire_text import block_text, line_text, shorten, wrap
 from tui.screen.charts import bar
-from tui.screen.panes.cache import REASON_LABELS, REASONS
+from tui.screen.panes.cache_parts.misses import REASON_LABELS, REASONS
 from tui.screen.panes.request_cells import lane
 from tui.screen.styled_line import Line, fit, label_rows, line_width
 from tui.screen.trace_detail.opened_trace import OpenedTrace
@@ -124,7 +124,12 @@ def cache(trace: Trace, width: int) -> list[Line]:
         at = f" at token {miss.position:,}" if miss.reason == "diverged" else ""
         at += f", in {line_text(miss.segment)}" if at and miss.segment else ""
         reason = f"{REASON_LABELS.get(miss.reason, miss.reason)}{at}"
-        pairs.append(("miss", [(reason, "warn"), (f": {REASONS.get(miss.reason, '')}", "muted")]))
+        pairs.append(
+            (
+                "miss",
+                [(reason, "warn"), (f": {eviction_words(miss) or REASONS.get(miss.reason, '')}", "muted")],
+            )
+        )
         room = width - LABEL_CELLS
         pairs.append(("  stored", [(shorten(line_text(miss.before), room), "bad")] if miss.before else []))
         pairs.append(("  now", [(shorten(line_text(miss.now), room), "ok")] if miss.now else []))
