@@ -12,6 +12,7 @@ from textual.message import Message
 from tui.client.figures import clock, plural, ratio
 from tui.client.holdings.rows import HeldRow, held_rows, prefill_s
 from tui.client.records import MissRecord, RequestSnapshot
+from tui.client.wire_text import line_text
 from tui.screen.charts import bar
 from tui.screen.engine_label import uses_other_backend
 from tui.screen.host_actions.cache_questions import cannot_change
@@ -206,7 +207,9 @@ class CachePane(Pane):
     def _show_held(self) -> None:
         table, held = self._held_table, self._held
         table.empty = self._nothing_held()
-        table.show(held_rows(held, self.snapshot) if held is not None else [], self.now)
+        rows = held_rows(held, self.snapshot) if held is not None else []
+        # Equal rows stay the same objects: a new one at the cursor would be a new selection.
+        table.show(table.everything if rows == table.everything else rows, self.now)
         note: Line = []
         if table.filter:
             note = [
@@ -268,7 +271,7 @@ class CachePane(Pane):
             self._held = await cast("NavigatingApp", self.app).load_cache()
             self._fault = ""
         except Exception as error:
-            self._fault = str(error)
+            self._fault = line_text(str(error), 300)
         finally:
             self._loading = False
         if self.is_attached:

@@ -1,0 +1,215 @@
+"""The Cache pane under keys: what is held, pin, drop and flush, and the way to the requests behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from unicodedata import category
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.events.cache_facts import CacheEntry, CacheHoldings
+from proxy.events.types import Event
+from tests.tui.held_samples import ADA, entry, holdings
+from tests.tui.screen.test_app import Scene, scene
+from tests.tui.stage import drawn
+from tests.tui.traffic import Morning
+from tui.client.holdings.rows import HeldRow, held_rows, prefill_s
+from tui.client.records import MissRecord, RequestSnapshot, Snapshot
+from tui.client.wire_text import width
+from tui.screen.host_actions.cache_questions import ask_drop, cannot_change, flush_choices
+from tui.screen.panes.cache_parts.held import HELD
+from tui.screen.panes.cache_parts.misses import listed, wanted_note
+from tui.screen.screens.choose import ChooseScreen
+from tui.screen.screens.confirm import ConfirmScreen
+from tui.screen.screens.diff import DiffScreen
+from tui.screen.styled_line import line_width, plain_text
+from tui.screen.widgets.key_bar import KeyBar
+from tui.screen.widgets.line_table import LineTable
+
+SHARED, MAIN, OLD = "3f2a71c09b1d44e0", "a0d14be27715c3f8", "5cc01f4b6a82d9e3"
+
+
+@asynccontextmanager
+async def cache_scene(morning: Morning | None = None) -> AsyncIterator[Scene]:
+    async with scene(morning=morning) as it:
+        await it.press("2")
+        yield it
+
+
+def notices(it: Scene) -> str:
+    return " ".join(str(one.message) for one in it.app._notifications)
+
+
+async def test_two_keys_pin_and_the_questions_say_what_follows() -> None:
+    async with cache_scene() as it:
+        text = it.text()
+        for part in ("system + tools", "├ 9f3c1e main  Add a --json flag", "│ └ 9f3c1e main", "▶ running"):
+            assert part in text
+        await it.press("p")
+        assert it.host.wishes == [f"unpin {SHARED}"]
+        await it.press("down", "p")
+        assert it.host.wishes[-1] == f"pin {MAIN}"
+        assert "is pinned: 10,980 tokens (540 MB) stay, also after a restart." in notices(it)
+        await it.press("x")
+        assert isinstance(it.app.screen, ConfirmScreen)
+        assert "29.7k tokens go, with the 1 entry below it; that frees" in " ".join(it.text().split())
+        await it.press("escape", "x", "enter")
+        assert it.host.wishes[2:] == [f"drop {MAIN}"]
+        await it.press("up", "x")
+        assert "is pinned: p unpins it" in notices(it)
+        assert isinstance(it.app.screen, type(it.app.main))
+
+
+async def test_a_flush_is_chosen_and_esc_keeps_everything() -> None:
+    async with cache_scene() as it:
+        await it.press("F")
+        assert isinstance(it.app.screen, ChooseScreen)
+        said = " ".join(it.text().split())
+        assert "m memory frees 2.0 GB; comes back from disk but for 420 tokens" in said
+        assert "13.5k pinned tokens stay." in said
+        await it.press("escape")
+        assert it.host.wishes == []
+        await it.press("F", "d")
+        assert it.host.wishes == ["flush disk"]
+        assert "the prefix cache is flushed" in notices(it)
+
+
+async def test_what_the_host_refuses_is_shown() -> None:
+    async with cache_scene() as it:
+        it.host.refuses = "it has grown meanwhile"
+        await it.press("down", "p")
+        assert "Nothing was changed: it has grown meanwhile" in notices(it)
+
+
+async def test_three_keys_from_streams_compare_what_diverged() -> None:
+    async with scene() as it:
+        await it.press("2", "enter", "d")
+        assert isinstance(it.app.screen, DiffScreen)
+        assert [crumb.split()[0] for crumb in it.app.crumbs] == ["Cache", "Trace", "Diff"]
+        await it.press("escape", "escape", "right", "d")
+        assert isinstance(it.app.screen, DiffScreen)
+        assert it.app.main.current.request == it.app.store.snapshot().misses[-1].request
+
+
+async def test_enter_leads_to_the_request_that_used_the_entry_last() -> None:
+    async with cache_scene() as it:
+        rows = it.app.main.current.main_table
+        assert rows is not None
+        await it.press("end", "enter")
+        assert "No request has used it since the engine started." in notices(it)
+        it.app.main.current.set_filter("session:c07d")
+        assert {row.session[:4] for row in rows.rows} == {"c07d", "9f3c"}  # its own, and what it shares
+
+
+async def test_what_is_held_is_asked_again_when_it_changes_and_its_failure_is_said() -> None:
+    morning = Morning().play()
+    async with cache_scene(morning) as it:
+        it.host.held = CacheHoldings.model_validate({"entries": [entry("aa" * 8, 7_000, sessions=["s-new"])]})
+        morning.wait(2)
+        it.app.inbox.put(morning.emit("cache.inserted", "r", tokens=7, entries=4, total_bytes=9))
+        await it.settle()
+        await it.settle()
+        assert "s-new main" in it.text()
+        it.host.held = CacheHoldings()
+        morning.wait(2)
+        it.app.inbox.put(morning.emit("cache.flushed", None, entries=0, total_bytes=0))
+        await it.settle()
+        await it.settle()
+        assert "Nothing is held yet." in it.text()
+
+
+async def test_a_backend_that_caches_by_itself_offers_nothing_that_would_fail() -> None:
+    morning = Morning().play()
+    for number, arrival in enumerate(morning.events):
+        if arrival.type == "request.received":
+            data = arrival.data | {"backend": "vllm"}
+            morning.events[number] = Event(**arrival.model_dump() | {"data": data})
+    state = morning.state
+    morning.state = lambda: state().model_copy(update={"backend": "openai"})  # type: ignore[method-assign]
+    async with cache_scene(morning) as it:
+        assert it.app.main.current.main_table is it.app.screen.query_one("#prompts", LineTable)
+        keys = " ".join(drawn(it.app.screen.query_one(KeyBar)))
+        assert not any(word in keys for word in ("pin", "drop", "flush"))
+        assert "the cache is the upstream's own" in it.text()
+        await it.press("p", "x", "F")
+        assert it.host.wishes == []
+        assert "This backend's cache is its own: there is nothing to flush." in notices(it)
+
+
+def miss(request: str, reason: str, **more: object) -> MissRecord:
+    facts = {"time": 1.0, "session": "s", "lane": "main", "prompt_tokens": 100, "position": 9}
+    return MissRecord(**{"request": request, "reason": reason, "before": "", "now": ""} | facts | more)  # type: ignore[arg-type]
+
+
+def test_first_prompts_are_listed_only_if_they_were_evicted() -> None:
+    first = RequestSnapshot("r1", 0.0, 0.0, messages=1)
+    later = RequestSnapshot("r2", 0.0, 0.0, messages=7)
+    misses = (
+        miss("r1", "cold"),
+        miss("r1", "diverged"),
+        miss("r1", "evicted", lost_tokens=500),
+        miss("r2", "diverged"),
+    )
+    snapshot = Snapshot(requests=(first, later), misses=misses)
+    shown, left_out = listed(snapshot, first_prompts=False)
+    assert ([(one.request, one.reason) for one in shown], left_out) == (
+        [("r1", "evicted"), ("r2", "diverged")],
+        2,
+    )
+    assert listed(snapshot, first_prompts=True) == (list(misses), 0)
+    assert plain_text(wanted_note(shown, snapshot)) == "1 time evicted, then wanted: 500 tokens"
+
+
+def row_of(**facts: object) -> HeldRow:
+    held = CacheHoldings(entries=[CacheEntry.model_validate(entry("x", 1_000) | facts)])
+    return held_rows(held, Snapshot())[0]
+
+
+def test_what_cannot_be_done_is_said_before_the_host_is_asked() -> None:
+    held = holdings(1_000_000.0)
+    rows = {row.entry.id: row for row in held_rows(held, Snapshot())}
+    assert cannot_change("drop", rows[SHARED], held).startswith("system + tools is pinned: p unpins it")
+    assert cannot_change("drop", rows[MAIN], held) == cannot_change("pin", rows[MAIN], held) == ""
+    unpinned = held.model_copy(
+        update={"entries": [held.entries[0].model_copy(update={"pinned_tokens": 0}), *held.entries[1:]]}
+    )
+    rows_then = {row.entry.id: row for row in held_rows(unpinned, Snapshot())}
+    assert (
+        cannot_change("drop", rows_then[SHARED], unpinned)
+        == "An entry below system + tools is pinned: unpin that first."
+    )
+    full = held.model_copy(update={"pin_limit_bytes": held.pinned_bytes})
+    assert "does not fit: pins take 666 MB of 666 MB" in cannot_change("pin", rows[MAIN], full)
+
+
+def test_the_consequences_are_in_seconds_where_they_are_known() -> None:
+    held, snapshot = holdings(1_000_000.0), Snapshot(saved_s=100.0)
+    snapshot.totals.cache_read_input_tokens = 100_000
+    assert prefill_s(snapshot, 12_000) == pytest.approx(12.0)
+    assert prefill_s(Snapshot(), 12_000) is None
+    old = next(row for row in held_rows(held, snapshot) if row.entry.id == OLD)
+    assert "computes it again, ~12s." in ask_drop(old, held, snapshot).consequence
+    no_disk = held.model_copy(update={"disk_budget_bytes": 0})
+    assert [choice.name for choice in flush_choices(no_disk, snapshot)] == ["memory"]
+
+
+HOSTILE = st.text("ab長\x1b\x9b\u202e[]/é\u200d", max_size=12) | st.sampled_from(
+    ["\x1b[2J", "[/]", "[@click=app.bell]x", "‮abc", "長" * 40, "\x00\x07"]
+)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(session=HOSTILE, lane=HOSTILE, cells=st.integers(8, 70), tokens=st.integers(-5, 1 << 60))
+def test_hostile_text_stays_within_its_cells(session: str, lane: str, cells: int, tokens: int) -> None:
+    row = row_of(sessions=[session], lane=lane, tokens=tokens, used=-1.0, reused=tokens, memory_tokens=tokens)
+    for column in HELD:
+        line = column.cell(row, 5.0, max(cells, column.minimum))
+        assert not any(category(character)[0] == "C" for text, _ in line for character in text)
+        if column.title != "SHARED PREFIX, SESSION":
+            continue
+        assert line_width(line) <= max(cells, column.minimum)
+    assert width(row.name) == sum(width(character) for character in row.name)
+    assert ADA not in row.name
