@@ -25,6 +25,7 @@ from proxy.traces.analysis.analysis import analyze
 from proxy.traces.analysis.search import search
 from proxy.traces.files import trace_files, trace_path
 from proxy.traces.index import IndexEntry, TraceIndex
+from proxy.traces.listing.order import Order
 from proxy.traces.opened_index import opened_index
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse
 
@@ -92,10 +93,10 @@ def _from_index(folder: Path, count: int, runs: int) -> Iterator[Figure]:
 
 
 def _pages(index: TraceIndex, count: int, runs: int) -> Iterator[Figure]:
-    """Pages of the list: its ends, and those of filters of which few or no traces are chosen."""
+    """Pages of the list: its ends, also in another order, and those of filters; what came when; calls."""
     scan = "SELECT count(*) FROM traces WHERE instr(words, 'zzzz')"
     floor = [_processor_s(lambda: index.select(scan)) * 1e3 for _ in range(runs)]
-    for what, target, asked in (
+    pages: tuple[tuple[str, float, dict[str, Any]], ...] = (
         ("first page", PAGE_MS, {}),
         ("last page", END_MS, {"offset": count - 100}),
         ("filter: a rare word", SEARCH_MS, {"query": "zzzz"}),
@@ -105,11 +106,26 @@ def _pages(index: TraceIndex, count: int, runs: int) -> Iterator[Figure]:
             {"query": "lane:main tool:read ttft>8s is:missed since:9999d"},
         ),
         ("filter: full text", SEARCH_MS, {"query": f'"{_NEEDLE}"'}),
-    ):
+        ("slowest first", PAGE_MS, {"order": Order.of("took")}),
+        ("slowest first, its end", END_MS, {"order": Order.of("took"), "offset": count - 100}),
+        ("slowest first, its middle", PAGE_MS, {"order": Order.of("took"), "offset": count // 2}),
+        ("slowest first of a lane", PAGE_MS, {"order": Order.of("took"), "query": "lane:main"}),
+        ("the page of a moment", PAGE_MS, {"around": repr(_BEGAN + count * _EVERY_S / 3)}),
+    )
+    for what, target, asked in pages:
         page = functools.partial(index.page, limit=100, **asked)
         took = [_processor_s(page) * 1e3 for _ in range(runs)]
         name = f"list of {count:,} traces, {what}"
         yield _figure(name, "ms of CPU", took, "SQLite's instr() in each row's words", floor, target)
+    ends = _BEGAN + count * _EVERY_S
+    for what, ask in (
+        ("what came when", functools.partial(index.histogram, until=ends)),
+        ("what came when, of a rare word", functools.partial(index.histogram, until=ends, query="zzzz")),
+        ("a day's failed calls", functools.partial(index.calls, since=ends - 86_400.0, failed=True)),
+    ):
+        took = [_processor_s(ask) * 1e3 for _ in range(runs)]
+        name = f"list of {count:,} traces, {what}"
+        yield _figure(name, "ms of CPU", took, "SQLite's instr() in each row's words", floor, PAGE_MS)
 
 
 def _searched(index: TraceIndex) -> None:

@@ -12,7 +12,7 @@ from proxy.traces.listing.list_page import add_functions
 
 _REFUSED = ", ".join(f"'{verdict}'" for verdict in sorted(INVALID_VERDICTS))
 _CALLS = (
-    "(SELECT id AS request, time FROM traces WHERE {where}) AS chosen JOIN calls ON calls.trace = request"
+    "(SELECT id AS request, time FROM traces WHERE {where}) AS chosen CROSS JOIN calls ON trace = request"
 )
 _ROWS = """
 SELECT page.trace, page.number, page.id, page.time, requests.session, requests.lane, page.name, page.about,
