@@ -23,7 +23,7 @@ _log = logging.getLogger("anyclaude.health")
 
 SAVE_S = 300.0
 DISK_S = 60.0
-COUNT_TIMES = 10  # of `DISK_S`, after which the traces are counted again
+MANY_TRACES, COUNT_TIMES = 2000, 10  # so many are counted again only after as many times `DISK_S`
 _MOST_TRACES = 20_000  # of the index, for the time that no file knows
 _DISK_STEP = 50_000_000  # bytes: what is less is not told
 _OF_INDEX = (
@@ -155,7 +155,7 @@ class HealthKeeper:
         while True:
             with contextlib.suppress(OSError):
                 free = (await asyncio.to_thread(shutil.disk_usage, self._home)).free
-                if turn % COUNT_TIMES == 0:
+                if counted[0] < MANY_TRACES or turn % COUNT_TIMES == 0:
                     counted = await asyncio.to_thread(_counted, traces)
                 self._tell(HostDisk(free_bytes=free, traces_bytes=counted[1], traces=counted[0]))
             turn += 1

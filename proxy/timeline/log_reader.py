@@ -46,7 +46,9 @@ class LogReader:
         """The lines that one event is, oldest first; most are none."""
         match type:
             case "engine.log":
-                return [LogFact("engine", data.level or level_of(data.line), without_level(data.line))]
+                # Its name is the source already.
+                text = without_level(data.line).removeprefix("engine: ")
+                return [LogFact("engine", data.level or level_of(data.line), text)]
             case "host.log":
                 return [LogFact("host", data.level, data.line)]
             case "host.notice":

@@ -8,9 +8,11 @@ import time
 from typing import Any
 
 from proxy.configuration.known_backends import backend_kind
+from proxy.events.health_types import LogEntry
 from proxy.events.types import HostState
-from tui.client.figures import count, percent, plural, rate, ratio, seconds, size
+from tui.client.figures import clock, count, percent, plural, rate, ratio, seconds, size
 from tui.client.host_client import HostClient, HostError
+from tui.client.wire_text import line_text
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation
 from tui.commands.narration import destination_of
@@ -90,7 +92,15 @@ def status_facts(state: HostState, traces: int | None, *, now: float) -> dict[st
         "tokens_per_s": state.tokens_per_s or None,
         "traces": traces,
         "sleep": state.sleep,
+        "traces_bytes": (state.disk.traces_bytes or None) if state.disk is not None else None,
+        "disk_free_bytes": (state.disk.free_bytes or None) if state.disk is not None else None,
+        "engine_restarts": counters.engine_restarts,
+        "last_error": errors[-1].model_dump() if (errors := _errors(state)) else None,
     }
+
+
+def _errors(state: HostState) -> list[LogEntry]:
+    return [entry for entry in state.log if entry.level == "error"]
 
 
 def status_lines(state: HostState, facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -111,7 +121,8 @@ def status_lines(state: HostState, facts: dict[str, Any]) -> list[tuple[str, str
         if facts[f"requests_{name}"] or name == "finished"
     ]
     prompt = facts["prompt_tokens"]
-    traces = facts["traces"]
+    traces, error = facts["traces"], facts["last_error"]
+    held = f", {size(facts['traces_bytes'])}" if facts["traces_bytes"] else ""
     return [
         ("host", f"{state.url}, pid {state.pid}, up {up}, version {state.version}{ends}"),
         ("engine", f"{kind}{on}{why}"),
@@ -125,7 +136,9 @@ def status_lines(state: HostState, facts: dict[str, Any]) -> list[tuple[str, str
         ),
         ("hit rate", f"{percent(facts['hit_rate'])} of {count(prompt)} prompt tokens" if prompt else ""),
         ("speed", f"{rate(state.tokens_per_s)} tokens/s, newest answer" if state.tokens_per_s else ""),
-        ("traces", f"{plural(traces, 'trace')} in {state.home}/traces" if traces is not None else ""),
+        ("traces", f"{plural(traces, 'trace')}{held} in {state.home}/traces" if traces is not None else ""),
+        ("disk", f"{size(facts['disk_free_bytes'])} free" if facts["disk_free_bytes"] else ""),
+        ("error", f"{clock(error['time'])} {line_text(error['text'])} (logs --level error)" if error else ""),
         ("sleep", state.sleep),
         ("requests go", f" to {facts['destination']}"),
     ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from proxy.events.health_types import HostDisk, LogEntry
 from proxy.events.totals import Totals
 from proxy.events.types import EngineMemory, EngineState, HostState
 from tui.commands.status import status_facts, status_lines
@@ -70,7 +71,8 @@ def test_what_is_not_known_is_left_out_and_null_in_json() -> None:
     assert shown(fresh)["engine"] == "loading 40%: reading weights"
     facts = status_facts(fresh, None, now=0.0)
     assert {name for name, value in facts.items() if value is None} == {
-        "window_tokens", "memory_bytes", "memory_limit_bytes", "hit_rate", "tokens_per_s", "traces"
+        "window_tokens", "memory_bytes", "memory_limit_bytes", "hit_rate", "tokens_per_s", "traces",
+        "traces_bytes", "disk_free_bytes", "last_error",
     }  # fmt: skip
 
 
@@ -79,3 +81,16 @@ def test_a_host_that_stops_and_one_without_an_engine_say_so() -> None:
     lines = shown(stopping)
     assert lines["host"].endswith("stopping after the requests that run")
     assert lines["engine"] == "lmstudio, which runs elsewhere"
+
+
+def test_the_disk_and_the_newest_error_of_the_log_are_told() -> None:
+    lines = [
+        LogEntry(time=1000.0, source="engine", level="error", text="old"),
+        LogEntry(time=2000.0, source="host", level="error", text="engine exited\x1b[2J with signal 9"),
+        LogEntry(time=3000.0, source="host", level="info", text="fine"),
+    ]
+    disk = HostDisk(free_bytes=212_000_000_000, traces_bytes=3_100_000_000, traces=1204)
+    told = shown(BUSY.model_copy(update={"log": lines, "disk": disk}))
+    assert told["error"] == "00:33:20 engine exited with signal 9 (logs --level error)"
+    assert told["disk"] == "212 GB free"
+    assert told["traces"] == "1,204 traces, 3.1 GB in /home/ada/.anyclaude/traces"

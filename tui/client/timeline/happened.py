@@ -121,9 +121,9 @@ def _incident(
         )
     return [
         ("What", what),
-        ("Memory", _memory_before(history, mark.time, now)),
         *_broken(snapshot, mark.time, until),
         ("Do", _advice(cause, back is None and failed is not None)),
+        ("Memory", _memory_before(history, mark.time, now)),
     ]
 
 
@@ -168,12 +168,12 @@ def _broken(snapshot: Snapshot, start: float, end: float) -> list[tuple[str, str
     parts = [("Broke", f"{plural(len(broke), 'request')}: {_names(broke)}.")]
     if repeated:
         times = ", ".join(sorted({clock(one.repeat[0]) for one in repeated if one.repeat})[:_NAMED])
-        done = "all answered" if len(answered) == len(broke) else f"{len(answered)} answered"
+        done = "all answered: nothing was lost"
+        if len(answered) < len(broke):
+            done = f"{len(answered)} answered"
         parts.append(("Repeated", f"{len(repeated)} of {len(broke)} by the client ({times}), {done}."))
     if open_:
         parts.append(("Lost", f"{_names(open_)} {'was' if len(open_) == 1 else 'were'} not repeated."))
-    elif len(answered) == len(broke):
-        parts.append(("Lost", "nothing: each broken request was answered later."))
     return parts
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
-from textual import events
 from textual.message import Message
 
 from tui.client.figures import clock
@@ -120,8 +119,9 @@ class LogTable(LineTable[LogLine]):
         """The moment after in the timeline."""
         self.post_message(self.Shifted(1))
 
-    def on_click(self, event: events.Click) -> None:
-        super().on_click(event)
+    def action_open(self) -> None:
+        """Ask what happened; of a moment there is something to tell without a line as well."""
+        self.post_message(self.Opened(self))
 
 
 def _marked(text: str, searched: str, style: str) -> Line:

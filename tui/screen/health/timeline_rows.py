@@ -58,7 +58,7 @@ def timeline_lines(
     rows += [_probes(samples, axis, cursor, shown)]
     other = uses_other_backend(snapshot)
     if not other:
-        rows += _memory(snapshot, samples, cursor, shown, with_limit=height >= 8)
+        rows += _memory(snapshot, samples, cursor, shown, with_limit=height >= 7)
     rows.append(_speed(samples, cursor, shown))
     most = max(0, height - len(rows))
     sessions = session_rows(history, snapshot, axis, most)

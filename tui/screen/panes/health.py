@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tui.client.figures import clock, plural
-from tui.client.records import LogLine
+from tui.client.records import LogLine, Snapshot
 from tui.client.store import Store
 from tui.client.timeline.happened import Happened, happened
 from tui.client.timeline.view import RANGES, TimelineView, session_rows
@@ -27,7 +27,8 @@ from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.line_table import LineTable
 
 SESSIONS = (1, 3, 6)  # rows of a low, a usual and a wide terminal
-_MOST_TOLD = 10  # lines of what happened
+_MOST_TOLD = 12  # lines of what happened
+_LEAST_LOG = 3  # lines of the log beside them
 
 
 class HealthPane(Pane):
@@ -51,6 +52,7 @@ class HealthPane(Pane):
         self._store = store
         self._view = TimelineView()
         self._told: Happened | None = None
+        self._told_most = _MOST_TOLD  # lines of it that there is room for
         self._selected_by_time = -1  # the row that a move along the timeline has selected
         self._picked = False  # the selected line was looked for, be it the newest one
 
@@ -88,12 +90,28 @@ class HealthPane(Pane):
 
     # -- drawing ------------------------------------------------------------------------------------------
 
+    def show(self, snapshot: Snapshot, now: float) -> None:
+        """Draw once a second, and at once what has changed of the engine, the link or the log.
+
+        Each piece of an answer is another snapshot, and none of it would be seen here.
+        """
+        before = self.snapshot
+        same = before.engine is snapshot.engine and before.link is snapshot.link
+        if same and before.log is snapshot.log and int(now) == int(self.now):
+            return
+        super().show(snapshot, now)
+
     def update(self) -> None:
+        self.query_one("#engine", Canvas).paint()
+        self.query_one("#facts", Canvas).paint()
+        self._draw_moment()
+
+    def _draw_moment(self) -> None:
+        """Draw what depends on the moment of the timeline and the line of the log."""
         table = self.main_table
         self._lay_out()
-        for canvas in self.query(Canvas):
-            if not isinstance(canvas, Heading):
-                canvas.paint()
+        for name in ("#timeline", "#happened"):
+            self.query_one(name, Canvas).paint()
         table.empty = self._empty()
         table.show_log(self.snapshot.log, self.now)
         self._draw_headings()
@@ -106,12 +124,17 @@ class HealthPane(Pane):
         most = SESSIONS[0 if short else 2 if wide else 1]
         sessions = max(1, len(session_rows(self._store.health, self.snapshot, axis, most)))
         rows = 4 + (0 if other else 1 if short else 2) + sessions
-        told = len(self._told_lines(max(20, self.size.width), _MOST_TOLD)) if self._told is not None else 0
+        width = self.size.width or 80
+        engine = len(engine_lines(self.snapshot, self.now, width)) if short else 2
+        # In a low terminal what happened takes the place of the facts.
+        facts = 0 if short and self._told else len(self._facts(width, 2 if short else 6))
+        room = self.size.height - engine - rows - facts - 2 - _LEAST_LOG - (0 if short else 2)
+        self._told_most = max(3, min(_MOST_TOLD, room))
         heights = {
-            "#engine": len(engine_lines(self.snapshot, self.now, self.size.width or 80)) if short else 2,
+            "#engine": engine,
             "#timeline": rows,
-            "#facts": len(self._facts(self.size.width or 80, 2 if short else 6)),
-            "#happened": told,
+            "#facts": facts,
+            "#happened": len(self._told_lines(max(20, width), self._told_most)),
         }
         for name, height in heights.items():
             widget = self.query_one(name, Canvas)
@@ -135,7 +158,9 @@ class HealthPane(Pane):
             for number, part in enumerate(wrap(words, max(20, width - LABEL - 4))):
                 label = name if number == 0 else ""
                 lines.append([("  ", ""), (f"{label:<{LABEL}}", "label"), (part, "")])
-        return lines[:height]
+        if len(lines) > self._told_most:
+            lines = [*lines[: self._told_most - 1], [("  ", ""), ("… y copies all of it", "dim")]]
+        return lines
 
     def _empty(self) -> list[Line]:
         if self.main_table.levels and self.snapshot.log:
@@ -204,7 +229,7 @@ class HealthPane(Pane):
             axis = self._view.axis(self.now, self._cells)
             table.select_before(self._view.cursor + axis.step / 2)
         self._selected_by_time = table.cursor
-        self.update()
+        self._draw_moment()
 
     def on_log_table_shifted(self, event: LogTable.Shifted) -> None:
         self.action_move(event.steps)
@@ -225,7 +250,7 @@ class HealthPane(Pane):
             self._view = self._view.at(line.time, self.now, self._cells)
         elif self.main_table.following:
             self._view = self._view.live()
-        self.update()
+        self._draw_moment()
 
     def on_timeline_canvas_chosen(self, event: TimelineCanvas.Chosen) -> None:
         axis = self._view.axis(self.now, self._cells)

@@ -261,8 +261,7 @@ async def test_enter_tells_what_happened_at_the_error() -> None:
             "It was ready again after 10s",
             "It held 19.9 GB just before, of 51.5 GB allowed.",
             "1 request: 9f3c1e.",
-            "1 of 1 by the client (14:18:33), all answered.",
-            "nothing: each broken request was answered later.",
+            "1 of 1 by the client (14:18:33), all answered: nothing was lost.",
             "prefixCacheBytes",
         ):
             assert words in shown
