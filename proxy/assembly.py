@@ -323,6 +323,7 @@ class Host:
 
     def _keep_traces(self, wanted: bool) -> None:
         self.recorder.traces = self.store if wanted else None
+        self.health.keep = wanted
 
     def _tell_engine_line(self, line: str) -> None:
         self.bus.publish("engine.log", EngineLogLine(line=line, level=self._line_levels.of(line)))

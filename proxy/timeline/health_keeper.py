@@ -58,7 +58,7 @@ class HealthKeeper:
         self._bus = bus
         self._home = home
         self._path = health_path(home, backend)
-        self._keep = keep
+        self.keep = keep  # whether there is a file
         self._clock = clock
         self._started = started
         self._since = started  # of the history
@@ -75,7 +75,7 @@ class HealthKeeper:
         """
         logging.getLogger().addHandler(self._handler)
         self._tasks = [asyncio.create_task(self._watch_disk(traces))]
-        if self._keep:
+        if self.keep:
             self._tasks.append(asyncio.create_task(self._recall_and_save(index)))
 
     async def close(self) -> None:
@@ -84,7 +84,7 @@ class HealthKeeper:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._tasks and self._keep:
+        if self._tasks and self.keep:
             self.history.marks.append(StateMark(self._clock(), "off"))
             await self._save()
 
@@ -105,7 +105,8 @@ class HealthKeeper:
         self.recalled.set()
         while True:
             await asyncio.sleep(SAVE_S)
-            await self._save()
+            if self.keep:
+                await self._save()
 
     def _recall(self, past: HealthHistory, index: PastTraces) -> float:
         """What the file knows, and of the time that it does not know the requests of the index."""

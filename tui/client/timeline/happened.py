@@ -193,8 +193,8 @@ def _advice(cause: str, final: bool) -> str:
     low = cause.lower()
     if "signal 9" in low or "memory" in low:
         return (
-            "If memory was the cause: lower memoryLimitBytes or prefixCacheBytes, take a smaller model, or"
-            " close other programs. What was cached on disk comes back by itself."
+            "If memory was the cause: lower memoryLimitBytes or prefixCacheBytes, take a smaller model (M),"
+            " or close other programs. What was cached on disk comes back by itself."
         )
     if "port" in low:
         return "End the program that has the port, or leave enginePort unset; then r."

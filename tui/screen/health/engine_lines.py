@@ -200,7 +200,7 @@ def _model(snapshot: Snapshot, engine: EngineState, room: int) -> Line:
     speeds = [record.tokens_per_s for record in snapshot.requests if record.phase == "done"]
     speeds = [speed for speed in speeds if speed > 0][-_SPEEDS:]
     facts = [
-        "a demo model: m or --model for a real one" if engine.model == bundled_model.NAME else "",
+        "a demo model: M loads another one" if engine.model == bundled_model.NAME else "",
         f"{engine.context_tokens:,} tokens" if engine.context_tokens else "",
         f"weights {size(weights)}" if weights else "",
         f"{rate(statistics.median(speeds))} tok/s" if speeds else "",

@@ -93,8 +93,8 @@ def test_the_bundled_model_is_named_with_the_way_to_a_real_one() -> None:
         return text_of(Snapshot(engine=EngineState(state="ready", model=model)))
 
     assert "bundled demo model" in said("bundled demo model")
-    assert "a demo model: m or --model for a real one" in said("bundled demo model")
-    assert "for a real one" not in said("Qwen3-Coder")
+    assert "a demo model: M loads another one" in said("bundled demo model")
+    assert "demo model" not in said("Qwen3-Coder")
 
 
 def test_a_mac_that_computes_without_metal_stands_out() -> None:
