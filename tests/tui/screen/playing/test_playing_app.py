@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from proxy.recordings.format import Recording
@@ -66,8 +65,8 @@ async def test_keys_and_the_mouse_move_time_and_nothing_that_needs_a_host_is_off
             await ready(app, pilot)
             assert {command.action for command in app.main.command_list()} & NEEDS_HOST == set()
             assert "pause" in drawn(app.screen.query_one(KeyBar))[0]
-            await pilot.press("x", "r", "D", "S", "B")
-            assert not isinstance(app.screen, ModalScreen)
+            await pilot.press("x", "r", "D", "S", "B", "M", "comma")
+            assert app.screen is app.main
         assert isinstance(app.client, HostClient)
         with pytest.raises(HostError, match=NOTHING_RUNS):
             await app.client.restart_engine()
