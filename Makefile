@@ -66,7 +66,7 @@ settings: $(STAMP) ## write the tables of settings in the docs anew, after a cha
 	$(BIN)/python -m proxy.configuration.reference README.md docs/settings.md
 
 snapshots: $(STAMP) ## redraw the snapshots of the screens; look at them before committing
-	$(BIN)/python -m pytest tests/tui/test_snapshots.py -n 0 --snapshot-update $(ARGS)
+	$(BIN)/python -m pytest tests/tui/test_snapshots.py tests/tui/test_play_snapshots.py -n 0 --snapshot-update $(ARGS)
 
 demo: $(STAMP) ## write the recording of --play demo anew, then make snapshots: the pictures are made of it
 	$(BIN)/python -m tests.tui.demo tui/demo/demo.jsonl.gz
