@@ -91,7 +91,7 @@ def _show(
     from tui.client.host_process import HostProcess
     from tui.screen.app import run_app
     from tui.screen.choices.configured import DEFAULT_CHOICES
-    from tui.screen.theme_choice import FILE_NAME
+    from tui.screen.choices.remembered import FILE_NAME
 
     logs = private_folder(config.home / "logs")
     host = HostProcess(config, log_path=logs / "host.log") if attach_url is None else None

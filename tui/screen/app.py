@@ -107,6 +107,7 @@ class ControlCenter(NavigatingApp):
         self.model_fit: ModelFit | None = None
         self._themes = themes or ThemeChoice()
         self._columns = columns
+        self.remembered = self._themes.remembered
         first = self._themes.first()
         self._unknown_theme = "" if first in self.available_themes else first
         # A reactive that has this value already, as Textual takes it from the environment, sees no change.

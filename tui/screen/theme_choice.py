@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
-from engine.process.private_files import write_private
+from tui.screen.choices.remembered import Remembered
 from tui.screen.themes import DAY, NIGHT
-
-FILE_NAME = "screen.json"  # in the state folder
-_MOST_BYTES = 4096
 
 
 class ThemeChoice:
@@ -27,7 +22,7 @@ class ThemeChoice:
         configured: str = "",
     ) -> None:
         self.configured = configured
-        self._path = path
+        self.remembered = Remembered(path)
         self._environ = environ
         self._light_background = light_background
 
@@ -36,17 +31,11 @@ class ThemeChoice:
         return self._environ.get("TEXTUAL_THEME") or self.configured or self._kept() or self._fit()
 
     def keep(self, name: str) -> None:
-        """Remember the theme for the next start; a folder that takes no file keeps none."""
-        if self._path is not None and name != self._kept():
-            with suppress(OSError):
-                write_private(self._path, json.dumps({"theme": name}).encode())
+        """Remember the theme for the next start."""
+        self.remembered.keep("theme", name)
 
     def _kept(self) -> str:
-        try:
-            with open(self._path or os.devnull, "rb") as file:
-                name = json.loads(file.read(_MOST_BYTES))["theme"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return ""
+        name = self.remembered.get("theme")
         return name if isinstance(name, str) else ""
 
     def _fit(self) -> str:

@@ -10,18 +10,21 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from tui.client.records import Snapshot
+from tui.screen.choices.layouts import NARROW, follow_focus, is_beside, keep_layout
+from tui.screen.choices.layouts import WIDE as WIDE
 from tui.screen.keymap import Place, without_host
 from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.text_tail import TextTail
 
-WIDE, SHORT = 150, 26
+SHORT = 26
 
 
 class Pane(Container):
     """One pane. Only the visible pane gets snapshots; `place` selects its commands in the keymap.
 
-    It has the class `wide` from 150 columns on, and `short` below 26 lines.
+    It has the class `wide` where its parts stand beside each other (from 150 columns on, unless the user
+    chose otherwise), and `short` below 26 lines.
     """
 
     place: Place = "streams"
@@ -105,8 +108,20 @@ class Pane(Container):
         self.main_table.focus()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width >= WIDE, "wide")
+        self.set_class(is_beside(self.app, self.place, event.size.width), "wide")
         self.set_class(event.size.height < SHORT, "short")
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        follow_focus(self, event.widget)
+
+    def turn(self) -> None:
+        """Put parts that stand beside each other below each other, or the other way round; remember it."""
+        beside = not self.has_class("wide")
+        if beside and self.size.width < NARROW:
+            self.app.notify(f"It needs {NARROW} columns for that.", timeout=2, markup=False)
+            return
+        keep_layout(self.app, self.place, self.size.width, beside=beside)
+        self.set_class(beside, "wide")
 
     def on_line_table_selected(self, event: LineTable.Selected) -> None:
         self.update()

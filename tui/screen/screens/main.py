@@ -14,6 +14,7 @@ from textual.widgets import ContentSwitcher
 from tui.client.filter import known_values
 from tui.client.records import Snapshot
 from tui.client.store import Store
+from tui.screen.choices.layouts import toggle_zoom
 from tui.screen.keymap import PANES, WHILE_FILTERING, Command, bindings, commands, footer, without_host
 from tui.screen.panes.cache import CachePane
 from tui.screen.panes.health import HealthPane
@@ -172,6 +173,14 @@ class MainScreen(Screen[None]):
             known = known_values(self._store.snapshot())
             self.query_one(FilterInput).open(self.current.filter, known, plain=self.current.searches)
             self._draw_bars()
+
+    def action_zoom(self) -> None:
+        """Show only the part that has the focus, or all again."""
+        toggle_zoom(self.current, self.focused)
+
+    def action_turn_parts(self) -> None:
+        """Put the parts of the pane beside or below each other."""
+        self.current.turn()
 
     def action_help(self) -> None:
         """Explain the current pane."""

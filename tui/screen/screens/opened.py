@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
 
 from tui.client.records import Snapshot
 from tui.client.wire_text import shorten
+from tui.screen.choices.layouts import follow_focus, toggle_zoom
 from tui.screen.keymap import Command, Place, commands_on, footer, without_host
 from tui.screen.screens.help import HelpScreen
 from tui.screen.styled_line import Line, line_width, spread
@@ -111,6 +113,13 @@ class OpenedScreen(Screen[None]):
     def action_colours(self) -> None:
         """Choose a theme."""
         self.app.search_themes()
+
+    def action_zoom(self) -> None:
+        """Show only the part that has the focus, or all again."""
+        toggle_zoom(self, self.focused)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        follow_focus(self, event.widget)
 
     def action_help(self) -> None:
         """Explain this screen."""
