@@ -172,9 +172,10 @@ def _bundler(settled: Settled) -> Bundler:
 def show_recording(recording: Recording, home: Path) -> int:
     """Show a recording until the user quits; returns the exit code. `home` has the theme and the log."""
     from tui.screen.app import show_app
+    from tui.screen.choices.remembered import FILE_NAME
     from tui.screen.playing.playing_app import PlayingApp
     from tui.screen.terminal_background import light_background
-    from tui.screen.theme_choice import FILE_NAME, ThemeChoice
+    from tui.screen.theme_choice import ThemeChoice
 
     themes = ThemeChoice(home / FILE_NAME, light_background=light_background)
     return show_app(PlayingApp(recording, themes=themes), private_folder(home / "logs") / "screen.log")

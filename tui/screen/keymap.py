@@ -239,9 +239,9 @@ def without_host(app: object, action: str) -> bool:
 
 
 WHILE_FILTERING = (
-    Command("Keep the filter", "", "enter", short="keep the filter"),
-    Command("Clear the filter", "", "escape", short="clear the filter", shown="esc"),
-    Command("Take the first completion", "", "tab", short="complete"),
+    Command("Keep the filter", "filter_key('keep')", "enter", short="keep the filter"),
+    Command("Clear the filter", "filter_key('clear')", "escape", short="clear the filter", shown="esc"),
+    Command("Take the first completion", "filter_key('complete')", "tab", short="complete"),
 )
 
 

@@ -142,7 +142,8 @@ def list_note(table: LineTable[Any], newest_key: str = "end") -> Line:
     if table.filter:
         words += [("/", "accent"), (table.filter, "bold"), (f"  {len(table.rows)} of {table.total}", "muted")]
     if table.pending:
-        words += [("  " if words else "", ""), (f"{table.pending} newer  ", "warn"), (newest_key, "accent")]
+        words += [("  " if words else "", ""), (f"{table.pending} newer  ", "warn @screen.newest")]
+        words.append((newest_key, "accent @screen.newest"))
     elif table.following and table.rows:
         words += [("  " if words else "", ""), ("following", "dim")]
     return words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -38,6 +39,10 @@ class ConfirmScreen(ModalScreen[bool]):
     def on_mount(self) -> None:
         lines = self._lines(BOX_CELLS, 20)
         self.query_one(Canvas).styles.height = len(lines)
+
+    def on_click(self, event: events.Click) -> None:
+        if event.widget is self:  # beside the box
+            self.dismiss(False)
 
     def _lines(self, width: int, height: int) -> list[Line]:
         consequence: list[Line] = [[(" " + part, "muted")] for part in wrap(self._consequence, width - 2)]

@@ -35,12 +35,16 @@ class HelpScreen(ModalScreen[None]):
         name = dict(PANES).get(self._place, self._place.capitalize())  # type: ignore[call-overload]
         with Vertical(id="help-box"):
             heading = Heading("Help")
-            heading.set_text([(name, "bold"), ("  help", "muted")], [("esc closes", "dim")])
+            heading.set_text([(name, "bold"), ("  help", "muted")], [("esc closes", "dim @screen.dismiss")])
             yield heading
             yield TextTail()
 
     def on_mount(self) -> None:
         self.query_one(TextTail).focus()
+
+    def on_click(self, event: events.Click) -> None:
+        if event.widget is self:  # beside the box
+            self.dismiss()
 
     def on_resize(self, event: events.Resize) -> None:
         # After the layout, which sets the width of the text.

@@ -14,7 +14,7 @@ from textual.widgets import ContentSwitcher
 from tui.client.filter import known_values
 from tui.client.records import Snapshot
 from tui.client.store import Store
-from tui.screen.choices.layouts import toggle_zoom
+from tui.screen.choices.layouts import ZOOMED, toggle_zoom
 from tui.screen.keymap import PANES, WHILE_FILTERING, Command, bindings, commands, footer, without_host
 from tui.screen.panes.cache import CachePane
 from tui.screen.panes.health import HealthPane
@@ -128,6 +128,9 @@ class MainScreen(Screen[None]):
         offered = [
             one for one in shown if one.action not in left_out and not without_host(self.app, one.action)
         ]
+        if pane.has_class(ZOOMED):  # the way back comes first
+            words["zoom"] = "all parts"
+            offered.sort(key=lambda one: one.action != "zoom")
         return [replace(one, short=words.get(one.action, one.short)) for one in offered]
 
     def command_list(self) -> list[Command]:
@@ -147,7 +150,8 @@ class MainScreen(Screen[None]):
 
     async def action_run(self, title: str) -> None:
         """Run the command with this title: a click in the key bar."""
-        for command in self.command_list():
+        filtering = WHILE_FILTERING if self.query_one(FilterInput).has_class("open") else ()
+        for command in (*filtering, *self.command_list()):
             if command.title == title:
                 await self.run_command(command)
                 return
@@ -174,9 +178,22 @@ class MainScreen(Screen[None]):
             self.query_one(FilterInput).open(self.current.filter, known, plain=self.current.searches)
             self._draw_bars()
 
+    def action_filter_key(self, which: str, *arguments: int) -> None:
+        """Complete, keep or clear the filter: clicks in its line and in the key bar."""
+        field = self.query_one(FilterInput)
+        act = {"complete": field.action_complete, "keep": field.action_keep, "clear": field.action_clear}
+        if field.has_class("open"):
+            act[which](*arguments)
+
+    def action_newest(self) -> None:
+        """To the newest row of the list, which follows again: a click on its note."""
+        if self.current.main_table is not None:
+            self.current.main_table.action_newest()
+
     def action_zoom(self) -> None:
         """Show only the part that has the focus, or all again."""
         toggle_zoom(self.current, self.focused)
+        self._draw_bars()
 
     def action_turn_parts(self) -> None:
         """Put the parts of the pane beside or below each other."""

@@ -95,12 +95,19 @@ class FilterInput(Vertical):
         if self._look(event.value):
             self._close(event.value)
 
-    def action_complete(self) -> None:
-        """Take the first completion."""
-        if self._offered:
+    def action_complete(self, place: int = 0) -> None:
+        """Take the first completion, or the one at `place`."""
+        if place < len(self._offered):
             field = self.query_one(Input)
-            field.value = self._offered[0].query
+            field.value = self._offered[place].query
             field.cursor_position = len(field.value)
+            field.focus()
+
+    def action_keep(self) -> None:
+        """Keep the filter as it stands, if it can be read."""
+        query = self.query_one(Input).value
+        if self._look(query):
+            self._close(query)
 
     def action_clear(self) -> None:
         """Clear the filter."""
@@ -128,7 +135,9 @@ class FilterInput(Vertical):
             return [[("   ", ""), (self._error, "bad")]]
         line: Line = [("   ", "")]
         for place, offered in enumerate(self._offered):
-            line += [(GAP if place else "", ""), (offered.word, "accent" if place == 0 else "muted")]
+            click = f"@screen.filter_key('complete',{place})"
+            style = "accent" if place == 0 else "muted"
+            line += [(GAP if place else "", ""), (offered.word, f"{style} {click}")]
         if not self._offered:
             line.append((_AFTER if self._plain else _KNOWN, "dim"))
         else:

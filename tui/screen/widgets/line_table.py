@@ -359,6 +359,10 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         """Select the first or the last row."""
         self.select(index if index >= 0 else len(self._rows) - 1)
 
+    def action_newest(self) -> None:
+        """Select the newest row, and follow."""
+        self.select(self._newest)
+
     def action_open(self) -> None:
         """Open the selected row."""
         if self.selected is not None:
