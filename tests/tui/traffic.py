@@ -403,9 +403,9 @@ class Morning:
         self.cache_bytes = 0
         self.start_engine()
         gone = (499, "client_left", "the client left")
-        evicted = {"reason": "evicted", "position": 11_548, "lost_tokens": 12_800, "evicted_cause": "room"}
+        evicted = {"reason": "evicted", "position": 0, "lost_tokens": 12_800, "evicted_cause": "room"}
         evicted |= {"evicted_at": self.now - 25, "evicted_session": SESSIONS[1], "evicted_lane": "main"}
-        self.request(prompt=24_400, reused=11_548, output=200, error=gone, miss=evicted)
+        self.request(prompt=24_300, reused=0, output=200, error=gone, miss=evicted)
         key = self.request(prompt=24_400, reused=23_900, output=120, retry_of=died)
         self.call(key, "invalid", "arguments.timeout: 'soon' is not of type 'number'")
         self.call(key, "cut", "the answer ended within the call")

@@ -9,7 +9,7 @@ from tui.client.holdings.rows import HeldRow, prefill_s
 from tui.client.holdings.text import below
 from tui.client.records import Snapshot
 from tui.screen.host_actions.questions import Question
-from tui.screen.screens.choose import Choice
+from tui.screen.screens.choose import Alternative
 
 if TYPE_CHECKING:
     from proxy.events.cache_facts import CacheHoldings
@@ -51,22 +51,22 @@ def ask_drop(row: HeldRow, held: CacheHoldings, snapshot: Snapshot) -> Question:
     )
 
 
-def flush_choices(held: CacheHoldings, snapshot: Snapshot) -> list[Choice]:
+def flush_choices(held: CacheHoldings, snapshot: Snapshot) -> list[Alternative]:
     """From where everything may be removed, each with its consequence."""
     free = [entry for entry in held.entries if entry.pinned_tokens < entry.tokens]
     only_memory = sum(max(0, entry.memory_tokens - entry.disk_tokens) for entry in free)
     whole = sum(entry.tokens - entry.pinned_tokens for entry in free)
     memory = f"frees {size(sum(entry.memory_bytes for entry in free))}"
     if not held.disk_budget_bytes:
-        return [Choice("m", "memory", f"{memory}; it is all that there is:{_again(whole, snapshot)}")]
+        return [Alternative("m", "memory", f"{memory}; it is all that there is:{_again(whole, snapshot)}")]
     disk = f"frees {size(sum(entry.disk_bytes for entry in free))}"
     back = "all of it comes back from disk" if not only_memory else (
         f"comes back from disk but for {count(only_memory)} tokens, which are nowhere else"
     )  # fmt: skip
     return [
-        Choice("m", "memory", f"{memory}; {back}."),
-        Choice("d", "disk", f"{disk}; what is in memory stays, and is written again as it is used."),
-        Choice("b", "both", f"nothing is left:{_again(whole, snapshot)}"),
+        Alternative("m", "memory", f"{memory}; {back}."),
+        Alternative("d", "disk", f"{disk}; what is in memory stays, and is written again as it is used."),
+        Alternative("b", "both", f"nothing is left:{_again(whole, snapshot)}"),
     ]
 
 

@@ -17,7 +17,7 @@ from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas
 
 
-class Choice(NamedTuple):
+class Alternative(NamedTuple):
     """One answer: its key, its name, and its consequence."""
 
     key: str
@@ -32,7 +32,7 @@ class ChooseScreen(ModalScreen[str]):
         Binding("escape,n,q,ctrl+c", "dismiss('')", "None", show=False),
     ]
 
-    def __init__(self, question: str, choices: Sequence[Choice], note: str = "") -> None:
+    def __init__(self, question: str, choices: Sequence[Alternative], note: str = "") -> None:
         super().__init__()
         self._question = question
         self._choices = choices
