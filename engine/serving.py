@@ -14,7 +14,8 @@ from types import FrameType
 import uvicorn
 
 from engine import bundled_model
-from engine.api.app import Engine, create_app
+from engine.api.app import create_app
+from engine.api.engine import Engine
 from engine.memory.guard import MemoryGuard
 from engine.memory.machine import this_machine
 from engine.model_files.errors import first_line

@@ -17,7 +17,7 @@ from proxy.anthropic.prompt_prefix import system_texts
 from proxy.filters.matching import file_of
 from proxy.traces.analysis.context_facts import PartName
 from proxy.traces.analysis.new_text import content_texts
-from proxy.traces.analysis.parts.part_tokens import PromptPiece, piece_tokens
+from proxy.traces.analysis.parts.part_tokens import WeighedPiece, piece_tokens
 from proxy.traces.schema import Trace
 
 _CHARACTERS_A_TOKEN = 4  # where nothing was counted
@@ -54,7 +54,7 @@ def counted_pieces(trace: Trace) -> list[ContextPiece]:
     found = pieces(body)
     kinds = {"tools": "tool", "system": "system"}
     rows = [
-        PromptPiece(
+        WeighedPiece(
             kinds.get(one.part, "message"), one.characters, one.what, one.message, one.part == "reminders"
         )
         for one in found

@@ -16,7 +16,7 @@ from engine.wire.json_text import encode_json
 from proxy.anthropic.prompt_prefix import joined_text, system_text, system_texts
 from proxy.traces.analysis.facts import prefill_seconds
 from proxy.traces.analysis.new_text import content_texts
-from proxy.traces.analysis.parts.part_tokens import PromptPiece, piece_tokens
+from proxy.traces.analysis.parts.part_tokens import WeighedPiece, piece_tokens
 from proxy.traces.schema import Trace
 
 _NEAR = 0.15  # of a prompt: how far a share of characters may be from that of tokens
@@ -125,7 +125,7 @@ def segment_tokens(trace: Trace, found: list[Segment]) -> list[int] | None:
     for one in found:
         kind, _, rest = one.name.partition(" ")
         number = int(rest.split(" ")[0]) if kind == "message" else 0
-        pieces.append(PromptPiece(kind, len(one.text), rest if kind == "tool" else "", number))
+        pieces.append(WeighedPiece(kind, len(one.text), rest if kind == "tool" else "", number))
     tokens = piece_tokens(pieces, trace.prompt_parts, messages)
     if tokens is None:
         return None

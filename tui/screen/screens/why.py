@@ -15,9 +15,9 @@ from tui.client.why_text import why_advice, why_sentence, why_usual
 from tui.client.wire_text import line_text, wrap
 from tui.screen.keymap import bindings
 from tui.screen.panes.traces import TracesPane
-from tui.screen.phase_looks import PHASE_LOOKS
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
+from tui.screen.trace_detail.phase_looks import PHASE_LOOKS
 from tui.screen.widgets.canvas import Canvas
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ _BAR = 24
 
 
 @dataclass(frozen=True)
-class Moment:
+class TraceMoment:
     """Something that happened, in seconds after the request arrived."""
 
     at: float
@@ -26,12 +26,12 @@ class Moment:
     note: str = ""
 
 
-def moments(opened: OpenedTrace) -> list[Moment]:
+def moments(opened: OpenedTrace) -> list[TraceMoment]:
     """What a trace has a time for, in order."""
     trace, times, usage = opened.trace, opened.trace.timings, opened.trace.usage
     cached = trace.cache
     looked = f"{cached.matched_tokens:,} of {cached.prompt_tokens:,} tokens in the cache" if cached else ""
-    found = [Moment(0.0, "received", note=f"{trace.request.method} {trace.request.path}")]
+    found = [TraceMoment(0.0, "received", note=f"{trace.request.method} {trace.request.path}")]
     for at, what, note in (
         (times.queued, "accepted upstream", line_text(trace.upstream_model)),
         (times.first_byte, "first byte to the client", ""),
@@ -39,24 +39,24 @@ def moments(opened: OpenedTrace) -> list[Moment]:
         (times.first_token, "first token", f"{plural(usage.prompt_tokens, 'token')} read"),
     ):
         if at is not None:
-            found.append(Moment(at, what, "bold" if what == "first token" else "", note))
+            found.append(TraceMoment(at, what, "bold" if what == "first token" else "", note))
     names = {call.id: line_text(call.name) for call in trace.tool_calls}
     for part in trace.written:
         what = {"text": "text written", "thinking": "thinking written", "tool": "call written"}[part.kind]
         size_of = plural(part.tokens, "token") if part.tokens else ""
         note = "  ".join(word for word in (names.get(part.call, ""), size_of) if word)
-        found.append(Moment(part.end, what, "tool" if part.kind == "tool" else "", note))
+        found.append(TraceMoment(part.end, what, "tool" if part.kind == "tool" else "", note))
     if times.last_token is not None:
-        found.append(Moment(times.last_token, "last token", note=plural(usage.output_tokens, "token")))
+        found.append(TraceMoment(times.last_token, "last token", note=plural(usage.output_tokens, "token")))
     if times.done is not None:
         error, answer = trace.response.error, trace.response
         ended = line_text(error.message) if error is not None else line_text(opened.stop_reason)
         style = "warn" if answer.cancelled else "bad" if error is not None else "ok"
-        found.append(Moment(times.done, "ended", style, f"HTTP {answer.status}  {ended}"))
+        found.append(TraceMoment(times.done, "ended", style, f"HTTP {answer.status}  {ended}"))
         for call in trace.tool_calls:
             if call.duration_s is not None:
                 sent = "its result is an error" if call.is_error else "its result is there"
-                moment = Moment(
+                moment = TraceMoment(
                     times.done + call.duration_s,
                     f"{line_text(call.name)}: {sent}",
                     "bad" if call.is_error else "",
@@ -64,7 +64,7 @@ def moments(opened: OpenedTrace) -> list[Moment]:
                 found.append(moment)
     if (row := next_turn(opened)) is not None:
         found.append(
-            Moment(row.time - trace.time, "next request of the session", "accent", line_text(row.id))
+            TraceMoment(row.time - trace.time, "next request of the session", "accent", line_text(row.id))
         )
     return sorted(found, key=lambda moment: moment.at)
 
@@ -91,7 +91,7 @@ def events_part(opened: OpenedTrace) -> list[Block]:
     return blocks
 
 
-def _line(arrived: float, moment: Moment, gap: float, whole: float, width: int) -> Line:
+def _line(arrived: float, moment: TraceMoment, gap: float, whole: float, width: int) -> Line:
     share = min(1.0, gap / whole)
     long = share >= _LONG_GAP
     style = "warn" if long else "muted"

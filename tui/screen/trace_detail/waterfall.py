@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from tui.client.event_text import one_line_arguments
 from tui.client.figures import plural, rate, seconds
 from tui.client.wire_text import line_text, shorten, width
-from tui.screen.phase_looks import PHASE_LOOKS
 from tui.screen.styled_line import Line
 from tui.screen.trace_detail.opened_trace import OpenedTrace
+from tui.screen.trace_detail.phase_looks import PHASE_LOOKS
 
 if TYPE_CHECKING:
     from proxy.traces.schema import Trace, TraceSummary, WrittenPart

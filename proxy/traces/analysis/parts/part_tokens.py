@@ -11,7 +11,7 @@ from proxy.traces.schema import CountedPart
 _NUMBER = re.compile(r"message (\d+)")
 
 
-class PromptPiece(NamedTuple):
+class WeighedPiece(NamedTuple):
     """A run of characters of a prompt: of the system text, of a tool, or of a message with its number."""
 
     kind: str  # "system", "tool", "message"
@@ -22,7 +22,7 @@ class PromptPiece(NamedTuple):
 
 
 def piece_tokens(
-    pieces: Sequence[PromptPiece], parts: Sequence[CountedPart], messages: int
+    pieces: Sequence[WeighedPiece], parts: Sequence[CountedPart], messages: int
 ) -> list[float] | None:
     """Tokens for each piece, together those of all parts; None: no parts were counted.
 
@@ -45,7 +45,7 @@ def piece_tokens(
 
 
 def _pieces_of(
-    name: str, pieces: Sequence[PromptPiece], *, aligned: bool, reminded: bool, messages: int
+    name: str, pieces: Sequence[WeighedPiece], *, aligned: bool, reminded: bool, messages: int
 ) -> Iterator[int]:
     """The places of the pieces that a part is made of."""
     numbers = [int(number) for number in _NUMBER.findall(name)]

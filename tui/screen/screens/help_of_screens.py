@@ -1,0 +1,153 @@
+"""The texts of the help screen for what opens over the panes: groups of (name, style, meaning)."""
+
+from __future__ import annotations
+
+Entry = tuple[str, str, str]
+Group = tuple[str, tuple[Entry, ...]]
+
+SCREENS_HELP: dict[str, tuple[Group, ...]] = {
+    "trace": (
+        (
+            "Parts",
+            (
+                (
+                    "1 Why",
+                    "",
+                    "what it took and why, step by step on one axis; the session's turns around it",
+                ),
+                (
+                    "2 Conversation",
+                    "",
+                    "the messages as the model saw them; what is new begins where you are",
+                ),
+                ("3 System", "", "the blocks of the system text, with their cache breakpoints"),
+                (
+                    "4 Tools offered",
+                    "",
+                    "their share of the prompt, and which were used in this conversation",
+                ),
+                ("5 Answer", "", "what the client got, or the error and the answer so far"),
+                ("6 Calls", "", "how each was read, its repairs and verdict, and what came back"),
+                ("7 Raw", "", "request and answer as JSON, and the headers; secrets are [redacted]"),
+                ("8 Upstream", "", "the body that was sent upstream, and what translation changed"),
+                ("9 Events", "", "each moment that was recorded, and the gap before it"),
+            ),
+        ),
+        (
+            "The axis",
+            (
+                ("░░░", "warn", "waiting: until prefill begins"),
+                ("███", "restored", "restoring: the part of the prompt that is in the cache"),
+                ("▒▒▒", "prefill", "prefill, or an upstream that tells nothing: until the first token"),
+                ("◆", "", "a moment: the first token, the next request"),
+                ("┊┊┊", "thinking", "thoughts that were written"),
+                ("███", "decode", "text that was written"),
+                ("▓▓▓", "tool", "a tool call that was written"),
+                ("▚▚▚", "ok", "the client's time with a call, until its result came"),
+                ("~", "", "about so many tokens: the part's share of the characters"),
+            ),
+        ),
+    ),
+    "replay": (
+        (
+            "",
+            (
+                ("", "", "The request as it was stored, asked again: the answer of then on the left, that"),
+                ("", "", "of now on the right. No tool is run, and its session does not see it."),
+                ("≠", "warn", "a line that differs"),
+            ),
+        ),
+    ),
+    "models": (
+        (
+            "",
+            (
+                (
+                    "",
+                    "",
+                    "The models in the stores of the host's machine. enter loads the selected one: what",
+                ),
+                ("", "", "follows stands below the list. Claude Code goes on with it, as requests meanwhile"),
+                ("", "", "are told to retry; where it does not come up, the one before is loaded again."),
+            ),
+        ),
+        (
+            "Columns",
+            (
+                ("●", "ok", "the model that the engine has"),
+                ("✗", "muted", "cannot be loaded; FITS says why"),
+                ("FITS", "", "tokens of context that fit beside its weights; all: its whole window"),
+                ("PREFILL TOK/S", "", "tokens a second, as anyclaude-tui models bench measured them here"),
+                ("CALLS", "", "the form of tool calls that its chat template shows"),
+            ),
+        ),
+    ),
+    "settings": (
+        (
+            "",
+            (
+                (
+                    "",
+                    "",
+                    "What can be changed while the host runs, until it ends. enter edits a value; empty",
+                ),
+                ("", "", "stands for the default. w writes the value to your own file."),
+            ),
+        ),
+        ("Marks", (("±", "accent", "changed since the host began"),)),
+    ),
+    "why": (
+        (
+            "",
+            (
+                (
+                    "",
+                    "",
+                    "What a request was slow, failed or missed by; what is usual in its session; what to",
+                ),
+                ("", "", "do. Below: its phases on one axis, the longest in bold."),
+            ),
+        ),
+    ),
+    "diff": (
+        (
+            "",
+            (
+                ("", "", "Two prompts, segment by segment: A came before, B is the one whose cost is told."),
+                ("", "", "What stands before the first difference could be restored; all behind it was"),
+                ("", "", "prefilled again, also where the text is the same. m marks a request in a list;"),
+                ("", "", "then d on another one compares these two, whatever their order."),
+            ),
+        ),
+        (
+            "Marks",
+            (
+                ("=", "muted", "the same in both"),
+                ("≠", "bad", "changed"),
+                ("+ -", "ok", "only in B, only in A"),
+                ("███", "restored", "its place in B's prompt, where it could be restored"),
+                ("▒▒▒", "prefill", "its place in B's prompt, behind the first difference"),
+            ),
+        ),
+    ),
+    "context": (
+        (
+            "",
+            (
+                ("", "", "The prompt of the session's newest request in its main lane, part by part. It was"),
+                ("", "", "counted part by part by the engine; ~: as a whole, and shared by characters."),
+            ),
+        ),
+        (
+            "Words",
+            (
+                ("turn", "", "one request of the main lane"),
+                ("LAST TURN", "", "what the part grew by since the turn before"),
+                ("reserved", "", "max_tokens of the answer, as much as the window has room for"),
+                ("never called", "warn", "an offered tool that no request of the session called"),
+                ("┊", "warn", "where Claude Code compacts: the window, less two reserves"),
+                ("growth", "", "the median of the last five turns that grew"),
+            ),
+        ),
+    ),
+}
