@@ -275,6 +275,52 @@ def test_hostile_text_is_safe_in_every_part(part: str) -> None:
     assert all(plain_text(line).isprintable() for line in beside(answer, answer, 60))
 
 
+WORDS = st.sampled_from(
+    [
+        "type",
+        "role",
+        "content",
+        "text",
+        "thinking",
+        "tool_use",
+        "tool_result",
+        "input",
+        "name",
+        "id",
+        "tools",
+        "messages",
+        "system",
+        "user",
+        "assistant",
+        "tool",
+        "tool_calls",
+        "function",
+        "arguments",
+        "is_error",
+        "tool_use_id",
+        "reasoning_content",
+        "{",
+    ]
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | WORDS | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=5),
+    max_leaves=25,
+)
+BODY = st.fixed_dictionaries({}, optional=dict.fromkeys(("messages", "system", "tools", "model"), ANYTHING))
+
+
+@settings(deadline=None, max_examples=40)
+@given(body=BODY | ANYTHING, upstream=BODY | ANYTHING, content=ANYTHING)
+def test_every_part_shows_whatever_json_a_trace_holds(body: Any, upstream: Any, content: Any) -> None:
+    response = TraceResponse(status=200, message={"content": content})
+    trace = trace_of(1, request=TraceRequest(body=body), upstream=upstream, response=response)
+    for part in PARTS:
+        for block in part.blocks(OpenedTrace(trace)):
+            for whole in (True, False):
+                lay_out_body(block, 40, whole=whole)
+
+
 @pytest.mark.parametrize(
     ("trace_id", "leads"), [("req_01", True), ("x')+quit('", False), ("a b", False), ("", False)]
 )
