@@ -147,12 +147,12 @@ async def test_keys_lead_from_the_sessions_into_an_answer_and_back() -> None:
         assert isinstance(pane, StreamsPane)
         tree, turns, answer = pane.main_table, pane.turns, pane.answer
         assert tree.following
-        assert not answer.display
+        assert not answer.tail.size
         await it.press("enter")  # folds
         assert [row.sign for row in tree.rows if row is not None][:2] == ["▸ ", "▾ "]
         await it.press("right", "right", "down", "right")
         assert answer.tail.has_focus
-        assert answer.display
+        assert answer.tail.size
         shown = it.app.main.current.request
         it.app.inbox.put(it.morning.emit("request.received", "new", session=tree.selected.session))  # type: ignore[union-attr]
         it.app.inbox.put(it.morning.emit("request.received", "other", session="another"))
@@ -173,6 +173,21 @@ async def test_keys_lead_from_the_sessions_into_an_answer_and_back() -> None:
         assert tree.selected.sign == "▸ "
         await it.press("slash", "x", "enter", "escape")
         assert tree.has_focus
+
+
+async def test_a_call_leads_to_the_turn_that_made_it() -> None:
+    async with scene(size=(200, 50)) as it:
+        pane = it.app.main.current
+        assert isinstance(pane, StreamsPane)
+        await it.press(*WRITING, "down", "right", "right", "right")  # of main, through its answer
+        calls = pane.feed.calls
+        assert calls.has_focus
+        assert {call.session for call in calls.rows if call} == {pane.session}
+        of_agent = next(place for place, call in enumerate(calls.rows) if call and call.lane == "subagent")
+        await it.press(*["down"] * of_agent, "enter")
+        assert pane.turns.has_focus
+        assert calls.selected is not None
+        assert pane.request == calls.selected.request
 
 
 async def test_text_is_appended_while_it_arrives() -> None:

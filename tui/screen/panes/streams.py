@@ -8,13 +8,14 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from tui.client.figures import clock, count, plural, rate, seconds
-from tui.client.records import ModelFit, RequestSnapshot, Snapshot
+from tui.client.records import ModelFit, RequestSnapshot, Snapshot, ToolRecord
 from tui.client.store import Store
 from tui.client.wire_text import shorten_middle
 from tui.screen.engine_label import uses_other_backend
 from tui.screen.host_actions.questions import cannot_cancel
 from tui.screen.keymap import bindings
 from tui.screen.panes.answer_view import AnswerView
+from tui.screen.panes.call_feed import CallFeed
 from tui.screen.panes.doing import did
 from tui.screen.panes.first_run import better_model, first_steps
 from tui.screen.panes.pane import Pane, list_note, paragraphs
@@ -98,7 +99,9 @@ class StreamsPane(Pane):
                 empty=paragraphs("The requests of the selected session appear here."),
                 id="turns",
             )
-        yield AnswerView(self._store)
+        with Vertical(id="side"):
+            yield AnswerView(self._store)
+            yield CallFeed()
 
     @property
     def main_table(self) -> SessionTree:
@@ -112,6 +115,10 @@ class StreamsPane(Pane):
     @property
     def answer(self) -> AnswerView:
         return self.query_one(AnswerView)
+
+    @property
+    def feed(self) -> CallFeed:
+        return self.query_one(CallFeed)
 
     @property
     def request(self) -> str:
@@ -145,7 +152,10 @@ class StreamsPane(Pane):
         tree.show_sessions(self.snapshot.sessions, _window(self.snapshot), self.now)
         self._draw_heading()
         self._update_turns(tree.selected)
-        self.answer.show(self.turns.selected, self.now, named=len(self.snapshot.sessions) > 1)
+        turn = self.turns.selected
+        self.answer.show(turn, self.now, named=len(self.snapshot.sessions) > 1)
+        if self.has_class("wide") and turn is not None:
+            self.feed.show(self.snapshot.tools, turn.session, turn.folder, self.now)
 
     def _update_turns(self, row: TreeRow | None) -> None:
         turns = self.turns
@@ -188,14 +198,21 @@ class StreamsPane(Pane):
     def _opened(self, event: LineTable.Opened) -> None:
         if event.table is self.turns:
             self._read()
+        elif event.table is self.feed.calls:
+            self._to_call(event.table.selected)
         elif (row := self.main_table.selected) is None or row.found is None or not self.main_table.fold():
             self._to_turns()
 
     def action_step_in(self) -> None:
-        """Unfold the session, or go on to its turns, or to the answer of a turn."""
-        if self.turns.has_focus:
+        """Unfold the session, or go on to its turns, to the answer of a turn, to the calls beside it."""
+        if self.feed.calls.has_focus:
+            self._to_call(self.feed.calls.selected)
+        elif self.turns.has_focus:
             self._read()
-        elif not self.answer.tail.has_focus and not self.main_table.fold(unfolded=True):
+        elif self.answer.tail.has_focus:
+            if self.has_class("wide"):
+                self.feed.calls.focus()
+        elif not self.main_table.fold(unfolded=True):
             self._to_turns()
 
     def action_step_out(self) -> None:
@@ -208,7 +225,9 @@ class StreamsPane(Pane):
     def action_list(self) -> None:
         """Back to the turns, or to the sessions; there the filter is cleared."""
         self.remove_class("reading")
-        if self.answer.tail.has_focus:
+        if self.feed.calls.has_focus:
+            self.answer.tail.focus()
+        elif self.answer.tail.has_focus:
             self.turns.focus()
         elif self.turns.has_focus:
             self.main_table.focus()
@@ -222,6 +241,18 @@ class StreamsPane(Pane):
     def _read(self) -> None:
         self.add_class("reading")  # what is not displayed cannot have the focus
         self.answer.tail.focus()
+
+    def _to_call(self, call: ToolRecord | None) -> None:
+        """Select the turn that made a call."""
+        if call is None:
+            return
+        if all(record.id != call.request for record in self._of):
+            self.main_table.to_session()  # it is of another agent
+            self.update()
+        for place, record in enumerate(self.turns.rows):
+            if record is not None and record.id == call.request:
+                self.turns.focus()
+                self.turns.select(place)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Keep what is shown while somebody is at the turns, or reads; at the sessions follow again."""

@@ -8,18 +8,23 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from textual.pilot import Pilot
 
-from proxy.events.types import RequestPrefill, Usage
+from proxy.events.types import Event, RequestPrefill, Usage
 from tests.tui.stage import Stage, drawn
 from tui.client.records import CallNote, RequestSnapshot, SessionSnapshot
 from tui.client.reducers.sessions import SessionReducer
+from tui.client.store import Store
+from tui.screen.panes import session_tree
 from tui.screen.panes.doing import doing
 from tui.screen.panes.request_cells import state
 from tui.screen.panes.session_cells import context_gauge
 from tui.screen.panes.session_tree import LIVE_S, OPEN_S, SessionTree
-from tui.screen.panes.streams import in_order
-from tui.screen.styled_line import plain_text
+from tui.screen.panes.streams import TURNS, in_order
+from tui.screen.styled_line import line_width, plain_text
+from tui.screen.widgets.columns import GAP, lay_out
 
 NOW = 10_000.0
 
@@ -210,3 +215,45 @@ def test_turns_that_run_come_first_and_what_is_being_written_before_them() -> No
         request("last", at=NOW - 1),
     )
     assert [one.id for one in in_order(records)] == ["agent", "side", "queued", "last", "done"]
+
+
+HOSTILE = st.text(alphabet='a\n\t\x1b[]2J@\x07\u202e\ud800{}"\\字\u0301🏳', max_size=12)
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["received", "delta", "tool_call", "tool_result", "finished", "failed", "prefill"]),
+        HOSTILE,
+        HOSTILE,
+        st.sampled_from(["text", "thinking", "tool"]),
+        st.integers(-5, 10**12),
+        st.booleans(),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=40)
+@given(EVENTS)
+def test_hostile_text_stays_in_its_cell(events: list[tuple[str, str, str, str, int, bool]]) -> None:
+    store = Store()
+    for number, (name, one, other, kind, count, flag) in enumerate(events, 1):
+        data: dict[str, Any] = {
+            "session": one, "lane": "subagent" if flag else "main", "agent_type": other, "preview": one,
+            "opening": other, "purpose": one, "model": one, "folder": other, "kind": kind, "text": one,
+            "tool": other, "tool_use_id": "t", "name": one, "input": {one: other, "command": one},
+            "call_request": "r", "title": other, "stop_reason": one, "max_tokens": count, "done": count,
+            "total": count, "cached": 1, "output_tokens": count, "error": {"type": one, "message": other},
+            "usage": {"input_tokens": count},
+        }  # fmt: skip
+        store.apply(Event(seq=number, time=NOW, type=f"request.{name}", request="r", data=data))
+    tree, snapshot = SessionTree(empty=[], id="sessions"), store.snapshot()
+    tree.show_sessions(snapshot.sessions, 100_000, NOW)
+    for row in tree.rows:
+        assert row is not None
+        for cells in (76, 118):
+            layout = lay_out(session_tree.COLUMNS, cells)
+            line = tree.row_line(row, layout)
+            assert plain_text(line).isprintable()
+            assert line_width(line) == sum(width for _, width in layout) + GAP * (len(layout) - 1)
+    for record in snapshot.requests:
+        for column, cells in lay_out(TURNS, 118):
+            assert plain_text(column.cell(record, NOW, cells)).isprintable()
