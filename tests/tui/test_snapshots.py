@@ -50,6 +50,8 @@ ON_TOP = (
     ("why", ("escape", "w")),
     ("diff", ("d",)),
     ("restart", ("escape", "escape", "4", "r")),
+    ("cache-drop", ("escape", "2", "down", "x")),
+    ("cache-flush", ("escape", "F")),
 )
 EMPTY = tuple((f"empty-{place}", (str(number),)) for number, (place, _) in enumerate(PANES, 1))
 Steps = Sequence[tuple[str, Sequence[str]]]

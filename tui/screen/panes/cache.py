@@ -192,10 +192,10 @@ class CachePane(Pane):
         note: Line = list_note(self._misses)
         if left_out:
             note = [(f"{plural(left_out, 'first prompt')} not listed  ", "dim"), ("n", "accent"), *note]
-        title: Line = [("Could have restored more", "bold"), ("  ", "")]
-        self.query_one("#misses-heading", Heading).set_text(
-            [*title, *wanted_note(shown, self.snapshot)], note
-        )
+        title: Line = [("Could have restored more", "bold")]
+        if wanted := wanted_note(shown, self.snapshot):
+            title += [("  ", ""), *wanted]
+        self.query_one("#misses-heading", Heading).set_text(title, note)
         self.query_one("#miss", Canvas).paint()
 
     def _show_prompts(self, counted: list[RequestSnapshot]) -> None:
