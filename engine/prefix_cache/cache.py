@@ -148,9 +148,7 @@ class RadixPrefixCache:
         use = Use(user, self._room.clock())
         for node in nodes:
             node.from_disk = False
-            node.users.note(use)
-            node.users.reused += 1
-            node.users.restored += min(node.end, restored) - node.start
+            node.users.restore(use, min(node.end, restored) - node.start, len(node.tokens))
         change = self._room.change("restored", restored, self._sizes.cost(restored))
         return Match(cache, restored, tier, miss, change)
 

@@ -25,6 +25,7 @@ class SpanUsers:
     sessions: dict[str, Use] = field(default_factory=dict)  # the last use of each; the newest is the last
     reused: int = 0  # lookups that restored some of it
     restored: int = 0  # tokens that they restored
+    part: tuple[int, Use] | None = None  # the last lookup that restored only so many of its first tokens
 
     @property
     def last(self) -> Use | None:
@@ -42,8 +43,24 @@ class SpanUsers:
         if stores:
             self.stored = use
 
+    def restore(self, use: Use, tokens: int, length: int) -> None:
+        """Record a lookup that restored so many tokens of a span of `length`.
+
+        Of a part it is recorded once the span is split there, as it is when the prompt is stored.
+        """
+        if tokens < length:
+            self.part = tokens, use
+            return
+        self.note(use)
+        self.reused += 1
+        self.restored += tokens
+
     def upper_part(self, at: int, length: int) -> SpanUsers:
         """The same for the first `at` of a span's `length` tokens, with their share of what was restored."""
         restored = self.restored * at // length
         self.restored -= restored
-        return SpanUsers(self.stored, dict(self.sessions), self.reused, restored)
+        upper = SpanUsers(self.stored, dict(self.sessions), self.reused, restored)
+        if self.part is not None and self.part[0] <= at:
+            upper.restore(self.part[1], self.part[0], self.part[0])
+            self.part = None
+        return upper

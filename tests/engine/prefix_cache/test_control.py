@@ -70,6 +70,21 @@ def test_entries_are_a_tree_of_shared_prefixes() -> None:
     assert (a.lane, a.stored_by, a.memory_tokens, a.disk_tokens) == ("main", "req_a1", 10, 0)
 
 
+def test_a_session_that_parts_within_a_span_shares_only_what_is_before() -> None:
+    cache = RadixPrefixCache(max_bytes=1 << 20)
+    store(cache, [*HEAD, *[1] * 10], "a")
+    assert cache.lookup([*HEAD, 1, 2, 0], user("b")).restored == 21
+    store(cache, [*HEAD, 1, 2], "b")
+    shared, *own_ones = entries(cache.control)
+    assert (set(shared.sessions), shared.tokens, shared.reused, shared.restored_tokens) == (
+        {"a", "b"},
+        21,
+        1,
+        21,
+    )
+    assert {(one.sessions, one.tokens, one.reused) for one in own_ones} == {(("a",), 9, 0), (("b",), 1, 0)}
+
+
 def test_a_session_that_goes_on_stays_one_entry_with_the_same_id() -> None:
     cache = two_sessions()
     before = own(cache.control, "a")
