@@ -18,12 +18,11 @@ from tui.client.loaded_rows import PAGE, LoadedRows
 from tui.client.wire_text import line_text, shorten
 from tui.screen.keymap import bindings
 from tui.screen.panes.pane import Pane, paragraphs
-from tui.screen.panes.request_cells import session
 from tui.screen.styled_line import Line
 from tui.screen.trace_list.column_memory import ColumnMemory
-from tui.screen.trace_list.columns import SORT_OF, columns, day_name, who
+from tui.screen.trace_list.columns import SORT_OF, columns
 from tui.screen.trace_list.day_strip import Strip, day_strip, found_in, parts_in
-from tui.screen.trace_list.detail import detail_lines
+from tui.screen.trace_list.detail import DETAIL_KEYS, detail_lines, detail_title
 from tui.screen.trace_list.list_query import ListQuery, next_range
 from tui.screen.trace_list.notes import list_note, no_contact, nothing_found, place_note
 from tui.screen.trace_list.repeats import note_repeats
@@ -121,12 +120,14 @@ class TracesPane(Pane):
     def set_filter(self, query: str, *, done: bool = True) -> None:
         """Ask the host for traces that fit `query`: at once, or when the user, who is not `done`, pauses."""
         self._query = replace(self._query, text=query)
+        if done and not query and self.main_table.selected is not None:
+            self._around = self.main_table.selected.id  # what was found, among all others
         if self._typing is not None:
             self._typing.stop()
         if done and self._query != self._loaded_query:
-            self.action_reload()
+            self._reload()
         elif not done:
-            self._typing = self.set_timer(TYPING_S, self.action_reload)
+            self._typing = self.set_timer(TYPING_S, self._reload)
 
     def update(self) -> None:
         if self.snapshot.link.state == "live" and self.snapshot.traced != self._loaded_for:
@@ -144,7 +145,11 @@ class TracesPane(Pane):
 
     def action_reload(self) -> None:
         """Load the list from its beginning; what is shown stays until then."""
-        self._wanted, self._busy, self._counts_for = 0, False, None
+        self._counts_for = None
+        self._reload()
+
+    def _reload(self) -> None:
+        self._wanted, self._busy = 0, False
         self._fetch_wanted()
 
     def ensure_list(self) -> None:
@@ -210,7 +215,7 @@ class TracesPane(Pane):
     def _ask(self, query: ListQuery) -> None:
         self._query = query
         self._show_columns()
-        self.action_reload()
+        self._reload()
 
     def _show_columns(self) -> None:
         sort, reverse = self._query.sort, self._query.reverse
@@ -267,10 +272,16 @@ class TracesPane(Pane):
         try:
             page = await self._source.page(query, start, around)
         except Exception as error:
+            if around:  # the trace may be gone: from the beginning then
+                self._busy, self._around, self._wanted = False, "", 0
+                self.call_after_refresh(self._fetch_wanted)
+                return
             self._problem = line_text(str(error)) or type(error).__name__
         else:
             self._problem, start, place = "", page.offset, page.place
-            rows = self._rows if query == self._loaded_query else LoadedRows()
+            rows = self._rows
+            if query != self._loaded_query:
+                rows, place = LoadedRows(), place or 0
             total = max(page.total, start + len(page.traces))
             self._rows = rows.with_page(start, page.traces, total, by_time=query.by_time)
             self._loaded_query = query
@@ -343,11 +354,7 @@ class TracesPane(Pane):
         self.query_one("#traces-heading", Heading).set_text(note=self._note())
         row = table.selected
         if row is not None:
-            title: Line = [(f"{day_name(row.time, self.now)} {clock(row.time)}", "bold"), ("  ", "")]
-            title += [session(row.session), (" ", ""), *who(row, 24)]
-            keys: Line = [("enter", "accent"), (" open  ", "dim"), ("w", "accent"), (" why  ", "dim")]
-            keys += [("d", "accent"), (" diff", "dim")]
-            self.query_one("#detail-heading", Heading).set_text(title, keys)
+            self.query_one("#detail-heading", Heading).set_text(detail_title(row, self.now), DETAIL_KEYS)
             self.query_one("#trace-detail", Canvas).paint()
 
     def _strip(self, width: int, height: int) -> list[Line]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.events.totals import INVALID_VERDICTS
-from tui.client.figures import count, plural, ratio, seconds
+from tui.client.figures import clock, count, plural, ratio, seconds
 from tui.client.wire_text import block_text, line_text, shorten, wrap
 from tui.screen.charts import bar, shape
+from tui.screen.panes.request_cells import session
 from tui.screen.panes.tools import argument_pieces
 from tui.screen.styled_line import Line, fit, line_width
-from tui.screen.trace_list.columns import CLIENT_CLOSED_REQUEST, did_line
+from tui.screen.trace_list.columns import CLIENT_CLOSED_REQUEST, day_name, did_line, who
 
 if TYPE_CHECKING:
     from proxy.events.tool_call import ToolCall
@@ -18,7 +19,17 @@ if TYPE_CHECKING:
 
 INDENT = "   "
 _PHASE_CELLS = 24  # of all bars of phases together
+DETAIL_KEYS: Line = [
+    *(("enter", "accent"), (" open  ", "dim"), ("w", "accent"), (" why  ", "dim")),
+    *(("d", "accent"), (" diff", "dim")),
+]
 _CALL_LINES, _RESULT_LINES = 6, 3
+
+
+def detail_title(row: TraceSummary, now: float) -> Line:
+    """When it was received, and of whom."""
+    title: Line = [(f"{day_name(row.time, now)} {clock(row.time)}", "bold"), ("  ", "")]
+    return [*title, session(row.session), (" ", ""), *who(row, 24)]
 
 
 def detail_lines(row: TraceSummary, trace: Trace | None, width: int, height: int) -> list[Line]:
@@ -113,7 +124,8 @@ def _outcome(call: ToolCall) -> Line:
         line = [("   ✓ ", "ok"), ("fits its schema", "muted")]
     if call.is_error is not None:
         sign, style = ("✗ failed", "bad") if call.is_error else ("✓ ok", "ok")
-        line += [("   ", ""), (sign, style), (f" {seconds(call.duration_s)}", "muted")]
+        took = f" {seconds(call.duration_s)}" if call.duration_s is not None else ""
+        line += [("   ", ""), (sign, style), (took, "muted")]
     return line
 
 
