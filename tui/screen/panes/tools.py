@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 COLUMNS: tuple[Column[ToolRecord], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.time), "muted")], 8, rank=2),
-    Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=9),
-    Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=5),
-    Column("TOOL", lambda row, now, cells: [(row.name or "?", "tool")], 16, least=10),
+    Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=5),
+    Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=9),
+    Column("TOOL", lambda row, now, cells: [(row.name or "?", "tool")], 12, least=9, most=24, grow=1),
     Column("ARGUMENTS", lambda row, now, cells: arguments(row, cells), 34, least=22, grow=3),
     Column("VERDICT", lambda row, now, cells: [verdict(row)], 14, least=11, rank=3),
     Column("END", lambda row, now, cells: [result(row)], 7, rank=1),

@@ -58,7 +58,7 @@ def columns(
     time, name = (_TIME_CELLS, 10) if roomy else (9, 8)
     every: tuple[Column[TraceSummary], ...] = (
         Column("TIME", lambda row, now, cells: when(row.time, now, cells), _TIME_CELLS, least=time),
-        Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=6),
+        Column("SESSION", lambda row, now, cells: [session(line_text(row.session))], 7, rank=6),
         Column("WHO", lambda row, now, cells: who(row, cells), 10, least=name, rank=5),
         Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=9),
         Column("ASKED → DID", lambda row, now, cells: asked_and_did(row, cells), 44, least=asked, grow=3),

@@ -29,7 +29,7 @@ _CALL_LINES, _RESULT_LINES = 6, 3
 def detail_title(row: TraceSummary, now: float) -> Line:
     """When it was received, and of whom."""
     title: Line = [(f"{day_name(row.time, now)} {clock(row.time)}", "bold"), ("  ", "")]
-    return [*title, session(row.session), (" ", ""), *who(row, 24)]
+    return [*title, session(line_text(row.session)), (" ", ""), *who(row, 24)]
 
 
 def detail_lines(row: TraceSummary, trace: Trace | None, width: int, height: int) -> list[Line]:

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from proxy.events.tool_call import ToolCall
 from proxy.events.types import Usage
+from proxy.traces.listing.calls_page import CallPage, ListedCall, ToolFigures
 from proxy.traces.schema import CallSummary, TraceSummary
 from tests.tui.stage import drawn, lines_of, loaded
-from tests.tui.trace_samples import SampleHost
+from tests.tui.trace_samples import SampleHost, sample_trace
+from tui.client.event_text import cleaned
 from tui.client.loaded_rows import PAGE, LoadedRows
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
 from tui.screen.trace_list.column_memory import ColumnMemory
-from tui.screen.trace_list.columns import USUAL, columns
+from tui.screen.trace_list.columns import HELP, USUAL, columns
+from tui.screen.trace_list.detail import detail_lines, detail_title
+from tui.screen.trace_list.listed_calls import records, tool_stats
 from tui.screen.widgets.canvas import Canvas, Heading
 
 END = next(column for column in columns({}) if column.title == "END")
@@ -260,3 +266,34 @@ def test_what_was_asked_gives_way_to_what_was_done(cells: int, told: str) -> Non
     did = [CallSummary(name="Write", about="notes.md"), CallSummary(name="Bash", about="make", is_error=True)]
     row = TraceSummary(id="a", time=1.0, preview="fix the bug in app.py", did=did, tool_calls=3)
     assert cell("ASKED → DID", row, cells) == told
+
+
+HOSTILE = "[/] [@click=app.quit]x\x1b]52;c;QUJD\x07\x1b[2J\u202e\x00\ud800\u2028y\r\n\t" + "w\u0301" * 40
+
+
+@pytest.mark.parametrize("cells", [20, 60, 200])
+def test_hostile_text_is_drawn_as_text_on_one_line(cells: int) -> None:
+    call = CallSummary(name=HOSTILE, about=HOSTILE, is_error=True)
+    fields = ("session", "agent_type", "model", "stop_reason", "error", "cause", "preview", "said", "path")
+    row = TraceSummary(
+        id="a", time=1.0, status=500, did=[call], tool_calls=9, **dict.fromkeys(fields, HOSTILE)
+    )
+    row = row.model_validate(cleaned(row.model_dump()))  # as `ListSource` does
+    tool = ToolCall(
+        id="t", name=HOSTILE, raw=HOSTILE, input={HOSTILE: HOSTILE}, result=HOSTILE, is_error=True
+    )
+    trace = sample_trace(rows_of(1)[0]).model_copy(update={"tool_calls": [tool]})
+    lines = [column.cell(row, 2.0, cells) for column in columns({}, tuple(HELP))]
+    lines += detail_lines(row, trace, cells, 12) + detail_lines(row, None, cells, 12)
+    lines.append(detail_title(row, 2.0))
+    listed = ListedCall(
+        "a", 1, HOSTILE, 1.0, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, "valid", 1, True, None, HOSTILE, 9
+    )
+    figures = ToolFigures(HOSTILE, 1, 0, 0, 1, 1, None, None)
+    [record] = records(page := CallPage([listed], 1, [figures]))
+    assert record.is_error
+    told = (record.name, record.arguments, record.session, record.result, tool_stats(page)[0].name)
+    lines += [[(text, "")] for text in told]
+    for line in lines:
+        for text, _ in line:
+            assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2028\ud800-\udfff]", text), (text, line)
