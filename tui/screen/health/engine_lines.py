@@ -130,7 +130,7 @@ def _state_line(snapshot: Snapshot, engine: EngineState, now: float, width: int)
     right: list[Line] = []
     if engine.pid:
         port = line_text(engine.url.rpartition(":")[2], 20)
-        right.append([(f"engine pid {engine.pid}" + (f" on :{port}" if port else ""), "muted")])
+        right.append([(f"pid {engine.pid}" + (f" on :{port}" if port else ""), "muted")])
     if snapshot.probes:
         right.append(_last_probe(*snapshot.probes[-1], now))
     while right and line_width(line) + line_width(joined(right)) + 4 > width:
@@ -139,7 +139,7 @@ def _state_line(snapshot: Snapshot, engine: EngineState, now: float, width: int)
 
 
 def _last_probe(moment: float, probe: Probe, now: float) -> Line:
-    ago = f"last probe {seconds(now - moment)} ago"
+    ago = f"probe {seconds(now - moment)} ago"
     if probe.ok:
         return [(f"{ago} took {seconds(probe.latency_s)}", "muted")]
     return [(f"{ago} failed: {shorten(line_text(probe.detail), 40)}", "bad")]
