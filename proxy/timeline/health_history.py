@@ -106,6 +106,17 @@ class HealthHistory:
                 return
         self.version += 1
 
+    def note(self, moment: float, type: str, request: str | None, data: Any) -> None:
+        """Take one event that is in what was loaded already: what still runs goes on from there."""
+        name = request or ""
+        if type == "request.received":
+            self._running[name] = _Running(moment, data.session, counted=moment)
+        elif type == "request.delta" and name in self._running:
+            running = self._running[name]
+            running.tokens, running.counted = max(running.tokens, data.output_tokens), moment
+        elif type in ("request.finished", "request.failed"):
+            self._running.pop(name, None)
+
     def _engine(self, moment: float, engine: EngineState) -> None:
         if engine.probe is not None:
             self._probe(moment, engine.probe)

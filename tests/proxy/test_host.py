@@ -165,6 +165,19 @@ async def test_the_engine_is_restarted_on_demand(tmp_path: Path) -> None:
             params={"since": str(before.seq)},
         )
         assert told[-1]["data"]["pid"] != before.engine.pid
+        log = (await host.state()).log
+        assert [line.text for line in log if line.source == "host"][-3:] == [
+            "the engine is being restarted, as a person asked",
+            "the engine starts",
+            log[-1].text,
+        ]
+        assert log[-1].text.startswith("the engine is ready")
+        assert {line.level for line in log} == {"info"}
+        [past] = (await host.client.get("/anyclaude/history")).json()["events"]
+        states = [(mark[1], mark[3]) for mark in past["data"]["marks"]]
+        assert states[0] == ("host", False)
+        assert ("restarting", True) in states  # by a person
+        assert past["data"]["covers"] >= told[-1]["seq"]
 
 
 async def test_the_engine_has_a_free_port_of_its_own_in_each_life_and_requests_follow_it(
@@ -324,6 +337,11 @@ async def test_other_backends_have_no_engine_to_restart(tmp_path: Path) -> None:
         assert (await host.client.get("/health/ready")).status_code == 200
         assert (await host.client.post("/anyclaude/engine/restart")).status_code == 400
         assert "is not watched" in (await host.state()).engine.detail
+        await host.events(lambda event: event["type"] == "upstream.probe", params={"since": "0"})
+        state = await host.state()
+        assert [probe.ok for _, probe in state.probes] == [False]
+        assert (state.log[-1].source, state.log[-1].level) == ("upstream", "error")
+        assert state.log[-1].text.startswith("it does not accept connections: connection refused")
 
 
 async def test_the_password_of_an_upstreams_address_is_not_shown(tmp_path: Path) -> None:

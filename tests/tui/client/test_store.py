@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.events.types import PAYLOADS, Event, HostState
+from proxy.timeline.buckets import HealthSample
+from proxy.timeline.health_history import HealthHistory, StateMark
 from tests.tui.traffic import Morning
 from tui.client.inbox import Damaged
 from tui.client.records import Link, Snapshot
@@ -330,8 +332,49 @@ def check(snapshot: Snapshot) -> None:
         assert record.duration_s(3e9) >= 0 or math.isnan(record.received)
     for call in snapshot.tools:
         assert "\x1b" not in call.search_text
+    for line in snapshot.log:
+        assert "\x1b" not in line.text + line.request
     assert snapshot.lost >= 0
     assert snapshot.damaged >= 0
+
+
+def test_a_screen_begins_with_the_week_of_its_host_and_counts_no_token_twice() -> None:
+    known = HealthHistory()
+    known.samples.add(95.0, HealthSample(tokens=100.0))
+    known.marks.append(StateMark(50.0, "off"))
+    history = {"covers": 3, **known.dump()}
+    store = Store()
+    store.recall([Event(seq=0, time=104.0, type="host.history", data=history)])
+    deltas = [
+        (name, {"output_tokens": count, "text": "x"})
+        for name, count in (("request.delta", 40), ("request.delta", 70))
+    ]
+    for seq, (kind, data) in enumerate(
+        [RECEIVED, *deltas[:1], ("engine.state", {"state": "ready"}), *deltas[1:]], 1
+    ):
+        store.apply(Event(seq=seq, time=100.0 + seq, type=kind, request="r", data=data))
+    [cell] = store.health.samples.cells(0.0, 120.0, 1, 120.0)
+    assert cell is not None
+    # What the host's own account covers is in it; of the answer that runs only the rest is added.
+    assert cell.tokens * 120 == pytest.approx(130.0, rel=0.05)
+    assert [mark.state for mark in store.health.marks] == ["off"]
+    store.recall([Event(seq=0, time=104.0, type="host.history", data={"samples": [[["x"]]]})])
+    store.recall([Event(seq=0, time=104.0, type="host.history", data={"spans": [[1.0, 2.0]]})])
+    assert store.snapshot().damaged == 2
+    assert len(store.health.spans) == 0
+
+
+def test_failures_from_before_the_host_are_in_its_log_in_their_place() -> None:
+    morning = Morning().play()
+    store = Store()
+    store.begin(morning.state())
+    error = {"type": "api_error", "message": "x cannot be reached"}
+    store.recall(
+        [Event(seq=0, time=5.0, type="request.failed", request="old", data={"error": error, "status": 529})]
+    )
+    first = store.snapshot().log[0]
+    assert (first.time, first.level, first.source, first.request) == (5.0, "error", "upstream", "old")
+    assert first.text == "no upstream: x cannot be reached"
 
 
 def test_a_state_from_elsewhere_is_cleaned_too() -> None:

@@ -73,8 +73,8 @@ class HealthReducer:
             if fresh:
                 self._lines.append(_line(event.time, fact))
                 self._snapshot = None
-        if event.seq > self._covered:
-            self.history.observe(event.time, event.type, event.request, data)
+        take = self.history.observe if event.seq > self._covered else self.history.note
+        take(event.time, event.type, event.request, data)
 
     def _add_earlier(self, moment: float, fact: LogFact) -> None:
         """Add a line from before this host, of a trace, in its place."""
