@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import orjson
 from pydantic import BaseModel, ConfigDict
@@ -22,7 +22,7 @@ LONGEST_LINE = 64 << 20
 
 Contents = Literal["redacted", "none"]
 ContactState = Literal["live", "reconnecting", "ended"]
-Kind = Literal["state", "event", "past", "contact", "row", "trace"]
+Kind = Literal["state", "event", "past", "contact", "answer", "row", "trace"]
 
 
 class RecordingError(Exception):
@@ -69,6 +69,15 @@ class Moment:
         return Event.model_validate(orjson.loads(cast(bytes, self.what))["event"])
 
 
+class HostAnswer(BaseModel):
+    """What the host API answered to a path without parameters, for what only a host knows."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    path: str
+    body: dict[str, Any]
+
+
 @dataclass(slots=True)
 class Recording:
     """A recording that was read: moments in order, their times never going back."""
@@ -77,6 +86,7 @@ class Recording:
     moments: list[Moment] = field(default_factory=list)
     rows: dict[str, TraceSummary] = field(default_factory=dict)
     traces: dict[str, Trace] = field(default_factory=dict)
+    answers: dict[str, list[tuple[float, HostAnswer]]] = field(default_factory=dict)  # by path, in order
     damaged: int = 0  # lines that could not be read
     cut_off: bool = False  # the end is missing: who wrote it was killed, or the disk was full
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.wire.json_text import encode_json
@@ -16,7 +17,7 @@ from proxy.api.server import answer_faults_in_anthropics_shape
 from proxy.events.errors import InvalidRequest, NotFound
 from proxy.events.types import EngineState, ErrorInfo, Timings
 from proxy.record.past_events import CLIENT_CLOSED_REQUEST
-from proxy.recordings.format import Recording
+from proxy.recordings.format import HostAnswer, Recording
 from proxy.traces.analysis.facts import TraceFacts
 from proxy.traces.files import trace_path
 from proxy.traces.index import IndexEntry, TraceIndex
@@ -85,10 +86,14 @@ class PlayedHost:
         store: PlayedTraces,
         state: Callable[[], HostState | None],
         engine: Callable[[], EngineState | None],
+        answers: Mapping[str, Sequence[tuple[float, HostAnswer]]] | None = None,
+        now: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.store = store
         self._state = state
         self._engine = engine
+        self._answers = answers or {}
+        self._now = now
 
     def state(self) -> HostState:
         """What the host said of itself last."""
@@ -99,6 +104,14 @@ class PlayedHost:
     def engine_state(self) -> EngineState:
         """The engine's state at the moment shown."""
         return self._engine() or EngineState(state="stopped")
+
+    def answer(self, path: str) -> HostAnswer | None:
+        """What the host answered to this path last before the moment shown, else first after it."""
+        answers = self._answers.get(path)
+        if not answers:
+            return None
+        place = bisect_right(answers, self._now(), key=lambda one: one[0])
+        return answers[max(0, place - 1)][1]
 
     def __getattr__(self, name: str) -> Any:
         raise NotFound(NO_ANSWER)
@@ -113,12 +126,12 @@ def played_api(host: PlayedHost) -> ASGIApp:
     async def reading(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
             error = InvalidRequest(NOTHING_RUNS)
-            body = encode_json({"type": "error", "error": {"type": error.info.type, "message": NOTHING_RUNS}})
-            headers = [(b"content-type", b"application/json")]
-            await send({"type": "http.response.start", "status": 409, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
-            return
-        await app(scope, receive, send)
+            told = {"type": "error", "error": {"type": error.info.type, "message": NOTHING_RUNS}}
+            await JSONResponse(told, 409)(scope, receive, send)
+        elif scope["type"] == "http" and (answer := host.answer(scope["path"])) is not None:
+            await Response(encode_json(answer.body), 200, media_type="application/json")(scope, receive, send)
+        else:
+            await app(scope, receive, send)
 
     return reading
 

@@ -20,6 +20,7 @@ from proxy.recordings.format import (
     MOST_BYTES,
     SUFFIX,
     Contact,
+    HostAnswer,
     Moment,
     PastOfHost,
     Recording,
@@ -109,6 +110,9 @@ def _take(recording: Recording, packed: bytes, order: _Order) -> None:
         order.add(at, None, PastOfHost([Event.model_validate(event) for event in line["past"]]))
     elif "contact" in line:
         order.add(at, None, Contact.model_validate(line["contact"]))
+    elif "answer" in line:
+        answer = HostAnswer.model_validate(line["answer"])
+        recording.answers.setdefault(answer.path, []).append((at, answer))
     elif "row" in line:
         row = TraceSummary.model_validate(line["row"])
         recording.rows[row.id] = row

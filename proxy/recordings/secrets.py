@@ -11,7 +11,7 @@ from typing import Any
 
 from proxy.configuration.destination import without_password
 from proxy.events.types import Event, HostState
-from proxy.recordings.format import Contents
+from proxy.recordings.format import Contents, HostAnswer
 from proxy.traces.export.without_contents import blank, without_contents, word
 from proxy.traces.redact import Redactor, redacted_trace
 from proxy.traces.schema import Trace, TraceSummary
@@ -21,8 +21,8 @@ MOST_HELD = 256 * 1024  # characters of one block of an answer; a longer one is 
 # Fields of events whose values are names, ids and words of the protocol. All other texts count as contents.
 _NAMES = frozenset(
     ("session", "agent", "agent_type", "prompt_id", "lane", "model", "backend", "method", "path", "retry_of",
-     "tool_use_id", "name", "family", "verdict", "call_request", "stop_reason", "type", "reason", "tier",
-     "kind", "state", "level", "trace", "pressure", "accelerated", "last_exit")
+     "id", "tool_use_id", "name", "family", "verdict", "call_request", "stop_reason", "type", "reason",
+     "tier", "kind", "state", "level", "trace", "pressure", "accelerated", "last_exit")
 )  # fmt: skip
 _PATHS = frozenset(("path", "trace"))  # of the API, and of a file below the traces folder
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9._:/-]{0,200}")
@@ -99,6 +99,11 @@ class RecordedFacts:
             named = {name: fields[name] for name in kept}
             fields = _emptied(fields) | named | {"model": PurePath(row.model).name}
         return TraceSummary.model_validate(fields)
+
+    def answer(self, path: str, body: dict[str, Any]) -> HostAnswer:
+        """What the host API answered to a path."""
+        redacted = self._redactor.value(body)
+        return HostAnswer(path=path, body=_emptied(redacted) if self._contents == "none" else redacted)
 
     def trace(self, trace: Trace) -> Trace:
         """A whole trace."""

@@ -129,6 +129,10 @@ class HostClient:
         answer = await self._ask("GET", "/anyclaude/calls", params=params)
         return _whole(CallPage, answer, "the list of calls")
 
+    async def fields(self, path: str, **params: str) -> dict[str, Any]:
+        """The JSON object that a path answers with, as it came."""
+        return _fields(await self._ask("GET", path, params=params))
+
     async def history(self, limit: int = 200) -> list[Event]:
         """The newest requests from before the events that the host still has, as events."""
         answer = await self._ask("GET", "/anyclaude/history", params={"limit": str(limit)})

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -18,7 +18,8 @@ from proxy.events.totals import Totals
 from proxy.events.types import Event
 from proxy.recordings import reading
 from proxy.recordings.beginning import state_before
-from proxy.recordings.format import Contact, PastOfHost, Recording, RecordingError
+from proxy.recordings.format import Contact, HostAnswer, PastOfHost, Recording, RecordingError
+from proxy.recordings.playing import PlayedHost, PlayedTraces
 from proxy.recordings.reading import IN_BUNDLE, read_recording
 from proxy.recordings.secrets import RecordedFacts
 from proxy.recordings.writing import RecordingFull, RecordingWriter, new_private_file
@@ -132,6 +133,18 @@ class TestTheFile:
         recording = read(file.getvalue(), tmp_path)
         assert len(recording.moments) == writer.events - 1
         assert not recording.cut_off
+
+
+def test_a_path_is_answered_as_it_was_then() -> None:
+    answers = [(float(at), HostAnswer(path="/a", body={"at": at})) for at in (10, 20)]
+    now = [5.0]
+    host = PlayedHost(cast(PlayedTraces, None), lambda: None, lambda: None, {"/a": answers}, lambda: now[0])
+    found = []
+    for now[0] in (5.0, 10.0, 19.0, 30.0):
+        answer = host.answer("/a")
+        found.append(answer and answer.body["at"])
+    assert found == [10, 10, 10, 20]
+    assert host.answer("/b") is None
 
 
 def bundle(**files: bytes) -> bytes:

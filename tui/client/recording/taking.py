@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
 from proxy.events.types import Event, HostState
@@ -14,13 +14,15 @@ from proxy.recordings.format import Contact, Contents
 from proxy.recordings.secrets import RecordedFacts
 from proxy.recordings.writing import RecordingWriter
 from proxy.traces.redact import Redactor
-from proxy.traces.schema import Trace
+from proxy.traces.schema import Trace, TraceSummary
 from tui.client.event_stream import Arrival, Break, EventFollower
 from tui.client.host_client import HostClient, HostError
 
 HELD_WITHIN_S = 20.0  # so long the events that a host still has may take
 ROWS = 200
 MOST_MARKED = 20
+ASKED = ("/anyclaude/cache",)  # of the host API: what is in no event and in no trace
+ASKED_EVERY_S = 30.0
 MOST_BODIES = 24 << 20  # bytes of traces with their texts
 
 
@@ -92,7 +94,7 @@ class RecordingTaker:
 
     async def take_on(self, flushed_s: float = 1.0) -> None:
         """Take what comes, until cancelled; each break is noted, and followed by a new attempt."""
-        flushed = self._clock()
+        flushed = asked = self._clock()
         async with aclosing(self._follower.follow()) as items:
             async for item in items:
                 match item:
@@ -102,6 +104,9 @@ class RecordingTaker:
                         self._write(event)
                     case Break(reason):
                         self._note_contact("reconnecting", reason)
+                if self._clock() - asked >= ASKED_EVERY_S:
+                    await self._ask_paths()
+                    asked = self._clock()
                 if self._clock() - flushed >= flushed_s:
                     self._writer.flush()
                     flushed = self._clock()
@@ -109,12 +114,11 @@ class RecordingTaker:
     async def finish(self) -> None:
         """Take the list of traces and the wished ones; without a host, say that they are missing."""
         self._write_rest()
+        await self._ask_paths()
         try:
-            rows = (await self._client.traces(ROWS)).traces
-            marked = []
-            if self._wish.marked:
-                marked = (await self._client.traces(MOST_MARKED, query="is:marked")).traces
-        except HostError as error:
+            rows = await self._rows(ROWS)
+            marked = await self._rows(MOST_MARKED, q="is:marked") if self._wish.marked else []
+        except (HostError, ValueError) as error:
             self.taken.left_out.append(f"the list of traces: {error}")
             rows, marked = [], []
         for row in {row.id: row for row in (*rows, *marked)}.values():
@@ -133,6 +137,17 @@ class RecordingTaker:
             self._writer.write("trace", trace.time, trace)
             self.taken.traces.append(trace)
 
+    async def _rows(self, limit: int, **params: str) -> list[TraceSummary]:
+        listed = await self._client.fields("/anyclaude/traces", limit=str(limit), **params)
+        return [TraceSummary.model_validate(row) for row in listed.get("traces") or ()]
+
+    async def _ask_paths(self) -> None:
+        """Note what only the host knows; one of another version or backend may have no answer."""
+        for path in ASKED:
+            with suppress(HostError):
+                answer = self._facts.answer(path, await self._client.fields(path))
+                self._writer.write("answer", self._clock(), answer)
+
     async def _begin(self, state: HostState, events: list[Event]) -> None:
         if self._wish.minutes is not None:
             events = _since(events, self._clock() - self._wish.minutes * 60)
@@ -147,6 +162,7 @@ class RecordingTaker:
         self._writer.write("past", at, [self._facts.single(event).model_dump() for event in past])
         for event in events:
             self._write(event)
+        await self._ask_paths()
         self._writer.flush()
 
     def _came_back(self, state: HostState) -> None:

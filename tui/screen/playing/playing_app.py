@@ -71,7 +71,13 @@ class PlayingApp(ControlCenter):
 
         traces = PlayedTraces(self._recording, folder)
         traces.show(self.player.clock() + _LISTED_S)
-        host = PlayedHost(traces, lambda: self.player.state, lambda: self.store.snapshot().engine)
+        host = PlayedHost(
+            traces,
+            lambda: self.player.state,
+            lambda: self.store.snapshot().engine,
+            self._recording.answers,
+            self.player.clock,
+        )
         return traces, httpx.ASGITransport(app=played_api(host), raise_app_exceptions=False)
 
     def frame(self) -> None:

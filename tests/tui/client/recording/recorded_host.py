@@ -8,10 +8,13 @@ from pathlib import Path
 
 from starlette.routing import Mount
 
+from proxy.recordings.format import HostAnswer
 from proxy.recordings.playing import PlayedHost, PlayedTraces, played_api
 from tests.tui.demo.plot import demo_recording
 from tests.tui.demo.story import Story
 from tests.tui.scripted_host import ScriptedHost, scripted_host
+
+CACHE = {"entries": [{"id": "k1", "prompt": "what somebody said"}]}
 
 
 @contextmanager
@@ -21,6 +24,7 @@ def demo_host(story: Story, folder: Path, *, token: str = "") -> Iterator[Script
         host.events = [event.model_dump() for event in story.events()]
         traces = PlayedTraces(demo_recording(), folder)
         traces.show(9e9)
-        api = played_api(PlayedHost(traces, lambda: None, lambda: None))
+        answers = {"/anyclaude/cache": [(0.0, HostAnswer(path="/anyclaude/cache", body=CACHE))]}
+        api = played_api(PlayedHost(traces, lambda: None, lambda: None, answers))
         host.app.router.routes.append(Mount("/", app=api))
         yield host

@@ -10,7 +10,7 @@ import pytest
 from proxy.recordings.format import Recording
 from proxy.recordings.reading import unpacked_recording
 from proxy.recordings.writing import RecordingWriter
-from tests.tui.client.recording.recorded_host import demo_host
+from tests.tui.client.recording.recorded_host import CACHE, demo_host
 from tests.tui.demo.plot import demo
 from tests.tui.demo.story import START
 from tests.tui.scripted_host import ScriptedHost, scripted_host
@@ -73,6 +73,7 @@ async def test_what_a_host_has_is_played_as_the_host_told_it(tmp_path: Path) -> 
     assert recording.traces.keys() == failed  # the demo marks them
     assert [trace.id for trace in taken.traces] == list(recording.traces)
     assert taken.left_out == []
+    assert [answer.body for _, answer in recording.answers["/anyclaude/cache"]] == [CACHE] * 2
 
 
 async def test_minutes_and_single_traces_are_chosen(tmp_path: Path) -> None:
@@ -97,6 +98,8 @@ async def test_without_contents_no_text_leaves_the_host(tmp_path: Path) -> None:
             await taker.take_held()
             await taker.finish()
     recording = take.read()
+    (_, answer), *_ = recording.answers["/anyclaude/cache"]
+    assert answer.body == {"entries": [{"id": "k1", "prompt": "[18 characters]"}]}
     assert all("json" not in row.preview for row in recording.rows.values())
     assert {record.output_tokens for record in at_end(recording).requests} > {8, 99}
 

@@ -9,6 +9,7 @@ from textual.widgets import Input
 from proxy.recordings.format import Recording
 from proxy.recordings.playing import NO_ANSWER, NOTHING_RUNS, PlayedTraces
 from proxy.traces.reading import TraceNotFound
+from proxy.traces.schema import TraceSummary
 from tests.tui.demo.plot import BUSY, demo_recording
 from tests.tui.demo.story import START
 from tests.tui.recorded import played_app
@@ -85,8 +86,10 @@ async def test_what_had_ended_by_then_is_listed_and_can_be_opened_explained_and_
             await ready(app, pilot)
             numbers.append(len(app.screen.query_one(TracesPane).main_table.rows))
         assert numbers == sorted(set(numbers))
-        rows, total = await app._load_traces("", 0)
-        assert total == len(rows) == numbers[-1] > 20
+        assert isinstance(app.client, HostClient)
+        listed = await app.client.fields("/anyclaude/traces", limit="200")
+        rows = [TraceSummary.model_validate(row) for row in listed["traces"]]
+        assert listed["total"] == len(rows) == numbers[-1] > 20
         for row in rows:
             assert (await app.load_why(row.id)).trace == row.id
             assert (await app.load_trace(row.id)).session == row.session
