@@ -52,7 +52,7 @@ def upstream_part(opened: OpenedTrace) -> list[Block]:
         ]
         for name in ("messages", "tools"):
             mine, sent = _length(opened.body.get(name)), _length(opened.upstream.get(name))
-            changed = f"   of {mine}" if mine != sent else ""
+            changed = f"   the client sent {mine}" if mine != sent else ""
             rows.append((name, [(str(sent), ""), (changed, "warn")]))
         rest = {name: value for name, value in opened.upstream.items() if name not in (*_LONG, "model")}
         rows.append(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FOLDER = "exports"  # below the state folder
 _FORMATS: tuple[tuple[str, str, str, str], ...] = (
     ("jsonl", "json", "JSON", "the trace as the host has stored it"),
-    ("curl", "sh", "curl", "a shell script that asks the request again, without secrets"),
+    ("curl", "sh", "curl", "a script that asks it again, without secrets"),
     ("html", "html", "HTML", "one page to read and to hand on"),
     ("har", "har", "HAR", "for the network tools of browsers"),
     ("otlp", "otlp.json", "OpenTelemetry", "GenAI spans as OTLP/JSON, for a collector"),

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from tui.client.figures import clock, plural, seconds, size
 from tui.client.wire_text import line_text, shorten
 from tui.screen.charts import shape
-from tui.screen.styled_line import Line
+from tui.screen.styled_line import Line, line_width
 from tui.screen.trace_detail.opened_trace import OpenedTrace, json_size
 from tui.screen.trace_detail.waterfall import next_turn
 from tui.screen.widgets.block_layout import Block
 
 _LONG_GAP = 0.25  # of the whole time: a gap that is shown in another colour
-_BAR = 24
+_BAR, _NARROW_BAR, _WIDE = 24, 6, 96  # cells of a gap's bar, and from which width on it has them
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,14 @@ def _line(arrived: float, moment: TraceMoment, gap: float, whole: float, width: 
     share = min(1.0, gap / whole)
     long = share >= _LONG_GAP
     style = "warn" if long else "muted"
-    cells = max(1, round(share * _BAR)) if gap >= 0.0005 else 0
+    room = _BAR if width >= _WIDE else _NARROW_BAR
+    cells = max(1, round(share * room)) if gap >= 0.0005 else 0
     line: Line = [
         (clock(arrived + moment.at), "dim"),
-        (f"  {'+' + seconds(moment.at):>8}", "label"),
-        (f"  {seconds(gap) if gap >= 0.0005 else '·':>7} ", style),
-        (f"{shape('prefill' if long else 'neutral') * cells:<{_BAR}} ", style if long else "neutral"),
-        (f" {moment.what}", moment.style),
+        (f"  {'+' + seconds(moment.at):>7}", "label"),
+        (f"  {seconds(gap) if gap >= 0.0005 else '·':>6} ", style),
+        (f"{shape('prefill' if long else 'neutral') * cells:<{room}}", style if long else "neutral"),
+        (f"  {moment.what}", moment.style),
     ]
-    used = 8 + 10 + 10 + _BAR + 1 + len(moment.what) + 1
-    return [*line, (f"  {shorten(moment.note, max(0, width - used - 2))}", "muted")] if moment.note else line
+    space = width - line_width(line) - 2
+    return [*line, (f"  {shorten(moment.note, space)}", "muted")] if moment.note and space > 4 else line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tui.client.figures import count, plural, size
-from tui.client.wire_text import line_text, shorten
+from tui.client.wire_text import line_text, shorten, width
 from tui.screen.styled_line import Line
 from tui.screen.trace_detail.conversation import call_counts
 from tui.screen.trace_detail.opened_trace import OpenedTrace, characters, json_size, pretty
@@ -13,6 +13,7 @@ from tui.screen.widgets.block_layout import Block, LazyText
 
 _PREVIEW = 24  # lines of a block of the system text
 _ABOUT = 76
+_LONGEST_NAME = 30
 
 
 def system_part(opened: OpenedTrace) -> list[Block]:
@@ -37,7 +38,7 @@ def system_part(opened: OpenedTrace) -> list[Block]:
             marks.append(("  cache breakpoint", "restored"))
         if sent and isinstance(text, str) and text.strip() not in sent:
             marks.append(("  not sent as it is: see Upstream", "warn"))
-        title: Line = [(f"{number:>3}  ", "dim"), (shorten(line_text(shown), 60), ""), *marks]
+        title: Line = [(f"block {number}", "bold"), *marks]
         found.append(Block(title, shown, note_of(len(shown), opened), level=1, preview=_PREVIEW))
     return found
 
@@ -56,17 +57,20 @@ def tools_part(opened: OpenedTrace) -> list[Block]:
             (f"   {len(unused)} never used in this conversation", "warn"),
             (f" {note_of(json_size(unused), opened)}", "muted"),
         ]
+    cells = min(_LONGEST_NAME, max(width(name) for (name, _), _ in named))
     return [
         Block(title, open=True),
-        *(_tool(name, about, tool, calls, opened) for (name, about), tool in named),
+        *(
+            _tool(shorten(name, cells), about, tool, calls.get(name, 0), cells, opened)
+            for (name, about), tool in named
+        ),
     ]
 
 
-def _tool(name: str, about: str, tool: Any, calls: dict[str, int], opened: OpenedTrace) -> Block:
-    used = calls.get(name, 0)
+def _tool(name: str, about: str, tool: Any, used: int, cells: int, opened: OpenedTrace) -> Block:
     title: Line = [
-        (f"{shorten(name, 30):<31}", "tool" if used else "muted"),
-        (f"{note_of(json_size(tool), opened):>14}  ", "muted"),
+        (name + " " * (cells - width(name)), "tool" if used else "muted"),
+        (f"  {note_of(json_size(tool), opened):>13}  ", "muted"),
         (f"{'used ' + str(used) + ' ×' if used else 'never used':<11}", "ok" if used else "dim"),
     ]
     if isinstance(tool, dict) and tool.get("defer_loading") is True:
