@@ -320,6 +320,7 @@ class Snapshot:
     disk: HostDisk | None = None  # None: not known
     notices: tuple[LogLine, ...] = ()
     totals: Totals = field(default_factory=Totals)
+    prefill_speed: float = 0.0  # tokens a second in long prefills; 0: none was measured
     saved_s: float | None = None  # prefill that restored tokens saved, estimated; None: not known
     lost: int = 0  # events that the host or this screen had to drop
     damaged: int = 0  # events that could not be read

@@ -248,6 +248,7 @@ class Store:
             disk=rest.disk,
             notices=rest.history("notices"),
             totals=totals,
+            prefill_speed=self._savings.speed,
             saved_s=self._savings.seconds(totals.cache_read_input_tokens),
             lost=self._lost,
             damaged=self._damaged,

@@ -25,8 +25,10 @@ def test_restored_tokens_times_the_time_of_one() -> None:
     savings = PrefillSavings()
     savings.note(request("a"), ended(511, 9.0, restored=1000), of_this_host=True)
     savings.note(request("a"), ended(9000, None), of_this_host=True)
+    assert savings.speed == 0
     assert savings.seconds(1000) is None  # too short to measure, and one without a first token
     savings.note(request("b"), ended(2000, 1.0, restored=500, restore_s=0.25), of_this_host=True)
+    assert savings.speed == 2000
     assert savings.seconds(1500) == pytest.approx(1500 / 2000 - 0.25)  # one engine, two names of its model
     assert savings.seconds(3500) == pytest.approx(3500 / 2000 - 0.25)  # 2000 were restored unseen
 

@@ -51,6 +51,13 @@ class PrefillSavings:
             if cache is not None and math.isfinite(cache.restore_s):
                 sums.restore_s += cache.restore_s
 
+    @property
+    def speed(self) -> float:
+        """Tokens a second of the long prefills that were measured; 0 where there were none."""
+        took = sum(sums.measured_s for sums in self._models.values())
+        tokens = sum(sums.measured_tokens for sums in self._models.values())
+        return tokens / took if took > 0 and tokens < 1e15 else 0.0
+
     def seconds(self, restored: int) -> float | None:
         """What `restored` tokens saved, all those of this host; None as long as no long prefill was measured.
 

@@ -193,17 +193,16 @@ def _of_engine(
 
 
 def _model(snapshot: Snapshot, engine: EngineState, room: int) -> Line:
-    """Its name, and as far as there is room its size, window and measured speed."""
+    """Its name, and as far as there is room its window and measured speeds."""
     if not engine.model:
         return []
-    weights = engine.memory.weights_bytes if engine.memory is not None else 0
     speeds = [record.tokens_per_s for record in snapshot.requests if record.phase == "done"]
     speeds = [speed for speed in speeds if speed > 0][-_SPEEDS:]
     facts = [
         "a demo model: M loads another one" if engine.model == bundled_model.NAME else "",
         f"{engine.context_tokens:,} tokens" if engine.context_tokens else "",
-        f"weights {size(weights)}" if weights else "",
-        f"{rate(statistics.median(speeds))} tok/s" if speeds else "",
+        f"decode {rate(statistics.median(speeds))}/s" if speeds else "",
+        f"prefill {rate(snapshot.prefill_speed)}/s" if snapshot.prefill_speed else "",
         line_text(engine.accelerated),
     ]
     computes = "warn" if engine.accelerated.startswith("cpu") else "muted"

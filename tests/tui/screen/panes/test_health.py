@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from textual.pilot import Pilot
 
 from proxy.events.causes import RESTART_REQUESTED
 from proxy.events.totals import Totals
@@ -27,7 +28,7 @@ from tui.screen.app import ControlCenter
 from tui.screen.engine_label import engine_label
 from tui.screen.health.engine_lines import engine_lines, fact_lines
 from tui.screen.health.timeline_rows import LABEL, VALUE, timeline_lines
-from tui.screen.panes.health import HealthPane
+from tui.screen.panes.health import HealthPane, TimelineCanvas
 from tui.screen.styled_line import Line, line_width, plain_text
 from tui.screen.widgets.strip_view import StripView
 
@@ -220,7 +221,7 @@ MORNING = Morning().play()
 @asynccontextmanager
 async def health_of(
     morning: Morning, size: tuple[int, int] = (120, 40)
-) -> AsyncIterator[tuple[HealthPane, Any]]:
+) -> AsyncIterator[tuple[HealthPane, Any, Pilot[None]]]:
     """The pane of a screen that has just attached."""
     app = ControlCenter(clock=lambda: morning.now)
     app.client = SampleHost(summaries(morning))
@@ -238,11 +239,11 @@ async def health_of(
             return lines_of(view for view in app.main.current.query(StripView) if view.display)
 
         await press("4")
-        yield app.main.query_one(HealthPane), press
+        yield app.main.query_one(HealthPane), press, pilot
 
 
 async def test_errors_are_two_keys_from_streams_and_a_third_tells_what_happened() -> None:
-    async with health_of(MORNING) as (pane, press):
+    async with health_of(MORNING) as (pane, press, _):
         shown = await press("l")
         assert "errors 1 of 29" in shown
         assert [line.text for line in pane.main_table.rows if line] == [
@@ -271,7 +272,7 @@ async def test_errors_are_two_keys_from_streams_and_a_third_tells_what_happened(
 
 
 async def test_the_log_and_the_timeline_move_together() -> None:
-    async with health_of(MORNING) as (_, press):
+    async with health_of(MORNING) as (_, press, pilot):
         assert "▼" not in await press()
         shown = await press("left", "left")
         assert "14:21:" in shown
@@ -280,10 +281,13 @@ async def test_the_log_and_the_timeline_move_together() -> None:
         assert "▼" not in await press("end")
         assert "The engine was up" in await press("left", "enter")
         assert "▼" not in await press("escape", "escape")
+        await pilot.click(TimelineCanvas, offset=(60, 3))
+        assert f"\n{' ' * 20}13:55" in (shown := await press())
+        assert next(line for line in shown.splitlines() if "▼" in line).index("▼") == 60
 
 
 async def test_the_search_goes_up_from_the_newest_line_and_round() -> None:
-    async with health_of(MORNING) as (pane, press):
+    async with health_of(MORNING) as (pane, press, _):
         shown = await press("slash", *"oaded", "enter")
         assert "8 found" in shown
         first = pane.main_table.selected
@@ -303,7 +307,7 @@ async def test_the_search_goes_up_from_the_newest_line_and_round() -> None:
 
 
 async def test_scales_go_from_minutes_to_a_week() -> None:
-    async with health_of(MORNING) as (_, press):
+    async with health_of(MORNING) as (_, press, _):
         assert "Last 15 minutes" in await press("plus")
         assert "Last 5 minutes" in await press("plus", "plus")
         assert "Last 7 days" in await press(*["minus"] * 6)
