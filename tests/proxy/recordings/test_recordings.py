@@ -171,6 +171,7 @@ class TestAFileFromAnybody:
             (bundle(other=b""), f"has no {IN_BUNDLE}"),
             (b"PK\x03\x04" + b"x" * 40, "damaged bundle"),
         ],
+        ids=range(11),  # a packed content has its time in it
     )  # fmt: skip
     def test_what_cannot_be_played_says_why(self, content: bytes, says: str, tmp_path: Path) -> None:
         with pytest.raises(RecordingError, match=says):

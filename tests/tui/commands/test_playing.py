@@ -31,6 +31,7 @@ def test_the_bundled_demo_is_whole_small_and_of_today() -> None:
         (b"hello", "is no recording"),
         (gzip.compress(b'{"anyclaude_recording": 99}\n'), "update anyclaude-tui"),
     ],
+    ids=("missing", "other", "newer"),  # a packed content has its time in it
 )
 def test_what_cannot_be_played_is_said_before_the_screen_opens(
     content: bytes | None, says: str, tmp_path: Path
