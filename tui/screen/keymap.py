@@ -245,6 +245,10 @@ WHILE_FILTERING = (
 )
 
 
+WHILE_SEARCHING = (
+    Command("Keep the marks", "keep_search", "enter", short="keep the marks"),
+    Command("Search no more", "back", "escape", short="search no more", shown="esc"),
+)
 # The user's own keys, by id: they are those of the whole process, as the table is.
 _own_keys: dict[str, str] = {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.charts import without_bars
 from tui.screen.clipboard import copy
 from tui.screen.host_actions.questions import cannot_restart
-from tui.screen.keymap import bindings
+from tui.screen.keymap import WHILE_SEARCHING, Command, bindings
 from tui.screen.panes.request_cells import cancelled, lane, session
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.context import ContextScreen
@@ -215,7 +216,9 @@ class TraceScreen(OpenedScreen):
 
     def action_back(self) -> None:
         """Take the marks of a search away; without one, back to where it was opened from."""
-        if self._query:
+        if self.query_one(SearchInput).is_open:
+            self.query_one(SearchInput).action_clear()
+        elif self._query:
             self._search("")
         else:
             super().action_back()
@@ -236,6 +239,22 @@ class TraceScreen(OpenedScreen):
         self._query = query
         self.query_one(CollapsibleBlocks).search(query)
         self._tell_matches()
+
+    def action_keep_search(self) -> None:
+        """Close the input and keep the marks."""
+        self.query_one(SearchInput).keep()
+
+    def command_list(self) -> list[Command]:
+        """The commands of this screen; in a search, those of the search first."""
+        if self.query_one(SearchInput).is_open:
+            return list(WHILE_SEARCHING)
+        found = super().command_list()
+        if self._query:
+            found = [
+                replace(one, short="place", bar="n N", rank=0) if one.action == "next" else one
+                for one in found
+            ]
+        return found
 
     def _step_match(self, step: int) -> None:
         self.query_one(CollapsibleBlocks).step_match(step)

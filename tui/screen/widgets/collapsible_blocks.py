@@ -103,6 +103,8 @@ class CollapsibleBlocks(StripView, can_focus=True):
             return
         place = self._block_at(self._cursor)
         index = self._shown[place]
+        if not self._blocks[index].title:
+            return  # nothing would be left to open it by
         self._open[index] = not self._open[index]
         self._cursor = self._starts[place]
         self._arrange()
@@ -113,7 +115,8 @@ class CollapsibleBlocks(StripView, can_focus=True):
         """Open all blocks, or close all if all are open."""
         if self._blocks:
             current = self._shown[self._block_at(self._cursor)]
-            self._open = [not all(self._open)] * len(self._blocks)
+            every = not all(self._open)
+            self._open = [every or not block.title for block in self._blocks]
             self._arrange()
             place = self._shown.index(current) if current in self._shown else 0
             self._cursor = self._starts[place]

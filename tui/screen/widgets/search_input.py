@@ -56,6 +56,10 @@ class SearchInput(Horizontal):
         field.cursor_position = len(query)
         field.focus()
 
+    def keep(self) -> None:
+        """Close the input and keep the marks."""
+        self._close(self.query_one(Input).value)
+
     def tell(self, note: Line) -> None:
         """Show how often the text is there."""
         self._note = note

@@ -46,7 +46,10 @@ async def test_digits_lead_to_the_parts_and_arrows_to_the_turns(monkeypatch: pyt
 
 async def test_a_search_marks_counts_goes_on_and_ends() -> None:
     async with scene() as it:
-        await it.press("5", "enter", "7", "slash", *"TOOL", "enter")
+        await it.press("5", "enter", "7", "slash", *"TOOL")
+        assert "enter keep the marks" in it.text()
+        await it.press("enter")
+        assert "n N place" in it.text()
         blocks = it.app.screen.query_one(CollapsibleBlocks)
         _, total = blocks.found
         assert total > 9

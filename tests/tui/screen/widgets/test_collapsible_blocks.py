@@ -71,6 +71,14 @@ async def test_everything_unfolds_and_folds() -> None:
         assert [line[:7] for line in text(view)] == ["▸ first", "▸ group", "▸ last"]
 
 
+async def test_a_block_without_a_title_stays_open() -> None:
+    async with on_stage([Block([], "one", open=True), Block([("last", "")], "end", open=True)]) as (view, _):
+        view.toggle()
+        assert text(view) == ["one", "▾ last", "end"]
+        view.toggle_all()
+        assert text(view) == ["one", "▸ last"]
+
+
 async def test_a_click_on_a_title_folds() -> None:
     async with on_stage(BLOCKS) as (view, pilot):
         await pilot.click(view, offset=(4, 0))
