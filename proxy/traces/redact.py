@@ -129,6 +129,7 @@ def redacted_trace(trace: Trace, redactor: Redactor) -> Trace:
         ],
         "tool_calls": [_redacted_call(call, redactor) for call in trace.tool_calls],
         "notes": [redactor.text(note) for note in trace.notes],
+        "written": [part.model_copy(update={"call": redactor.text(part.call)}) for part in trace.written],
     }
     if (named := redactor.text(trace.id)) != trace.id:  # of a foreign file: ours are made of hex digits
         update["id"] = plain_id(named)

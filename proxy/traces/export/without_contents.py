@@ -48,6 +48,7 @@ def without_contents(trace: Trace) -> Trace:
             ],
             "tool_calls": [_emptied_call(call) for call in trace.tool_calls],
             "notes": [blank(note) for note in trace.notes],
+            "written": [part.model_copy(update={"call": word(part.call)}) for part in trace.written],
             **named,
             "model": PurePath(trace.model).name,  # not where it lies
             "upstream_model": PurePath(trace.upstream_model).name,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo
 from proxy.traces.redact import Redactor, redacted_trace
-from proxy.traces.schema import TraceRequest, TraceResponse
+from proxy.traces.schema import TraceRequest, TraceResponse, WrittenPart
 from proxy.traces.secret_shapes import redact_shapes
 from tests.proxy.trace_making import call_of, trace_of
 
@@ -185,6 +185,7 @@ def test_each_text_of_a_trace_is_looked_through() -> None:
         response=TraceResponse(error=ErrorInfo(type=key, message=key)),
         cache=CacheVerdict(miss=CacheMiss(segment=key, before=key, now=key)),
         tool_calls=[call_of(key, key)],
+        written=[WrittenPart(kind="tool", start=0.5, end=1.0, call=key)],
         request=TraceRequest(method=key, path=key, query=key, headers={"x": key, "api_key": "plain"}),
     )
     redacted = redacted_trace(trace, Redactor()).model_dump_json()

@@ -10,7 +10,7 @@ from proxy.events.engine_times import EngineTimes
 from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo, Timings, Usage
 from proxy.traces.export.exporting import FORMATS, export
 from proxy.traces.redact import Redactor
-from proxy.traces.schema import CountedPart, Trace, TraceRequest, TraceResponse
+from proxy.traces.schema import CountedPart, Trace, TraceRequest, TraceResponse, WrittenPart
 from tests.proxy.trace_making import AT, body_of, call_of, trace_of
 
 SECRET = "my-own-host-token"
@@ -71,6 +71,7 @@ def rich(number: int = 1, **fields: Any) -> Trace:
             call_of(raw=text, input={"name": "Ann", "path": text}, result=text, is_error=True, duration_s=0.5)
         ],
         "notes": [text],
+        "written": [WrittenPart(kind="tool", start=0.75, end=1.9, tokens=8, call="toolu_1")],
     }
     return trace_of(number, **made | fields)
 
@@ -106,6 +107,7 @@ def test_without_contents_neither_errors_nor_made_up_names_leave(form: str) -> N
         model="/Users/ann/model",
         response=TraceResponse(status=400, error=ErrorInfo(type="Ann was here", message="Ann")),
         tool_calls=[call_of("toolu_1", "给安发邮件"), call_of("call of Ann", "ask Ann")],
+        written=[WrittenPart(kind="tool", start=0.75, end=1.9, call="call of Ann")],
         session="a letter to Ann",  # clients and servers name these as they like
         agent="Ann's agent",
         agent_type="writes to Ann",
