@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 
+from proxy.configuration.known_backends import backend_kind
 from proxy.events.causes import cause_of
 from tui.client.figures import clock, day_and_clock, seconds, size
 from tui.client.wire_text import line_text, shorten, shorten_middle
@@ -366,12 +367,15 @@ class TraceScreen(OpenedScreen):
         # The model of then first, where the host still has it.
         models = sorted(models, key=lambda model: model not in (trace.model, trace.upstream_model))
         command = f"anyclaude-tui traces replay {trace.id} --model NAME"
+        host = app.store.snapshot().host
+        elsewhere = host is not None and backend_kind(host.backend) != "mlx"
         question = ReplayQuestion(
             trace,
             models or [trace.model],
             redacted_places(body),
             command,
             loads=not cannot_restart(app.store.snapshot()),
+            payee=host.backend if host is not None and elsewhere else "",
         )
         model = await app.push_screen_wait(question)
         if model == OTHER:

@@ -37,8 +37,8 @@ OTHER = "another model"
 class ReplayQuestion(ModalScreen[str | None]):
     """Asks which of `models` answers; ends with its name, with `OTHER` for one that the host is to load.
 
-    `loads` says whether it can; `command` asks one on a host of its own. If the user leaves, it ends with
-    nothing.
+    `loads` says whether it can; `command` asks one on a host of its own. `payee` is the server elsewhere that
+    answers, if one does. If the user leaves, it ends with nothing.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,13 +51,23 @@ class ReplayQuestion(ModalScreen[str | None]):
         *(Binding(str(number), f"take({number - 1})", show=False) for number in range(1, _MOST_MODELS + 1)),
     ]
 
-    def __init__(self, trace: Trace, models: list[str], redacted: int, command: str, *, loads: bool) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        models: list[str],
+        redacted: int,
+        command: str,
+        *,
+        loads: bool,
+        payee: str = "",
+    ) -> None:
         super().__init__()
         self._trace = trace
         self._models = models[:_MOST_MODELS]
         self._redacted = redacted
         self._command = command
         self._loads = loads
+        self._payee = payee
         self._at = 0
 
     def compose(self) -> ComposeResult:
@@ -94,6 +104,8 @@ class ReplayQuestion(ModalScreen[str | None]):
             f"It reads {plural(usage.prompt_tokens, 'token')}{took}. No tool is run, and its session does not"
             " see it; the answer gets a trace of its own."
         )
+        if self._payee:
+            about += f" It goes to {line_text(self._payee)}, which may charge for it."
         if self._redacted:
             about += f" {plural(self._redacted, 'secret')} of it [redacted]: the model is asked without."
         lines: list[Line] = [[(" Ask this request again?", "bold")], []]

@@ -14,7 +14,7 @@ from tests.proxy.trace_making import trace_of
 from tests.tui.screen.test_app import scene
 from tests.tui.traffic import MODEL
 from tui.screen.styled_line import plain_text
-from tui.screen.trace_detail.replay import beside
+from tui.screen.trace_detail.replay import ReplayQuestion, beside
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
 
 
@@ -132,3 +132,11 @@ def test_lines_of_both_answers_stand_beside_each_other_and_differing_ones_are_ma
         ["a", "│", "a"],
         ["b", "│", "b"],
     ]
+
+
+def test_a_replay_elsewhere_says_what_it_may_cost_and_offers_nothing_that_would_fail() -> None:
+    question = ReplayQuestion(trace_of(1), ["opus"], 2, "the command", loads=False, payee="openrouter")
+    text = " ".join(plain_text(line).strip() for line in question._lines(70, 30))
+    assert "goes to openrouter, which may charge for it" in text
+    assert "2 secrets of it [redacted]" in text
+    assert "loads another model" not in text
