@@ -34,6 +34,7 @@ from proxy.traces.listing.histogram import Histogram, edges_of
 from proxy.traces.listing.turns import SessionTurn, SessionTurns, TurnCall
 from proxy.traces.schema import (
     CallSummary,
+    CountedPart,
     Trace,
     TracePage,
     TraceRequest,
@@ -168,6 +169,7 @@ def sample_trace(row: TraceSummary) -> Trace:
             ),
         ],
         usage=row.usage,
+        prompt_parts=_parts(upstream, row.usage.prompt_tokens),
         cache={
             "prompt_tokens": row.usage.prompt_tokens,
             "matched_tokens": row.usage.cache_read_input_tokens,
@@ -199,6 +201,17 @@ def sample_trace(row: TraceSummary) -> Trace:
         ],
         notes=["the billing block was dropped", "2 system messages were folded into the turn before them"],
     )
+
+
+def _parts(upstream: dict[str, Any], tokens: int) -> list[CountedPart]:
+    """The parts of a prompt: two fifths are tools, a quarter is system text, the last message is the rest."""
+    tools = [f"tool {tool['function']['name']}" for tool in upstream["tools"]]
+    messages = [f"message {number} ({row['role']})" for number, row in enumerate(upstream["messages"][1:], 1)]
+    sizes = {"system": tokens // 4} | dict.fromkeys(tools, tokens * 2 // 5 // len(tools))
+    sizes |= dict.fromkeys(messages[:-1], tokens // 20)
+    left = tokens - sum(sizes.values()) - 4
+    parts = [*sizes.items(), (messages[-1], left), ("the answer's beginning", 4)]
+    return [CountedPart(name=name, tokens=size) for name, size in parts]
 
 
 def sample_context(session: str, rows: list[TraceSummary], at: str) -> ContextBudget:
@@ -251,6 +264,7 @@ def sample_context(session: str, rows: list[TraceSummary], at: str) -> ContextBu
         time=turns[turn - 1].time,
         lane="main",
         about="Add --json to the export command",
+        counted_parts=True,
         turn=turn,
         turns=turns,
         prompt_tokens=186_320,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.events.causes import end_of_cancelled
+from proxy.events.causes import cause_of, end_of_cancelled
 from tui.client.figures import clock, percent, plural, rate, ratio, seconds
 from tui.client.wire_text import line_text, shorten
 
@@ -27,14 +27,26 @@ _DURING: dict[PhaseName, str] = {
     "decode": "while it wrote",
     "finishing": "behind the last token",
 }
+_PASSING = "Claude Code repeats requests that failed for a passing reason; traces show has all of it."
+_ADVICE = {
+    "prompt too long": "/compact shortens the conversation; a model with a larger window takes more.",
+    "max_tokens too large": "Prompt and answer share the window: a shorter prompt, or fewer max_tokens.",
+    "key refused": "Check apiKey of this backend: config show says where it comes from.",
+    "no upstream": "No server listens there: start it, or check baseUrl; doctor tries it.",
+    "engine died": "Memory was perhaps too short: Health has the engine's last words, and its limit.",
+    "engine failed": "The engine gave up: Health says why, and r starts it again.",
+    "queue full": "Too many requests at once: fewer subagents at a time, or a larger queue.",
+    "rate limited": "The server limits requests: it passes by itself, later.",
+    "upstream silent": "The server says nothing: look at its own log.",
+    "invalid request": "The server does not take such a request: traces show has what it was sent.",
+}
 
 
 def why_sentence(why: Why) -> str:
     """What happened and what it cost, on one line."""
     match why.verdict:
         case "failed":
-            said = line_text(why.error.message) if why.error else "without a word"
-            return f"Failed after {seconds(why.took_s)}: {said}"
+            return _failed(why)
         case "cancelled":
             during = _DURING[why.phases[-1].name] if why.phases else "at once"
             if why.phases and why.phases[-1].name == "finishing" and len(why.phases) > 1:
@@ -66,7 +78,7 @@ def why_usual(why: Why) -> str:
 def why_advice(why: Why) -> str:
     """What to do; empty where there is nothing."""
     if why.verdict == "failed":
-        return "Claude Code repeats requests that failed for a passing reason; traces show has all of it."
+        return _ADVICE.get(_cause(why), _PASSING)
     if why.verdict in ("cancelled", "usual"):
         return ""
     if why.lost_tokens and why.miss is not None and (why.verdict == "missed" or why.longest == "prefill"):
@@ -98,6 +110,26 @@ def why_advice(why: Why) -> str:
         case "decode" if why.usual and why.usual.speed and why.speed and why.speed < 0.7 * why.usual.speed:
             return "Other requests or programs used the processor at that time: see Health."
     return ""
+
+
+def _cause(why: Why) -> str:
+    error = why.error
+    return (error.cause or cause_of(error.type, error.message)) if error is not None else ""
+
+
+def _failed(why: Why) -> str:
+    """When it failed and of what cause, in the upstream's own words, and what became of it."""
+    said = line_text(why.error.message) if why.error else "without a word"
+    cause = line_text(_cause(why))
+    named = f" ({cause})" if cause and cause.lower() not in said.lower() else ""
+    during = why.phases[-1].name if why.phases else "sending"
+    where = f", {_DURING[during]}" if during not in ("sending", "finishing", "upstream") else ""
+    again = ""
+    if why.repeat is not None:
+        what = {True: "failed too", False: "was answered"}.get(why.repeat.failed, "runs")
+        again = f" It was repeated {seconds(why.repeat.after_s)} later, and {what}."
+    end = "" if said.endswith((".", "!", "?")) or not again else "."
+    return f"Failed after {seconds(why.took_s)}{where}{named}: {said}{end}{again}"
 
 
 def _slow(why: Why) -> str:

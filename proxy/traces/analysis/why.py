@@ -12,7 +12,7 @@ from proxy.events.engine_times import EngineTimes
 from proxy.events.types import Timings
 from proxy.filters.terms import SLOW_S
 from proxy.traces.analysis.decode_speed import decode_speed
-from proxy.traces.analysis.why_facts import Ahead, Phase, PhaseName, Usual, Verdict, Why
+from proxy.traces.analysis.why_facts import Ahead, Phase, PhaseName, Repeat, Usual, Verdict, Why
 from proxy.traces.index import TraceIndex
 from proxy.traces.schema import Trace
 
@@ -22,6 +22,7 @@ _SIZES = 1.5  # how many times larger or smaller a prompt may be and still be li
 _SLOWER, _SLOWER_S = 1.5, 1.0  # than usual, and by how much at least, to be called slow
 _MISSED_TOKENS = 256  # that could have been restored; fewer are the end of a turn
 _AHEAD = 5
+_REPEATED_S = 3600.0  # after which a request is no repeat of a failed one
 _OF_ENGINE: tuple[PhaseName, ...] = (
     "waiting",
     "template",
@@ -66,6 +67,7 @@ def explain(trace: Trace, index: TraceIndex) -> Why:
         ahead=_ahead(trace, phases, index),
         usual=usual,
         error=trace.response.error,
+        repeat=_repeat(trace, index) if trace.response.error is not None else None,
     )
 
 
@@ -193,6 +195,18 @@ def _lost_tokens(trace: Trace, index: TraceIndex) -> int:
     if not before:
         return 0
     return max(0, min(int(before[0][0]), cache.prompt_tokens) - cache.matched_tokens)
+
+
+def _repeat(trace: Trace, index: TraceIndex) -> Repeat | None:
+    rows = index.select(
+        "SELECT traces.id, time, failed FROM traces JOIN summaries ON summaries.id = traces.id"
+        " WHERE session = ? AND time BETWEEN ? AND ? AND json_extract(summary, '$.retry_of') = ?"
+        " ORDER BY time LIMIT 1",
+        (trace.session.lower(), trace.time, trace.time + _REPEATED_S, trace.id),
+    )
+    ended = trace.time + (trace.timings.done or 0.0)
+    found = [Repeat(id=name, after_s=max(0.0, at - ended), failed=bool(failed)) for name, at, failed in rows]
+    return found[0] if found else None
 
 
 def _ahead(trace: Trace, phases: list[Phase], index: TraceIndex) -> list[Ahead]:

@@ -42,6 +42,14 @@ class Ahead(BaseModel):
     seconds: float
 
 
+class Repeat(BaseModel):
+    """The client's next try of a request that failed."""
+
+    id: str
+    after_s: float  # from the end of the failed one
+    failed: bool
+
+
 class Usual(BaseModel):
     """Medians of like requests before it: same lane, a prompt of about its size."""
 
@@ -72,3 +80,4 @@ class Why(BaseModel):
     ahead: list[Ahead] = []  # longest first
     usual: Usual | None = None
     error: ErrorInfo | None = None
+    repeat: Repeat | None = None

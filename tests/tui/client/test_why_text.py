@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.events.types import CacheMiss, ErrorInfo
-from proxy.traces.analysis.why_facts import Ahead, Phase, Usual, Why
+from proxy.traces.analysis.why_facts import Ahead, Phase, Repeat, Usual, Why
 from tui.client.figures import clock
 from tui.client.why_text import eviction_text, why_advice, why_sentence, why_usual
 
@@ -94,6 +94,29 @@ def miss(reason: str) -> dict[str, Any]:
             why("failed", ("upstream", 2.0), error=ErrorInfo(type="e", message="the engine\nended")),
             "Failed after 2.0s: the engine ended",
             "Claude Code repeats",
+        ),
+        (
+            why(
+                "failed",
+                ("waiting", 1.0),
+                ("prefill", 2.0),
+                error=ErrorInfo(type="e", message="the connection was lost", cause="engine died"),
+                repeat=Repeat(id="b", after_s=4.0, failed=False),
+            ),
+            "Failed after 3.0s, during prefill (engine died): the connection was lost."
+            " It was repeated 4.0s later, and was answered.",
+            "Memory was perhaps too short",
+        ),
+        (
+            why(
+                "failed",
+                ("upstream", 1.0),
+                error=ErrorInfo(type="rate_limit_error", message="http://x: slow down!"),
+                repeat=Repeat(id="b", after_s=4.0, failed=True),
+            ),
+            "Failed after 1.0s (rate limited): http://x: slow down!"
+            " It was repeated 4.0s later, and failed too.",
+            "The server limits requests",
         ),
         (
             why("cancelled", ("prefill", 3.0), ("finishing", 0.2)),

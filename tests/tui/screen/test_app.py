@@ -337,7 +337,7 @@ async def test_one_key_says_what_fills_the_window_and_leads_to_the_trace(pane: s
         assert table is not None
         await it.press("up", "up", "c")
         assert isinstance(it.app.screen, ContextScreen)
-        assert "186,320 of 262,144 tokens, 71%; ~60% of that: tool results." in it.text()
+        assert "186,320 of 262,144 tokens, 71%; 60% of that: tool results." in it.text()
         assert "~4 turns left until Claude Code compacts at 229,144 tokens." in it.text()
         await it.press("down", "enter")  # into what one said, or back up to the results
         assert "Add --json" in it.text()

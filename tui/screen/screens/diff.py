@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 
 from tui.client.diff_text import MARKS, diff_sentence, segment_note
 from tui.client.figures import count, day_and_clock, plural, seconds
-from tui.client.wire_text import line_text, shorten, wrap
+from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
 from tui.screen.clipboard import copy
 from tui.screen.keymap import bindings
 from tui.screen.panes.traces import TracesPane
@@ -221,7 +221,9 @@ def _answer(name: str, side: Side, a: Side) -> Line:
     else:
         line.append((" " * 11, ""))
     for call in side.calls[:_CALLS]:
-        line.append((f"▸ {shorten(line_text(call), _CALL_CELLS)}  ", "tool"))
+        name, _, about = line_text(call).partition(" ")
+        short = shorten_middle if about.startswith("/") else shorten
+        line.append((f"▸ {name} {short(about, _CALL_CELLS)}  ", "tool"))
     if len(side.calls) > _CALLS:
         line.append((f"+{len(side.calls) - _CALLS} more  ", "muted"))
     if side.failed:

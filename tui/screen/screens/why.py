@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from proxy.traces.analysis.why_facts import Why
 
 _LABEL = 12  # cells left of a phase's bar, without its seconds
+_FRAME = 6  # lines of the box that are no text: its border and padding, and the keys
+_LEAST_PHASES = 3
 _LEAST_S = 0.0005  # of a phase that is shown
 
 
@@ -94,11 +96,12 @@ class WhyScreen(OpenedScreen, ModalScreen[None]):
         if self._why is None:
             text, style = (self._problem, "bad") if self._problem else ("Looking …", "muted")
             return [*_paragraph(text, style, width), [], keys]
-        return [*why_lines(self._why, width), [], keys]
+        room = self.size.height * 9 // 10 - _FRAME
+        return [*why_lines(self._why, width, room), [], keys]
 
 
-def why_lines(why: Why, width: int) -> list[Line]:
-    """The sentence, what is usual, what to do, and the phases as bars on one axis."""
+def why_lines(why: Why, width: int, height: int = 40) -> list[Line]:
+    """The sentence, what is usual, what to do, and the phases as bars on one axis: the longest that fit."""
     style = {"failed": "bad", "cancelled": "warn", "slow": "warn", "missed": "warn"}.get(why.verdict, "")
     lines = _paragraph(why_sentence(why), f"bold {style}".strip(), width)
     if usual := why_usual(why):
@@ -108,6 +111,9 @@ def why_lines(why: Why, width: int) -> list[Line]:
     phases = [phase for phase in why.phases if phase.seconds >= _LEAST_S]
     if phases:
         lines.append([])
+    too_many = min(len(lines) + len(phases) - height, len(phases) - _LEAST_PHASES)
+    for shortest in sorted(phases, key=lambda phase: phase.seconds)[: max(0, too_many)]:
+        phases.remove(shortest)
     whole = sum(phase.seconds for phase in why.phases)
     cells = max(8, width - _LABEL - 10)
     for phase in phases:

@@ -192,3 +192,13 @@ def test_who_ran_while_it_waited_is_named_longest_first(folder: Folder) -> None:
 )
 def test_what_did_not_end_well_says_so_first(folder: Folder, answer: TraceResponse, verdict: str) -> None:
     assert explain(asked(1, response=answer, took=90.0), folder.index).verdict == verdict
+
+
+def test_what_became_of_a_failed_request_is_told(folder: Folder) -> None:
+    failed = TraceResponse(status=529, error=ErrorInfo(type="overloaded_error", message="m"))
+    first = asked(1, response=failed, took=2.0)
+    assert explain(first, folder.index).repeat is None
+    folder.put(first, asked(2), asked(9, retry_of=first.id))
+    repeat = explain(first, folder.index).repeat
+    assert repeat is not None
+    assert (repeat.id, repeat.after_s, repeat.failed) == (trace_of(9).id, pytest.approx(6.0), False)
