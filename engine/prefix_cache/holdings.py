@@ -18,6 +18,8 @@ from engine.prefix_cache.interface import CacheUser, Eviction, Kind, last_evicte
 from engine.prefix_cache.tree import Node, RadixTree
 from engine.prefix_cache.users import Use
 
+_FEW_TOKENS = 16
+
 
 @dataclass(slots=True, eq=False)
 class Held:
@@ -129,9 +131,10 @@ def described(held: Held) -> Entry:
 
 
 def _belongs(node: Node, entry: Held) -> bool:
-    first = entry.nodes[0]
-    same = node.users.sessions.keys() == first.users.sessions.keys()
-    return same and (node.kind == "head") == (first.kind == "head")
+    first, sessions = entry.nodes[0], node.users.sessions.keys()
+    if len(sessions) > 1:  # a few tokens more, such as a turn's mark, are no entry
+        return len(node.tokens) < _FEW_TOKENS or sessions == first.users.sessions.keys()
+    return sessions == first.users.sessions.keys() and (node.kind == "head") == (first.kind == "head")
 
 
 def _uses(nodes: Iterable[Node]) -> Iterable[Use]:

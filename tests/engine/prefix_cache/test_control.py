@@ -85,6 +85,17 @@ def test_a_session_that_parts_within_a_span_shares_only_what_is_before() -> None
     assert {(one.sessions, one.tokens, one.reused) for one in own_ones} == {(("a",), 9, 0), (("b",), 1, 0)}
 
 
+def test_a_turns_mark_behind_the_shared_prefix_is_no_entry() -> None:
+    cache = RadixPrefixCache(max_bytes=1 << 20)
+    for session, token in (("a", 1), ("b", 2), ("c", 3)):
+        tokens = [*HEAD, 7, token, *[token] * 10]
+        cache.lookup([*tokens, 0], user(session))
+        store(cache, tokens, session, head=len(HEAD))
+    shared, *own_ones = entries(cache.control)
+    assert (shared.kind, shared.tokens, len(shared.sessions)) == ("head", 21, 3)
+    assert {one.sessions for one in own_ones} == {("a",), ("b",), ("c",)}
+
+
 def test_a_session_that_goes_on_stays_one_entry_with_the_same_id() -> None:
     cache = two_sessions()
     before = own(cache.control, "a")

@@ -47,9 +47,9 @@ def test_the_list_is_a_tree_with_who_evicted_whom() -> None:
     assert "5cc0  │ └ 9f3c1e main           +12.0k        -  590 MB  disk" in table
     assert "9d04  └ 71be00 main" in table
     assert "from an earlier run" in table
-    assert "  12.8k tokens of 9f3c1e main, for c07d52 main" in table
+    assert "  12,800 tokens of 9f3c1e main, for c07d52 main" in table
     assert "  a checkpoint of 9f3c1e main, for memory" in table
-    assert f"9f3c1e main: 12.8k tokens, evicted {clock(NOW - 275)} for c07d52 main" in table
+    assert f"9f3c1e main: 12,800 tokens, evicted {clock(NOW - 275)} for c07d52 main" in table
     assert max(map(width, lines)) <= 120
 
 
@@ -74,9 +74,9 @@ def test_an_empty_cache_says_so(
 @pytest.mark.parametrize(
     ("action", "asked", "said"),
     [
-        ("pin", "c7e9/pin", "c07d52 main is pinned: 10,980 tokens (540 MB) stay, also after a restart"),
-        ("unpin", "c7e9/unpin", "c07d52 main is no longer pinned: 10,980 tokens may be evicted again"),
-        ("drop", "c7e9/drop", "c07d52 main is dropped: 10,980 tokens, 540 MB of memory"),
+        ("pin", "c7e9/pin", "entry c7e9920d is pinned: 10,980 tokens (540 MB) stay, also after a restart"),
+        ("unpin", "c7e9/unpin", "entry c7e9920d is no longer pinned: 10,980 tokens may be evicted again"),
+        ("drop", "c7e9/drop", "entry c7e9920d is dropped: 10,980 tokens, 540 MB of memory"),
         ("memory", "flush?tier=memory", "the prefix cache is flushed: 540 MB of memory"),
     ],
 )

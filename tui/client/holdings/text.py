@@ -87,9 +87,9 @@ def below(entry: CacheEntry, entries: Sequence[CacheEntry]) -> list[CacheEntry]:
     return list(found.values())
 
 
-def done_text(action: str, done: CacheDone) -> str:
-    """What was done to the cache, as one sentence without its end."""
-    named = who(done.session, done.lane) or done.id[:8]
+def done_text(action: str, done: CacheDone, name: str = "") -> str:
+    """What was done to the cache, as one sentence without its end; `name` is that of the entry, if known."""
+    named = name or f"entry {line_text(done.id)[:8]}"
     tokens = plural(done.tokens, "token")
     match action:
         case "pin":

@@ -61,7 +61,7 @@ def report(held: CacheHoldings, now: float) -> Iterator[str]:
         yield f"Evicted last ({plural(len(held.evictions), 'eviction')} remembered)"
         for gone in held.evictions[:_ROWS]:
             whose = who(gone.owner.session, gone.owner.lane) or "nobody known"
-            what = f"{count(gone.tokens)} tokens" if gone.tokens else "a checkpoint"
+            what = plural(gone.tokens, "token") if gone.tokens else "a checkpoint"
             yield f"  {clock(gone.at)}  {what} of {whose}, {eviction_words(gone)}"
     if held.wanted:
         yield ""
@@ -72,7 +72,7 @@ def report(held: CacheHoldings, now: float) -> Iterator[str]:
             if one.eviction is not None:
                 cause = f", evicted {clock(one.eviction.at)} {eviction_words(one.eviction)}"
             wanting = who(one.user.session, one.user.lane)
-            yield f"  {clock(one.at)}  {wanting}: {count(one.tokens)} tokens{cause}"
+            yield f"  {clock(one.at)}  {wanting}: {plural(one.tokens, 'token')}{cause}"
 
 
 def _table(held: CacheHoldings, now: float) -> Iterator[str]:

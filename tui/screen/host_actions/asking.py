@@ -118,7 +118,7 @@ class AskingApp(CallingApp):
                 return
             with self._reporting("Nothing was changed"):
                 done = await self._host_api().change_cache_entry(action, row.entry.id)
-                self.notify_user(f"{done_text(action, done)}.")
+                self.notify_user(f"{done_text(action, done, row.name)}.")
         elif action == "flush":
             asked = ChooseScreen("Flush the prefix cache?", flush_choices(held, snapshot), pinned_stays(held))
             if tier := await self.push_screen_wait(asked):

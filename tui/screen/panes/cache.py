@@ -222,7 +222,7 @@ class CachePane(Pane):
         title: Line = [("Held", "bold")]
         if held is not None and held.entries:
             pinned = sum(entry.pinned_tokens > 0 for entry in held.entries)
-            title.append((f"  {len(held.entries):,} entries", "muted"))
+            title.append((f"  {plural(len(held.entries), 'entry', 'entries')}", "muted"))
             title.append((f", {pinned} pinned" if pinned else "", "accent"))
         self.query_one("#held-heading", Heading).set_text(title, note)
         self._ask_again()

@@ -52,7 +52,7 @@ async def test_two_keys_pin_and_the_questions_say_what_follows() -> None:
         assert it.host.wishes == [f"unpin {SHARED}"]
         await it.press("down", "p")
         assert it.host.wishes[-1] == f"pin {MAIN}"
-        assert "is pinned: 10,980 tokens (540 MB) stay, also after a restart." in notices(it)
+        assert "9f3c1e main is pinned: 10,980 tokens (540 MB) stay, also after a restart." in notices(it)
         await it.press("x")
         assert isinstance(it.app.screen, ConfirmScreen)
         assert "29.7k tokens go, with the 1 entry below it; that frees" in " ".join(it.text().split())

@@ -108,11 +108,11 @@ def miss_lines(miss: MissRecord | None, width: int, cost_s: float | None = None)
     where = f" at token {miss.position:,}" if miss.reason == "diverged" else ""
     of = f" of {miss.prompt_tokens:,}" if where and miss.prompt_tokens else ""
     of += f", in {line_text(miss.segment)}" if where and miss.segment else ""
-    explained: Line = [
-        ("  ", ""),
-        _reason(miss.reason),
-        (f"{where}{of}: {miss.eviction or REASONS.get(miss.reason, '')}", "muted"),
-    ]
+    explained: Line = [("  ", ""), _reason(miss.reason)]
+    if miss.eviction:
+        explained = [("  ", ""), (miss.eviction, "bad")]
+    else:
+        explained.append((f"{where}{of}: {REASONS.get(miss.reason, '')}", "muted"))
     stored, now = line_text(miss.before), line_text(miss.now)
     cost: Line = []
     if miss.lost_tokens:
