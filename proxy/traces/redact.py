@@ -37,6 +37,8 @@ _BOUNDED_BELOW = 8  # shorter values are only taken for the secret where they st
 _SHORTEST_SHAPE = 8
 _DEEPEST = 200
 _CREDENTIAL_LENGTH = 16  # a client's shorter credential is a word such as "local" that texts contain
+_EVICTED = ("evicted_cause", "evicted_session", "evicted_lane", "evicted_request")
+_MISS_TEXTS = ("segment", "before", "now", *_EVICTED)
 
 
 class Redactor:
@@ -117,7 +119,7 @@ def redacted_trace(trace: Trace, redactor: Redactor) -> Trace:
     error = got.error and ErrorInfo(**{name: redactor.text(text) for name, text in told.items()})
     miss = cache and cache.miss
     if cache and miss:
-        texts = {name: redactor.text(getattr(miss, name)) for name in ("segment", "before", "now")}
+        texts = {name: redactor.text(getattr(miss, name)) for name in _MISS_TEXTS}
         cache = cache.model_copy(update={"miss": miss.model_copy(update=texts)})
     update = {
         "request": sent.model_copy(update=request),

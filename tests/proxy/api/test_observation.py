@@ -16,6 +16,10 @@ from proxy.translate.thinking import ThinkingMode
 from proxy.translate.tools import tool_set
 
 CHANGE = b'"tokens":5,"bytes":50,"entries":2,"total_bytes":70,"budget_bytes":100'
+NOT_EVICTED = (
+    b',"lost_tokens":0,"evicted_at":0.0,"evicted_cause":"","evicted_session":"","evicted_lane":"",'
+    b'"evicted_request":""}'
+)
 MISS = b'{"reason":"diverged","position":3,"segment":"tools","before":"a","now":"b"}'
 FEED = (
     b'{"kind":"queued","position":2,"waiting_s":1.5}',
@@ -31,7 +35,7 @@ EVENTS = (
     (b"request.queued", b'{"position":2,"waiting_s":1.5}'),
     (b"cache.inserted", b"{%s}" % CHANGE),
     (b"cache.restored", b'{"tokens":3,"bytes":0,%s}' % TOTALS),
-    (b"cache.missed", b'{"tokens":6,"bytes":0,%s,"miss":%s}' % (TOTALS, MISS)),
+    (b"cache.missed", b'{"tokens":6,"bytes":0,%s,"miss":%s}' % (TOTALS, MISS[:-1] + NOT_EVICTED)),
     (b"request.prefill", b'{"done":4,"total":9,"cached":3}'),
     (b"cache.saved", b"{%s}" % CHANGE),
 )

@@ -162,6 +162,15 @@ def test_what_the_request_before_had_is_lost_where_it_is_computed_again(
     assert why.lost_s == (pytest.approx(2.0 * 6_000 / 8_000) if lost else None)
 
 
+def test_what_an_eviction_cost_is_lost_also_without_a_request_before(folder: Folder) -> None:
+    cache = missed("evicted", 10_000, 2_000)
+    assert cache.miss is not None
+    known = cache.miss.model_copy(update={"lost_tokens": 7_500, "evicted_session": "s2"})
+    trace = asked(1, restored=2_000, cache=cache.model_copy(update={"miss": known}))
+    why = explain(trace, folder.index)
+    assert (why.lost_tokens, why.verdict, why.miss) == (7_500, "missed", known)
+
+
 def test_the_first_prompt_of_a_session_has_lost_nothing(folder: Folder) -> None:
     trace = asked(1, restored=0, cache=missed("diverged", 10_000, 0))
     assert explain(trace, folder.index).lost_tokens == 0
