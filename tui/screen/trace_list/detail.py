@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.events.totals import INVALID_VERDICTS
+from proxy.filters.matching import file_of
 from tui.client.figures import clock, count, plural, ratio, seconds
-from tui.client.wire_text import block_text, line_text, shorten, wrap
+from tui.client.wire_text import block_text, line_text, shorten, shorten_middle, wrap
 from tui.screen.charts import bar, shape
 from tui.screen.panes.request_cells import session
 from tui.screen.panes.tools import argument_pieces
@@ -24,6 +25,7 @@ DETAIL_KEYS: Line = [
     *(("d", "accent"), (" diff", "dim")),
 ]
 _CALL_LINES, _RESULT_LINES = 6, 3
+_MOST_TEXT = 100_000  # characters of an argument
 
 
 def detail_title(row: TraceSummary, now: float) -> Line:
@@ -106,9 +108,10 @@ def _calls(trace: Trace, room: int, height: int) -> list[Line]:
     lines: list[Line] = []
     each = max(1, min(_CALL_LINES, (height - len(trace.tool_calls)) // max(1, len(trace.tool_calls))))
     for call in trace.tool_calls:
-        lines.append(
-            [(INDENT + "▸ ", "tool"), (line_text(call.name, 80) or "?", "tool bold"), *_outcome(call)]
-        )
+        head: Line = [(INDENT + "▸ ", "tool"), (line_text(call.name, 80) or "?", "tool bold")]
+        if file := line_text(file_of(call.input)):
+            head += [("  ", ""), (shorten_middle(file, max(8, room - 50)), "")]
+        lines.append([*head, *_outcome(call)])
         lines += _body(call, room, each)
     return lines
 
@@ -130,20 +133,35 @@ def _outcome(call: ToolCall) -> Line:
 
 
 def _body(call: ToolCall, room: int, most: int) -> list[Line]:
-    """The arguments of a call, and how its result begins."""
-    text = "".join(part for part, _ in argument_pieces(call.input)) if call.input is not None else call.raw
-    lines = _block(text, "", room, most)
-    if call.is_error and call.result:
-        lines += _block(call.result.strip(), "bad", room, _RESULT_LINES)
-    return lines
-
-
-def _block(text: str, style: str, room: int, most: int) -> list[Line]:
-    lines = block_text(text[: 4 * room * most]).strip("\n").split("\n")
-    shown: list[Line] = [[(f"{INDENT}  {shorten(line, room - 2)}", style)] for line in lines[:most]]
+    """What the call does, and of one that failed how its result begins."""
+    lines = [(f"{sign}{line}", style) for sign, text, style in _deeds(call) for line in _lines(text)]
+    shown: list[Line] = [[(f"{INDENT}  {shorten(line, room - 2)}", style)] for line, style in lines[:most]]
     if len(lines) > most:
-        shown[-1] = [(f"{INDENT}  … {len(lines) - most + 1} more lines", "dim")]
+        shown[-1] = [(f"{INDENT}  … {len(lines) - most + 1:,} more lines", "dim")]
+    if call.is_error and call.result:
+        failed = _lines(call.result.strip())[:_RESULT_LINES]
+        shown += [[(f"{INDENT}  {shorten(line, room - 2)}", "bad")] for line in failed]
     return shown
+
+
+def _deeds(call: ToolCall) -> list[tuple[str, str, str]]:
+    """Texts with the sign and the style of their lines: a command, a file, a change, else arguments."""
+    match call.input:
+        case {"command": str(command)}:
+            return [("$ ", command, "")]
+        case {"content": str(content)}:
+            return [("+ ", content, "ok")]
+        case {"old_string": str(old), "new_string": str(new)}:
+            return [("- ", old, "bad"), ("+ ", new, "ok")]
+        case None:
+            return [("", call.raw, "muted")]
+        case arguments:
+            rest = {name: value for name, value in arguments.items() if value != file_of(arguments)}
+            return [("", "".join(part for part, _ in argument_pieces(rest)), "")]
+
+
+def _lines(text: str) -> list[str]:
+    return block_text(text[:_MOST_TEXT]).strip("\n").split("\n") if text.strip() else []
 
 
 def _answer(trace: Trace, room: int) -> list[Line]:
