@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from proxy.timeline.buckets import HealthSample
-from proxy.timeline.health_history import HealthHistory
+from proxy.timeline.health_history import HealthHistory, StateMark
 from tui.client.figures import clock, count, plural, rate, seconds, size
 from tui.client.records import Snapshot
 from tui.client.timeline.view import Axis, SessionRow, TimelineView, cell_spans, session_rows, state_cells
@@ -18,6 +18,7 @@ from tui.screen.styled_line import Line, Span, fit
 LABEL, VALUE = 11, 18  # cells left and right of the time
 _MARGIN = 2
 LIMIT = "┄"
+_NO_PROCESS = ("exited", "failed", "stopped", "off", "host")
 _BUSY_S = 12.0
 _NEAR = 0.9  # of the memory limit, from which on its line has the colour of a warning
 _LOOKS: dict[str, Span] = {
@@ -54,11 +55,12 @@ def timeline_lines(
     cursor = axis.place(view.cursor) if view.cursor is not None else None
     samples = history.samples.cells(axis.start, axis.step, cells, now)
     shown = cursor if cursor is not None else axis.place(now)
-    rows = [_axis(axis, cursor), _state(history, snapshot, axis, samples, cursor)]
+    marks = state_cells(history.marks, axis)
+    rows = [_axis(axis, cursor), _state(history, snapshot, axis, marks, samples, cursor)]
     rows += [_probes(samples, axis, cursor, shown)]
     other = uses_other_backend(snapshot)
     if not other:
-        rows += _memory(snapshot, samples, cursor, shown, with_limit=height >= 7)
+        rows += _memory(snapshot, marks, samples, cursor, shown, with_limit=height >= 7)
     rows.append(_speed(samples, cursor, shown))
     most = max(0, height - len(rows))
     sessions = session_rows(history, snapshot, axis, most)
@@ -156,10 +158,10 @@ def _state(
     history: HealthHistory,
     snapshot: Snapshot,
     axis: Axis,
+    marks: Sequence[StateMark | None],
     samples: Sequence[HealthSample | None],
     cursor: int | None,
 ) -> Line:
-    marks = state_cells(history.marks, axis)
     line: Line = []
     left = 0.0  # seconds for which a busy engine needs no other sign of it
     for place, (mark, sample) in enumerate(zip(marks, samples, strict=True)):
@@ -196,7 +198,8 @@ def _probes(
     line: Line = []
     last: HealthSample | None = None
     probed = [place for place, sample in enumerate(samples) if sample is not None and sample.probes]
-    between = range(probed[0], probed[-1]) if probed else range(0)
+    now = axis.place(axis.now)
+    between = range(probed[0], (axis.cells if now is None else now) + 1) if probed else range(0)
     for place, sample in enumerate(samples):
         if sample is None or not sample.probes:
             later = axis.start + place * axis.step > axis.now
@@ -217,6 +220,7 @@ def _probes(
 
 def _memory(
     snapshot: Snapshot,
+    marks: Sequence[StateMark | None],
     samples: Sequence[HealthSample | None],
     cursor: int | None,
     shown: int | None,
@@ -236,9 +240,12 @@ def _memory(
     line: Line = []
     before: float | None = None
     first = known[0][0] if known else len(values)
-    last = known[-1][0] if known else -1
-    for place, value in enumerate(values):
-        before = value or before  # between two probes it is what it was
+    # Up to now, if something is known of now.
+    last = max((place for place, mark in enumerate(marks) if mark is not None), default=-1)
+    last = max(last, known[-1][0] if known else -1)
+    for place, (mark, value) in enumerate(zip(marks, values, strict=True)):
+        # Between two probes it is what it was, and without a process it is none.
+        before = value or (0.0 if mark is not None and mark.state in _NO_PROCESS else before)
         drawn = before if first <= place <= last else None
         over = drawn is not None and limit and drawn > limit
         line += sparkline([drawn], 1, "bad" if over else "area.lane.main", float(limit) or _most(values))
