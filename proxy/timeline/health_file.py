@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -34,13 +35,13 @@ def health_path(home: Path, backend: str) -> Path:
     return home / HEALTH_FOLDER / f"{_UNSAFE.sub('_', backend).lstrip('.') or 'unnamed'}.json"
 
 
-def write_health(path: Path, history: HealthHistory, *, since: float, now: float) -> None:
-    """Write the history whole.
+def write_health(path: Path, dumped: dict[str, Any], *, since: float, now: float) -> None:
+    """Write a history whole, of which `dumped` is the dump.
 
     Raises:
         OSError: the disk would not take it; what was there before stays.
     """
-    content = {"version": VERSION, "since": since, "until": now, **history.dump()}
+    content = {"version": VERSION, "since": since, "until": now, **dumped}
     write_private(path, orjson.dumps(content))
 
 

@@ -136,10 +136,9 @@ class HealthKeeper:
         return min(since, past.spans[0].start) if past.spans else since
 
     async def _save(self) -> None:
+        dumped = self.history.dump()  # here: in the thread it would change meanwhile
         try:
-            await asyncio.to_thread(
-                write_health, self._path, self.history, since=self._since, now=self._clock()
-            )
+            await asyncio.to_thread(write_health, self._path, dumped, since=self._since, now=self._clock())
             self._failing = False
         except OSError as error:
             if not self._failing:

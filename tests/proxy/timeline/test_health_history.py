@@ -145,7 +145,7 @@ def test_a_host_that_was_killed_is_not_drawn_as_running_until_the_next_start(tmp
     path = health_path(tmp_path, "../my server")
     assert path.parent == tmp_path / "health"
     made = history((0, "engine.state", {"state": "ready", "memory_bytes": 7}))
-    write_health(path, made, since=NOW, now=NOW + 60)
+    write_health(path, made.dump(), since=NOW, now=NOW + 60)
     again = HealthHistory()
     again.begin(NOW + 600)
     assert read_health(path, again, now=NOW + 600) is not None
