@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.tui.conftest import SNAPSHOTS, Screens
 from tests.tui.demo.plot import BUSY
 from tests.tui.recorded import live_app, played_app
@@ -15,12 +13,13 @@ from tests.tui.test_snapshots import SIZES, picture, settle
 README = SNAPSHOTS.parent / "docs" / "control-center.svg"
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_a_recording_is_played(screens: Screens, size: tuple[int, int]) -> None:
+async def test_a_recording_is_played(screens: Screens) -> None:
     app = played_app(BUSY)
-    async with app.run_test(size=size) as pilot:
-        await settle(app, pilot)
-        screens.compare(f"play-{size[0]}x{size[1]}", await picture(app, pilot))
+    async with app.run_test(size=SIZES[0]) as pilot:
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            await settle(app, pilot)
+            screens.compare(f"play-{size[0]}x{size[1]}", await picture(app, pilot))
     screens.verdict()
 
 

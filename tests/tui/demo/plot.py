@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
 
 from proxy.recordings.format import Recording
@@ -26,8 +27,9 @@ _DIVERGED = {
 _SHARED = 11_264  # tokens that the two conversations have in common
 
 
+@cache
 def demo() -> Story:
-    """The whole story."""
+    """The whole story; nobody may change it."""
     story = Story(END)
     story.tell(
         0.0, "host.notice", None, level="info", text="listening on http://127.0.0.1:8082, traces are written"
@@ -171,8 +173,9 @@ def _notes(story: Story, main: Agent, other: Agent, at: float) -> None:
     story.ask(asked.end + 4.0, other, Answer(texts.RETRY_WHY), "Are there tests for it?", waits=60.0)
 
 
+@cache
 def demo_recording() -> Recording:
-    """The story as it is read from its file."""
+    """The story as it is read from its file; nobody may change it."""
     packed = io.BytesIO()
     writer = RecordingWriter(packed, version=VERSION, made=START, about="demo")
     write_demo(writer)

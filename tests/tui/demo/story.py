@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from proxy.events.tool_call import ToolCall
@@ -454,6 +455,7 @@ class Story:
 
     # -- in order -----------------------------------------------------------------------------------------
 
+    @cache  # noqa: B019 - there is one story
     def events(self) -> list[Event]:
         """All events, numbered, with what is known only in order: what cache and memory hold."""
         held = on_disk = 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,13 @@ class Take:
         return unpacked_recording(self.file, Path("taken"))
 
 
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedHost]:
+    """The host of the demo; no test changes it."""
+    with demo_host(demo(), tmp_path_factory.mktemp("marks")) as host:
+        yield host
+
+
 async def held(host: ScriptedHost, wish: RecordingWish) -> tuple[Recording, Taken]:
     take = Take(host, wish)
     async with take as taker:
@@ -59,10 +67,9 @@ def at_end(recording: Recording) -> Snapshot:
     return store.snapshot()
 
 
-async def test_what_a_host_has_is_played_as_the_host_told_it(tmp_path: Path) -> None:
+async def test_what_a_host_has_is_played_as_the_host_told_it(host: ScriptedHost) -> None:
     story = demo()
-    with demo_host(story, tmp_path) as host:
-        recording, taken = await held(host, RecordingWish())
+    recording, taken = await held(host, RecordingWish())
     direct = Store()
     for event in story.events():
         direct.apply(event)
@@ -76,12 +83,11 @@ async def test_what_a_host_has_is_played_as_the_host_told_it(tmp_path: Path) -> 
     assert [answer.body for _, answer in recording.answers["/anyclaude/cache"]] == [CACHE] * 2
 
 
-async def test_minutes_and_single_traces_are_chosen(tmp_path: Path) -> None:
+async def test_minutes_and_single_traces_are_chosen(host: ScriptedHost) -> None:
     story = demo()
     wanted = story.traces()[0].id
-    with demo_host(story, tmp_path) as host:
-        wish = RecordingWish(minutes=0.5, traces=[wanted, "req_000000000000"], marked=False)
-        recording, taken = await held(host, wish)
+    wish = RecordingWish(minutes=0.5, traces=[wanted, "req_000000000000"], marked=False)
+    recording, taken = await held(host, wish)
     assert recording.traces.keys() == {wanted}
     assert len(taken.left_out) == 1
     assert "req_000000000000" in taken.left_out[0]
@@ -90,22 +96,16 @@ async def test_minutes_and_single_traces_are_chosen(tmp_path: Path) -> None:
     assert {record.received >= START + 90 for record in at_end(recording).requests} == {True}
 
 
-async def test_without_contents_no_text_leaves_the_host(tmp_path: Path) -> None:
-    story = demo()
-    with demo_host(story, tmp_path) as host:
-        take = Take(host, RecordingWish("none"))
-        async with take as taker:
-            await taker.take_held()
-            await taker.finish()
-    recording = take.read()
+async def test_without_contents_no_text_leaves_the_host(host: ScriptedHost) -> None:
+    recording, _ = await held(host, RecordingWish("none"))
     (_, answer), *_ = recording.answers["/anyclaude/cache"]
     assert answer.body == {"entries": [{"id": "k1", "prompt": "[18 characters]"}]}
     assert all("json" not in row.preview for row in recording.rows.values())
     assert {record.output_tokens for record in at_end(recording).requests} > {8, 99}
 
 
-async def test_the_token_is_in_no_recording(tmp_path: Path) -> None:
-    with demo_host(demo(), tmp_path, token="our-own-token-8412") as host:
+async def test_the_token_is_in_no_recording() -> None:
+    with scripted_host(token="our-own-token-8412") as host:
         host.emit("host.notice", {"text": "it is our-own-token-8412"})
         host.engine_log = ["our-own-token-8412"]
         take = Take(host, RecordingWish(secrets=[host.token]))

@@ -12,7 +12,7 @@ from proxy.traces.reading import TraceNotFound
 from proxy.traces.schema import TraceSummary
 from tests.tui.demo.plot import BUSY, demo_recording
 from tests.tui.demo.story import START
-from tests.tui.recorded import played_app
+from tests.tui.recorded import played_app, player_at
 from tests.tui.stage import drawn, loaded
 from tui.client.host_client import HostClient, HostError
 from tui.client.recording.player import Incident, Player
@@ -61,13 +61,14 @@ async def test_keys_and_the_mouse_move_time_and_nothing_that_needs_a_host_is_off
         assert (app.player.clock(), app.player.speed) == (moment, 2.0)
         await pilot.press("escape")
         app.player.seek(START + BUSY)
-        for pane in "14":
+        for pane, keys in (("1", "x"), ("4", "rDS")):
             await pilot.press(pane)
             await ready(app, pilot)
             assert {command.action for command in app.main.command_list()} & NEEDS_HOST == set()
             assert "pause" in drawn(app.screen.query_one(KeyBar))[0]
-            await pilot.press("x", "r", "D", "S", "B", "M", "comma")
-            assert app.screen is app.main
+            await pilot.press(*keys)
+        await pilot.press("B", "M", "comma")
+        assert app.screen is app.main
         assert isinstance(app.client, HostClient)
         with pytest.raises(HostError, match=NOTHING_RUNS):
             await app.client.restart_engine()
@@ -121,21 +122,21 @@ class TestTheBar:
     @pytest.mark.parametrize("width", [20, 44, 80, 120, 200])
     @pytest.mark.parametrize("about", ["", "demo", "wide 全角 \x1b[2J [bold]" * 9])
     def test_it_is_one_line_at_any_width(self, width: int, about: str) -> None:
-        player = played_app(BUSY).player
+        player = player_at(BUSY)
         player.about = about
         line, (start, cells) = bar_line(player, width)
         assert line_width(line) == width
         assert 0 <= start < start + cells <= width
 
     def test_incidents_have_shapes_and_the_moment_is_never_hidden(self) -> None:
-        player = played_app(79.9).player
+        player = player_at(79.9)
         text = plain_text(bar_line(player, 120)[0])
         assert [shape for shape in "!●" if shape not in text] == []
         player.seek(START)
         assert [shape for shape in "!↻●" if shape not in plain_text(bar_line(player, 120)[0])] == []
 
     def test_a_recording_of_one_moment_has_a_bar(self) -> None:
-        whole = played_app(0)._recording
+        whole = demo_recording()
         player = Player(Recording(whole.header, whole.moments[:1]))
         player.incidents = (Incident(player.begin, "failed"),)
         assert line_width(bar_line(player, 80)[0]) == 80
