@@ -88,7 +88,7 @@ async def make_bundle(
     if wish.contents == "none":
         left_out.append("logs: they may contain texts")
     elif taken.host is not None and taken.host.home != str(facts.home):
-        left_out.append(f"logs: they are in {taken.host.home} where the host runs")
+        left_out.append(f"logs and the host's configuration: they are in {taken.host.home} where it runs")
     else:
         parts |= await asyncio.to_thread(_logs, facts.home / "logs", Redactor(facts.secrets))
     parts = {"README.txt": _readme(parts, left_out, wish, now).encode(), **parts}

@@ -51,7 +51,7 @@ async def test_it_has_all_that_is_needed_and_no_secret(tmp_path: Path) -> None:
     assert not list(bundle.path.parent.glob(".*"))
     parts = unpacked(bundle)
     assert list(parts) == list(bundle.parts)
-    assert bundle.left_out == ["logs: they are in /home where the host runs"]
+    assert bundle.left_out == ["logs and the host's configuration: they are in /home where it runs"]
     assert {IN_BUNDLE, "versions.json", "configuration.json", f"traces/{chosen}.json"} <= parts.keys()
     assert json.loads(parts["configuration.json"])[0]["value"] is None
     assert json.loads(parts["versions.json"])["host"]["version"] == "1"
