@@ -8,6 +8,7 @@ from rich.style import Style
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from tui.screen.theme_styles import ThemeStyles
 
@@ -26,7 +27,7 @@ class StripView(ScrollView, can_focus=False):
     """
 
     DEFAULT_CSS = """
-    StripView { overflow-x: hidden; scrollbar-size-vertical: 1; background: $background; }
+    StripView { overflow: hidden scroll; scrollbar-size-vertical: 1; background: $background; }
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -63,9 +64,26 @@ class StripView(ScrollView, can_focus=False):
                 start = None
 
     def resize_content(self, lines: int) -> None:
-        """Set the number of lines for the scroll bar."""
-        if self.virtual_size.height != lines:
-            self.virtual_size = Size(0, lines)
+        """Set the number of lines for the scroll bar.
+
+        Textual lays the whole screen out for each new size. The bar has its column also while all lines are
+        visible, so nothing but the bar changes: an answer grows by some lines a second, and each row of a
+        list has one of another length.
+        """
+        if self.virtual_size.height == lines:
+            return
+        size, height = Size(0, lines), self.styles.height
+        if not self.size or not self.show_vertical_scrollbar or (height is not None and height.is_auto):
+            self.virtual_size = size
+            return
+        self.set_reactive(Widget.virtual_size, size)
+        self._scroll_update(size)
+        if self.scroll_y > self.max_scroll_y:
+            self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+
+    def _scroll_update(self, virtual_size: Size) -> None:
+        """Textual's, with an empty bar where there is nothing to scroll."""
+        super()._scroll_update(virtual_size.with_height(max(virtual_size.height, self.container_size.height)))
 
     def watch_show_vertical_scrollbar(self, shown: bool) -> None:
         """Tell a scroll bar that appears where the content was scrolled to before it was there."""

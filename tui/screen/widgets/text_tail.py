@@ -55,15 +55,13 @@ class TextTail(StripView, can_focus=True):
     # -- text ---------------------------------------------------------------------------------------------
 
     def clear(self) -> None:
-        """Start empty, following."""
+        """Start empty, following; the scroll bar follows with the next text, or with `sync`."""
         self._pieces.clear()
         self._chars = 0
         self._draft, self._draft_lines = (), []
         self._reset()
         self._follow = True
-        self.resize_content(0)
         self.scroll_to(y=0, animate=False, force=True)
-        self.refresh()
 
     def add(self, pieces: Sequence[tuple[str, str]]) -> None:
         """Append texts (of `block_text` kind), each with its style."""
@@ -94,6 +92,7 @@ class TextTail(StripView, can_focus=True):
         self.clear()
         self._follow = False
         self.add(pieces)
+        self.sync()
 
     @property
     def text(self) -> str:
@@ -141,6 +140,10 @@ class TextTail(StripView, can_focus=True):
         if self._follow:
             self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
         self.sync()
+
+    def sync(self) -> None:
+        self.resize_content(len(self._lines))
+        super().sync()
 
     # -- drawing ------------------------------------------------------------------------------------------
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.screen import Screen
 
 from tests.tui.stage import Stage, drawn
 from tui.client.wire_text import width, wrap
@@ -68,3 +72,30 @@ async def test_another_width_wraps_anew() -> None:
 def test_spans_are_wrapped_as_their_text_is(texts: list[str], cells: int) -> None:
     lines = wrap_line([(text, str(number)) for number, text in enumerate(texts)], cells)
     assert [plain_text(line) for line in lines] == wrap("".join(texts), cells)
+
+
+async def test_a_text_that_grows_beyond_the_screen_draws_its_bar_and_lays_nothing_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tail = TextTail()
+    async with Stage(tail).run_test(size=(40, 10)) as pilot:
+        layouts: list[bool] = []
+        lay_out = Screen._refresh_layout
+
+        def counted(screen: Screen[None], *arguments: Any, **more: Any) -> None:
+            layouts.append(True)
+            lay_out(screen, *arguments, **more)
+
+        monkeypatch.setattr(Screen, "_refresh_layout", counted)
+        for number in range(25):
+            tail.add([(f"line {number}\n", "")])
+            await pilot.pause()
+        assert len(layouts) <= 1  # the first one, of the whole stage
+        layouts.clear()
+        assert tail.at_end
+        assert tail.vertical_scrollbar.window_virtual_size == 26
+        tail.clear()
+        tail.add([("short", "")])
+        await pilot.pause()
+        assert (layouts, round(tail.scroll_y)) == ([], 0)
+        assert tail.vertical_scrollbar.window_virtual_size == tail.size.height  # empty
