@@ -258,3 +258,7 @@ class TestAFreshInterpreter:
     def test_help_imports_nothing_heavy(self) -> None:
         tops = {top(name) for name in loaded(RUN, "--help")}
         assert not tops & {"pydantic", "httpx", "fastapi", "uvicorn", "rich", "psutil", "asyncio"}
+
+    def test_the_first_frame_needs_no_model_of_the_wire(self) -> None:
+        tops = {top(name) for name in loaded("import tui.screen.app")}
+        assert not tops & {"pydantic", "httpx", "fastapi", "uvicorn"}

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from proxy.traces.analysis.context_facts import PartName
 from tui.client.figures import NONE, clock, count, percent, plural, ratio
 from tui.client.wire_text import line_text, shorten
 
 if TYPE_CHECKING:
-    from proxy.traces.analysis.context_facts import ContextBudget, ContextPart, ContextThing
+    from proxy.traces.analysis.context_facts import ContextBudget, ContextPart, ContextThing, PartName
 
-PART_NAMES: dict[PartName, str] = dict(
-    zip(
-        get_args(PartName),
-        (
-            "tools offered",
-            "system",
-            "CLAUDE.md, reminders",
-            "tool results",
-            "what you said",
-            "what the model wrote",
-        ),
-        strict=True,
-    )
-)
+PART_NAMES: dict[PartName, str] = {
+    "tools": "tools offered",
+    "system": "system",
+    "reminders": "CLAUDE.md, reminders",
+    "results": "tool results",
+    "said": "what you said",
+    "wrote": "what the model wrote",
+}
 _NAMED = 3  # kinds of a part, and turns of a thing
 _LONGEST = 60  # cells of what a thing is, in a report
 _LARGEST = 10  # things in a report
