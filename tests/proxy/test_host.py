@@ -503,8 +503,6 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         "/anyclaude/models",
         "/anyclaude/model",
         "/anyclaude/settings",
-        "/anyclaude/cache",
-        "/anyclaude/cache/flush",
         "/anyclaude/cache/{entry}/pin",
         "/anyclaude/cache/{entry}/unpin",
         "/anyclaude/cache/{entry}/drop",

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -28,6 +29,7 @@ from tui.screen.trace_list.listed_calls import in_full, records, timed, tool_sta
 from tui.screen.trace_list.source import ListSource
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
+from tui.screen.widgets.in_background import in_background
 from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.text_tail import TextTail
 
@@ -135,13 +137,7 @@ class ToolsPane(Pane):
             self._shown = call
             self._show_call(call)
             if call is not None and self._range != "now":
-                self.run_worker(
-                    self._complete(call),
-                    name="call",
-                    group="calls in full",
-                    exclusive=True,
-                    exit_on_error=False,
-                )
+                in_background(self, "calls in full", partial(self._complete, call))
 
     def _show_call(self, call: ToolRecord | None) -> None:
         tail = self.query_one(TextTail)
@@ -189,7 +185,7 @@ class ToolsPane(Pane):
             wanted != self._asked_for and self.now - self._asked >= AGAIN_S
         ):
             self._asked_for, self._asked = wanted, self.now
-            self.run_worker(self._load(), name="calls", group="calls", exclusive=True, exit_on_error=False)
+            in_background(self, "calls", self._load)
 
     async def _load(self) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import events, on, work
@@ -29,6 +30,7 @@ from tui.screen.trace_list.repeats import note_repeats
 from tui.screen.trace_list.source import ListSource
 from tui.screen.trace_list.trace_table import TraceTable
 from tui.screen.widgets.canvas import Canvas, Heading
+from tui.screen.widgets.in_background import in_background
 from tui.screen.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
@@ -263,9 +265,7 @@ class TracesPane(Pane):
             self._busy, self._stale = True, False
             start, around = self._wanted // PAGE * PAGE, self._around
             # A new one ends the one before, whose answer nobody waits for any more.
-            self.run_worker(
-                self._fetch(start, around), name="traces", group="traces", exclusive=True, exit_on_error=False
-            )
+            in_background(self, "traces", partial(self._fetch, start, around))
 
     async def _fetch(self, start: int, around: str) -> None:
         query, place = self._query, None
@@ -306,8 +306,7 @@ class TracesPane(Pane):
         late = self._counted_at != self._loaded_for and self.now - self._counted > COUNTS_S
         if wanted != self._counts_for or late:
             self._counts_for, self._counted, self._counted_at = wanted, self.now, self._loaded_for
-            work = self._fetch_counts(*wanted)
-            self.run_worker(work, name="histogram", group="histogram", exclusive=True, exit_on_error=False)
+            in_background(self, "histogram", partial(self._fetch_counts, *wanted))
 
     async def _fetch_counts(self, query: ListQuery, parts: int) -> None:
         try:
@@ -323,9 +322,7 @@ class TracesPane(Pane):
             return
         self._chosen = row
         if self._details.get(row.id, (None,))[0] is not row:
-            self.run_worker(
-                self._fetch_detail(row), name="detail", group="detail", exclusive=True, exit_on_error=False
-            )
+            in_background(self, "detail", partial(self._fetch_detail, row))
 
     async def _fetch_detail(self, row: TraceSummary) -> None:
         await asyncio.sleep(TYPING_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from textual import events, on
@@ -32,6 +33,7 @@ from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
+from tui.screen.widgets.in_background import in_background
 from tui.screen.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
@@ -113,7 +115,7 @@ class ContextScreen(OpenedScreen):
         self.set_class(event.size.height < SHORT, "short")
 
     def _open(self, at: str) -> None:
-        self.run_worker(self._fetch(at), name="context", group="trace", exclusive=True, exit_on_error=False)
+        in_background(self, "trace", partial(self._fetch, at))
 
     async def _fetch(self, at: str) -> None:
         problem = ""

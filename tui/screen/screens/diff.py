@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -18,6 +19,7 @@ from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
+from tui.screen.widgets.in_background import in_background
 from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.text_tail import TextTail
 
@@ -64,7 +66,7 @@ class DiffScreen(OpenedScreen):
     def on_mount(self) -> None:
         self._table.empty = [[("Comparing …", "muted")]]
         self._table.focus()
-        self.run_worker(self._fetch(), name="diff", group="diff", exclusive=True, exit_on_error=False)
+        in_background(self, "diff", self._fetch)
 
     async def _fetch(self, *, sort: bool = True) -> None:
         try:
@@ -170,9 +172,7 @@ class DiffScreen(OpenedScreen):
         """Compare the other way round: A becomes the one whose cost is told."""
         if self._found is not None:
             self._ids = (self._found.a.id, self._found.b.id)
-            self.run_worker(
-                self._fetch(sort=False), name="diff", group="diff", exclusive=True, exit_on_error=False
-            )
+            in_background(self, "diff", partial(self._fetch, sort=False))
 
     def action_next_change(self) -> None:
         """Select the next segment that differs; behind the last one the first."""

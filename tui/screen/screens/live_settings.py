@@ -21,6 +21,7 @@ from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
+from tui.screen.widgets.in_background import in_background
 from tui.screen.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class SettingsScreen(OpenedScreen):
 
     def reload(self) -> None:
         """Ask the host again; the selection stays."""
-        self.run_worker(self._fetch(), name="settings", group="settings", exclusive=True, exit_on_error=False)
+        in_background(self, "settings", self._fetch)
 
     async def _fetch(self) -> None:
         selected = self._table.selected if self._table.rows else None

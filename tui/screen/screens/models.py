@@ -19,6 +19,7 @@ from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
+from tui.screen.widgets.in_background import in_background
 from tui.screen.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class ModelsScreen(OpenedScreen):
     def action_reload(self) -> None:
         """Look at the machine's models again."""
         self._table.empty = [[("Looking …", "muted")]]
-        self.run_worker(self._fetch(), name="models", group="models", exclusive=True, exit_on_error=False)
+        in_background(self, "models", self._fetch)
 
     async def _fetch(self) -> None:
         try:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ from tui.screen.trace_detail.replay import OTHER, ReplayQuestion, ReplayScreen
 from tui.screen.widgets.block_layout import Block
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
+from tui.screen.widgets.in_background import in_background
 from tui.screen.widgets.search_input import SearchInput
 
 if TYPE_CHECKING:
@@ -90,9 +92,7 @@ class TraceScreen(OpenedScreen):
 
     def _open(self, trace_id: str) -> None:
         self._trace_id = trace_id
-        self.run_worker(
-            self._fetch(trace_id), name="trace", group="trace", exclusive=True, exit_on_error=False
-        )
+        in_background(self, "trace", partial(self._fetch, trace_id))
 
     async def _fetch(self, trace_id: str) -> None:
         try:

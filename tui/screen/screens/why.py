@@ -19,6 +19,7 @@ from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
 from tui.screen.trace_detail.phase_looks import PHASE_LOOKS
 from tui.screen.widgets.canvas import Canvas
+from tui.screen.widgets.in_background import in_background
 
 if TYPE_CHECKING:
     from proxy.traces.analysis.why_facts import Why
@@ -54,7 +55,7 @@ class WhyScreen(OpenedScreen, ModalScreen[None]):
         """Nothing: the bars are below the box."""
 
     def on_mount(self) -> None:
-        self.run_worker(self._fetch(), name="why", group="why", exclusive=True, exit_on_error=False)
+        in_background(self, "why", self._fetch)
 
     def action_trace(self) -> None:
         """Open the trace."""

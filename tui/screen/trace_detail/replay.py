@@ -23,6 +23,7 @@ from tui.screen.styled_line import Line, fit
 from tui.screen.widgets.block_layout import Block
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.collapsible_blocks import INDENT, CollapsibleBlocks
+from tui.screen.widgets.in_background import in_background
 
 if TYPE_CHECKING:
     from proxy.traces.request_replay import ReplayedAnswer
@@ -165,7 +166,7 @@ class ReplayScreen(OpenedScreen):
         self.query_one(CollapsibleBlocks).focus()
         self._draw()
         self.set_interval(1.0, self._tick, name="waiting")
-        self.run_worker(self._ask(), name="replay", group="trace", exclusive=True, exit_on_error=False)
+        in_background(self, "trace", self._ask)
 
     def _tick(self) -> None:
         if self._now is None and not self._problem:
@@ -249,7 +250,7 @@ class ReplayScreen(OpenedScreen):
         if self._now is not None or self._problem:
             self._now, self._problem, self._waited = None, "", 0
             self._draw()
-            self.run_worker(self._ask(), name="replay", group="trace", exclusive=True, exit_on_error=False)
+            in_background(self, "trace", self._ask)
 
     def action_copy(self) -> None:
         """Copy the new answer."""
