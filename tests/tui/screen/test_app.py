@@ -22,6 +22,7 @@ from tui.client.figures import clock
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
 from tui.screen.keymap import PANES, WHILE_FILTERING
+from tui.screen.panes.answer_view import AnswerView
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.streams import StreamsPane
 from tui.screen.screens.confirm import ConfirmScreen
@@ -36,7 +37,6 @@ from tui.screen.widgets.filter_input import FilterInput
 from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.strip_view import StripView
-from tui.screen.widgets.text_tail import TextTail
 from tui.screen.widgets.top_bar import TopBar
 
 WRITING = ("down", "down", "down")  # to the session on the first pane whose answer is being written
@@ -137,7 +137,7 @@ async def test_streams_show_the_requests_and_the_selected_answer() -> None:
         assert "Queued." in it.text()
         await it.press("down", "down")
         assert "I'll start with the command's options" in it.text()
-        assert "→ Edit …/src/export/command.py" in it.text()
+        assert "→ Edit src/export/command.py" in it.text()
         assert "15% · ~111 turns left" in it.text()
 
 
@@ -206,7 +206,7 @@ async def test_a_finished_call_takes_the_place_of_its_text() -> None:
     async with scene() as it:
         await it.press(*WRITING)
         request = it.app.main.current.request
-        tail = it.app.screen.query_one(TextTail)
+        tail = it.app.screen.query_one(AnswerView).tail
         assert "+     parser.add_argument" in tail.text
         piece = {"kind": "tool", "tool": "Bash", "text": '{"command": "ma'}
         it.app.inbox.put(it.morning.emit("request.delta", request, **piece))

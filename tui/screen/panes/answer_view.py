@@ -80,7 +80,8 @@ class AnswerView(Vertical):
         written = transcript.draft() if record.active else []
         settled = transcript.end - len(written)
         if settled > self._pieces_shown:
-            tail.add(self._styled(transcript.since(self._pieces_shown)[: settled - self._pieces_shown]))
+            pieces = transcript.since(self._pieces_shown)
+            tail.add(self._styled(pieces[: len(pieces) - len(written)]))
             self._pieces_shown = settled
         if self._drafted != (settled, len(written)):
             self._drafted = (settled, len(written))

@@ -99,7 +99,8 @@ def _prefill(record: RequestSnapshot, cells: int) -> Line:
     took, done = record.updated - record.prefill_began, prefill.done - prefill.cached
     if cells < _BAR_WITH_TIME or took < 0.5 or done <= 0:
         return prefill_bar(prefill, cells)
-    left = f" ~{seconds(took * (prefill.total - prefill.done) / done)}"
+    rest = took * (prefill.total - prefill.done) / done
+    left = f" ~{rest:.0f}s" if rest < 99.5 else f" ~{seconds(rest)}"
     return [*prefill_bar(prefill, cells - _TIME_CELLS), (f"{left:<{_TIME_CELLS}}", "muted")]
 
 

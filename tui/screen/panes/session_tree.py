@@ -96,7 +96,7 @@ def _speed(row: TreeRow) -> Line:
 
 
 COLUMNS: tuple[Column[TreeRow], ...] = (
-    Column("WHO", lambda row, now, cells: _who(row), 14, least=12),
+    Column("WHO", lambda row, now, cells: _who(row), 14),
     Column("DOING", lambda row, now, cells: _doing(row, cells), 30, least=18, grow=3),
     Column("STATE", lambda row, now, cells: _state(row, now, cells), 22, least=18, grow=1, most=28),
     Column("MODEL", lambda row, now, cells: _figure(_model(row, cells), row), 20, least=14, rank=7),

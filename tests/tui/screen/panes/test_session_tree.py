@@ -180,7 +180,7 @@ def test_doing_is_the_call_or_the_last_words(
 def test_prefill_tells_how_long_the_rest_takes() -> None:
     prefill = RequestPrefill(done=3000, total=5000, cached=1000)
     record = request("1", phase="prefill", prefill=prefill, prefill_began=NOW - 9)
-    assert plain_text(state(record, 28)).rstrip().endswith(" 60% ~4.0s")
+    assert plain_text(state(record, 28)).rstrip().endswith(" 60% ~4s")
     assert plain_text(state(record, 16)).endswith(" 60%")
 
 
