@@ -19,6 +19,7 @@ from tests.tui.stage import drawn, lines_of, loaded
 from tests.tui.trace_samples import SampleHost, summaries
 from tests.tui.traffic import Morning
 from tui.client.figures import clock
+from tui.client.inbox import Past
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
 from tui.screen.keymap import PANES, WHILE_FILTERING
@@ -173,6 +174,26 @@ async def test_keys_lead_from_the_sessions_into_an_answer_and_back() -> None:
         assert tree.selected.sign == "▸ "
         await it.press("slash", "x", "enter", "escape")
         assert tree.has_focus
+
+
+async def test_of_an_answer_before_the_host_the_end_and_the_calls_are_shown() -> None:
+    async with scene() as it:
+        told: tuple[tuple[str, dict[str, Any]], ...] = (
+            ("received", {"session": "past", "opening": "Clean up"}),
+            ("delta", {"text": "All is clean now."}),
+            ("tool_call", {"tool_use_id": "t", "name": "Bash", "input": {"command": "make clean"}}),
+            ("finished", {"stop_reason": "tool_use"}),
+        )
+        events = [
+            Event(seq=0, time=1.0, type=f"request.{name}", request="old", data=data) for name, data in told
+        ]
+        it.app.inbox.put(Past(tuple(events)))
+        await it.settle()
+        await it.press("end")
+        assert "▌▸ Clean up" in it.text()
+        assert "its trace has all of it" in it.text()
+        assert "All is clean now." in it.text()
+        assert "    $ make clean" in it.text()
 
 
 async def test_a_call_leads_to_the_turn_that_made_it() -> None:

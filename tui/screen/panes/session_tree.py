@@ -203,7 +203,9 @@ class SessionTree(LineTable[TreeRow]):
         return next((one for one in self._sessions if one.id == name), None)
 
     def _is_unfolded(self, found: SessionSnapshot) -> bool:
-        recent = bool(found.active) or self._moment - found.updated < OPEN_S
+        row = self.selected
+        at_agent = row is not None and row.found is None and row.session == found.id
+        recent = bool(found.active) or self._moment - found.updated < OPEN_S or at_agent
         return bool(self.filter.strip()) or self._folds.get(found.id, recent)
 
     def _build(self) -> None:

@@ -93,6 +93,19 @@ async def test_a_session_is_unfolded_folded_and_left_by_keys() -> None:
         assert (keys(tree), tree.cursor) == (["s/"], 0)
 
 
+async def test_a_session_does_not_fold_under_the_cursor() -> None:
+    records = (request("1"), request("2", "other", NOW - 6))
+    async with on_stage(*records) as (tree, pilot):
+        await pilot.press("down")
+        tree.show_sessions(sessions_of(*records), 0, NOW + OPEN_S)
+        assert keys(tree) == ["s/", "s/main", "other/"]
+        assert tree.selected is not None
+        assert tree.selected.key == "s/main"
+        await pilot.press("home")
+        tree.show_sessions(sessions_of(*records), 0, NOW + OPEN_S)
+        assert len(keys(tree)) == 2
+
+
 async def test_a_filter_leaves_what_it_finds_unfolded() -> None:
     write = CallNote("t", "Write", "/a/notes.md", "/a/notes.md")
     async with on_stage(
