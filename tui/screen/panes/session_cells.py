@@ -42,7 +42,7 @@ def session_state(found: SessionSnapshot, now: float, cells: int) -> Line:
         return failure(last.cause, last.error, None, cells)
     if runs_tool(last):
         return _tool_runs(last, now, cells)
-    words = f"idle {seconds(idle_s(found, now))}, {plural(len(found.requests), 'request')}"
+    words = f"idle {_clock(idle_s(found, now))}, {plural(len(found.requests), 'request')}"
     return [("✓ ", "ok"), (shorten(words, cells - 2), "muted")]
 
 
@@ -59,8 +59,15 @@ def runs_tool(record: RequestSnapshot) -> bool:
 
 
 def _tool_runs(record: RequestSnapshot, now: float, cells: int) -> Line:
-    took = seconds(max(0.0, now - (record.ended or record.updated)) // 1)
+    took = _clock(max(0.0, now - (record.ended or record.updated)))
     return [("▸ ", "tool"), (shorten(f"tool runs {took}", cells - 2), "muted")]
+
+
+def _clock(passed: float) -> str:
+    """A time that is still running, without more digits than one reads: 12s, 4m, 2h05m."""
+    if passed < 60:
+        return f"{passed // 1:.0f}s"
+    return f"{passed // 60:.0f}m" if passed < 3600 else seconds(passed)
 
 
 def agent_state(agent: AgentSnapshot, now: float, cells: int) -> Line:
