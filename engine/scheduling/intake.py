@@ -30,6 +30,7 @@ from engine.scheduling.sampling import is_greedy
 from engine.wire.abandoned import AbandonedAnswers
 from engine.wire.feed import Lookup, PhaseTimes, Queued
 
+_LONG_RESTORE = 4096  # tokens from which on restoring may take a time worth knowing
 _log = logging.getLogger(__name__)
 
 
@@ -114,7 +115,7 @@ class RequestIntake:
         before = self._cache.clock
         match = self._lookup(request)
         looked_up = self._clock()
-        if match.cache is not None:
+        if match.cache is not None and match.restored >= _LONG_RESTORE:
             mx.eval(cache_arrays(match.cache))  # as the first chunk would: so its time is known
         restored = self._clock()
         if request.spec.lane == "auxiliary" and not request.lookup_reported:
