@@ -66,21 +66,26 @@ def has_shared_prefix(messages: Sequence[Message], tools: bool) -> bool:
 def aligned_names(segments: Sequence[str], messages: Sequence[Message], tools: bool) -> tuple[str, ...]:
     """Names of segments, by the texts of the messages that they show: a template may show some in part only.
 
-    `segments` are all texts of a prompt up to its end; the last one has no name.
+    `segments` are all texts of a prompt up to its end; the last one has no name. A message without a text,
+    such as a call, is in the segment between those of its neighbours.
     """
     leading = _leading(messages)
     held: list[list[str]] = [[] for _ in segments]
-    begin = 0
+    begin, skipped = 0, list[str]()
     for number, message in enumerate(messages, 1 - leading):
         said = content_text(message.get("content"))
         heads = {text.strip()[:_HEAD] for text in (said, said.rpartition("</system-reminder>")[2])} - {""}
         place = next(
             (at for at in range(begin, len(segments)) if any(head in segments[at] for head in heads)), None
         )
-        if place is not None:
-            name = f"message {number} ({_SPEAKERS.get(message['role'], 'user')})"
-            held[place].append(name if number > 0 else "system")
-            begin = place
+        name = f"message {number} ({_SPEAKERS.get(message['role'], 'user')})" if number > 0 else "system"
+        if place is None:
+            skipped.append(name)
+            continue
+        for between, unseen in zip(range(begin + 1, place), skipped, strict=False):
+            held[between].append(unseen)
+        held[place].append(name)
+        begin, skipped = place, []
     if tools and not held[0]:
         held[0].append("tools")
     names = [

@@ -38,7 +38,7 @@ def facts(kinds: str, *, first: int | None, **more: Any) -> DiffFacts:
         ),
         (
             facts("=-", first=1, cost_s=None),
-            "B could restore 16,384 of its 21,377 tokens: it parts from A there,",
+            "A begins with all of B and goes on: all of B could be restored from it.",
         ),
         (facts("≠", first=0, position=None), "They part in part 0; the tokens of B were not counted."),
     ],

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.bundled_model import FOLDER
 from engine.models.tokenizer_loading import load_tokenizer
 from engine.prompts.parts.prompt_parts import PartFinder, Shown
+from engine.prompts.parts.prompt_segments import aligned_names
 from engine.prompts.parts.token_places import TokenPlaces
 from engine.prompts.rendering import PromptRenderer, RenderedPrompt
 
@@ -144,6 +145,21 @@ def test_a_template_that_shows_little_has_named_parts_too() -> None:
     assert names[0] == "system"
     assert next(name for name in names if name.startswith("message")) == "message 1 (user)"
     assert "message 3 (assistant)" in names
+
+
+def test_a_call_without_a_text_is_between_its_neighbours() -> None:
+    messages = [
+        {"role": "user", "content": "Read it."},
+        {"role": "assistant", "content": "", "tool_calls": [{}]},
+        {"role": "tool", "content": "one line"},
+        {"role": "user", "content": "not shown"},
+    ]
+    segments = ["<u>Read it.", "<a>a call", "<t>one line", "<a>"]
+    assert aligned_names(segments, messages, tools=False) == (
+        "message 1 (user)",
+        "message 2 (assistant)",
+        "message 3 (tool result)",
+    )
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
