@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from engine.model_files.errors import WeightsMissing
+from engine.models.loading import load_model
+from engine.prefix_cache.cache import RadixPrefixCache
 from engine.scheduling.requests.steps import FailStep, FinishStep, Sampling, TokenStep
-from engine.scheduling.scheduler import Scheduler
+from engine.scheduling.scheduler import LoopEnded, Scheduler
 from engine.wire.feed import PrefillProgress, Queued
 from tests.engine.model_thread import (
     PROMPT,
@@ -131,6 +134,22 @@ async def test_a_model_that_cannot_be_loaded_is_told_to_all_who_ask(tmp_path: Pa
             end = (await collect(generation)).end
             assert isinstance(end, FailStep)
             assert "no model*.safetensors" in end.message
+
+
+async def test_a_question_is_put_on_the_models_thread_and_its_error_is_the_askers(
+    scheduler: Scheduler,
+) -> None:
+    names = [scheduler.ask(lambda: threading.current_thread().name) for _ in range(3)]
+    assert {await asyncio.wrap_future(name) for name in names} == {"model"}
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wrap_future(scheduler.ask(lambda: 1 // 0))
+    assert (await answer(scheduler, ask(prompt(3), 2))).tokens
+
+
+def test_a_question_to_a_loop_that_does_not_run_is_refused(tmp_path: Path) -> None:
+    scheduler = Scheduler(lambda on_progress: load_model(tmp_path / "gone"), RadixPrefixCache(max_bytes=0))
+    with pytest.raises(LoopEnded, match="try again later"):
+        scheduler.ask(lambda: 1).result(timeout=5)
 
 
 def test_a_process_that_stopped_its_scheduler_ends_in_peace(shelf: ModelShelf) -> None:
