@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from textual import on
@@ -90,6 +91,9 @@ class CachePane(Pane):
         self._loaded_at = 0.0
         self._loading = False
         self._first_prompts = False
+        self._drawn_for: (
+            tuple[CacheHoldings | None, int, float | None, list[tuple[str, str, bool]]] | None
+        ) = None
 
     def compose(self) -> ComposeResult:
         yield Canvas(lambda width, height: cache_block(self.snapshot, width, height), id="cache-totals")
@@ -207,9 +211,7 @@ class CachePane(Pane):
     def _show_held(self) -> None:
         table, held = self._held_table, self._held
         table.empty = self._nothing_held()
-        rows = held_rows(held, self.snapshot) if held is not None else []
-        # Equal rows stay the same objects: a new one at the cursor would be a new selection.
-        table.show(table.everything if rows == table.everything else rows, self.now)
+        table.show(self._rows(table.everything), self.now)
         note: Line = []
         if table.filter:
             note = [
@@ -226,6 +228,21 @@ class CachePane(Pane):
             title.append((f", {pinned} pinned" if pinned else "", "accent"))
         self.query_one("#held-heading", Heading).set_text(title, note)
         self._ask_again()
+
+    def _rows(self, shown: Sequence[HeldRow | None]) -> Sequence[HeldRow | None]:
+        """The rows now: the same objects where they are equal, as a new one would be a new selection."""
+        snapshot, held = self.snapshot, self._held
+        now = [(record.session, record.lane, record.phase == "queued") for record in snapshot.active]
+        drawn_for = held, len(snapshot.requests), snapshot.saved_s, now
+        if (
+            self._drawn_for is not None
+            and self._drawn_for[0] is held
+            and self._drawn_for[1:] == drawn_for[1:]
+        ):
+            return shown
+        self._drawn_for = drawn_for
+        rows = held_rows(held, snapshot) if held is not None else []
+        return shown if rows == shown else rows
 
     def _nothing_held(self) -> list[Line]:
         if self.snapshot.link.gone:
