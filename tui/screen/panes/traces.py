@@ -21,7 +21,7 @@ from tui.screen.keymap import bindings
 from tui.screen.panes.pane import Pane, paragraphs
 from tui.screen.styled_line import Line
 from tui.screen.trace_list.column_memory import ColumnMemory
-from tui.screen.trace_list.columns import SORT_OF, columns
+from tui.screen.trace_list.columns import SORT_OF, columns, day_name
 from tui.screen.trace_list.day_strip import Strip, day_strip, found_in, parts_in
 from tui.screen.trace_list.detail import DETAIL_KEYS, detail_lines, detail_title
 from tui.screen.trace_list.list_query import ListQuery, next_range
@@ -89,6 +89,7 @@ class TracesPane(Pane):
         self._counted = 0.0  # when
         self._counted_at = -1  # value of `Snapshot.traced` then
         self._details: OrderedDict[str, tuple[TraceSummary, Trace]] = OrderedDict()
+        self._day = ""
         self._chosen: TraceSummary | None = None  # whose detail is shown or loaded
 
     def compose(self) -> ComposeResult:
@@ -159,6 +160,7 @@ class TracesPane(Pane):
         if not len(self._rows):
             self._fetch_wanted()
 
+    @on(LineTable.Opened)
     def action_open(self) -> None:
         """Open the selected trace."""
         if self.main_table.selected is not None:
@@ -232,10 +234,6 @@ class TracesPane(Pane):
         self.main_table.select(place + step)
         row = self.main_table.selected
         return row.id if row is not None else None
-
-    @on(LineTable.Opened)
-    def _row_opened(self, event: LineTable.Opened) -> None:
-        self.action_open()
 
     def on_line_table_selected(self, event: LineTable.Selected) -> None:
         if self._rows.place_of(event.table.selected.id if event.table.selected else "") is not None:
@@ -340,7 +338,10 @@ class TracesPane(Pane):
     def _draw(self) -> None:
         if not (self.is_attached and self.app.is_running):  # the screen closed while the list was loading
             return
-        table = self.main_table
+        table, day = self.main_table, day_name(self.now, 0.0)
+        if day != self._day:  # rows say "today"
+            self._day = day
+            table.clear_drawn()
         table.empty = self._empty()
         table.show(self._rows, self.now)
         self.set_class(not len(self._rows), "empty")
