@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from textual.app import App, ComposeResult
 from textual.widget import Widget
+from textual.worker import WorkerCancelled
 
 from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import DAY, NIGHT
@@ -17,6 +19,7 @@ LOADING = (
     "histogram",
     "detail",
     "calls",
+    "calls in full",
     "cache",
     "models",
     "settings",
@@ -51,4 +54,5 @@ def lines_of(views: Iterable[StripView]) -> str:
 async def loaded(app: App[None]) -> None:
     """Until nothing is being asked of the host; a question to the user may stay open."""
     for worker in [one for one in app.workers if one.group in LOADING]:
-        await worker.wait()
+        with suppress(WorkerCancelled):  # by one for another row
+            await worker.wait()

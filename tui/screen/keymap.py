@@ -142,7 +142,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Turn the order round", "turn_round", "S", "traces"),
     Command("Another range of time: all, 7 days, today, the last hour", "range", "r", "traces", "range", 6),
     Command("Choose the columns", "columns", "C", "traces", "columns", 9),
-    Command("Reload the list", "reload", "f5", "traces"),
+    Command("Reload the list", "reload", "f5,ctrl+r", "traces"),
     Command("Clear the filter", "list", "escape", "traces"),
     Command("Copy the trace's path", "copy", "y", "traces", "copy path", 7),
     *(

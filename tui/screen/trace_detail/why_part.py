@@ -127,7 +127,7 @@ def cache(trace: Trace, width: int) -> list[Line]:
         pairs.append(
             (
                 "miss",
-                [(reason, "warn"), (f": {eviction_words(miss) or REASONS.get(miss.reason, '')}", "muted")],
+                [(eviction_words(miss) or reason, "warn"), (f": {REASONS.get(miss.reason, '')}", "muted")],
             )
         )
         room = width - LABEL_CELLS
