@@ -97,6 +97,9 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self._layout: list[tuple[Column[Row], int]] = []
         self._head: Strip | None = None  # the header
         self._strips: dict[tuple[int, str], tuple[Row, Strip]] = {}
+        # Rows that run, for one moment: `sync` asks for them, and then Textual.
+        self._momentary: dict[tuple[int, str], tuple[Row, Strip]] = {}
+        self._momentary_at = 0.0
         self._cursor = 0
         self._follow = True
         self._left_at: str | None = None  # key of the newest row when following stopped
@@ -124,7 +127,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         """Show a mark at the rows of this request; none with an empty id."""
         if request != self._marked:
             self._marked = request
-            self._strips.clear()
+            self._forget_drawn()
             self.refresh()
 
     def set_columns(self, columns: Sequence[Column[Row]]) -> None:
@@ -199,7 +202,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             self._reveal()
         elif self.size:
             self.scroll_to(y=max(0, self._cursor - offset), animate=False, force=True)
-        if self.selected is not before:
+        # A row that runs is a new object in each frame, which `show` is called for.
+        if (before and self._key(before)) != (self.selected and self._key(self.selected)):
             self.post_message(self.Selected(self))
 
     @property
@@ -248,7 +252,11 @@ class LineTable(StripView, Generic[Row], can_focus=True):
 
     def _row_strip(self, row: Row, at_cursor: bool) -> Strip:
         base = ("on-selected" if self.has_focus else "on-resting") if at_cursor else ""
-        known = self._strips.get((id(row), base))
+        if self._momentary_at != self._now:
+            self._momentary_at = self._now
+            self._momentary.clear()
+        strips = self._momentary if self._is_active(row) else self._strips
+        known = strips.get((id(row), base))
         if known is not None and known[0] is row:
             return known[1]
         line: Line = [("▌" if at_cursor else " ", "accent" if self.has_focus else "dim")]
@@ -256,10 +264,9 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             line = [("◉" if at_cursor else "●", "accent")]
         line += self.row_line(row, self._layout)
         strip = self.theme_styles.strip(line, self.size.width, base)
-        if not self._is_active(row):
-            if len(self._strips) > CACHED_STRIPS:
-                self._strips.clear()
-            self._strips[(id(row), base)] = (row, strip)
+        if len(strips) > CACHED_STRIPS:
+            strips.clear()
+        strips[(id(row), base)] = (row, strip)
         return strip
 
     def row_line(self, row: Row, layout: Sequence[tuple[Column[Row], int]]) -> Line:
@@ -284,8 +291,12 @@ class LineTable(StripView, Generic[Row], can_focus=True):
     def clear_drawn(self) -> None:
         """Draw all rows again: the width or the theme has changed."""
         self._layout, self._head = [], None
-        self._strips.clear()
+        self._forget_drawn()
         self.refresh()
+
+    def _forget_drawn(self) -> None:
+        self._strips.clear()
+        self._momentary.clear()
 
     def on_resize(self, event: events.Resize) -> None:
         self.clear_drawn()
@@ -294,7 +305,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._head = None
-        self._strips.clear()
+        self._forget_drawn()
 
     # -- moving -------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import pytest
 from textual.pilot import Pilot
 
 from tests.tui.stage import Stage, drawn
@@ -189,3 +190,26 @@ async def test_a_column_that_says_the_same_of_each_row_is_left_out() -> None:
         assert drawn(view)[0].split() == ["TEXT"]
         view.leave_out()
         assert drawn(view)[0].split() == ["KEY", "TEXT"]
+
+
+async def test_a_row_that_runs_is_drawn_once_a_moment_and_is_no_new_selection() -> None:
+    moments: list[float] = []
+
+    def cell(row: Row, now: float, cells: int) -> list[tuple[str, str]]:
+        moments.append(now)
+        return [(f"{row.text} {now:.0f}", "")]
+
+    view = LineTable[Row]((Column("TEXT", cell, 20),), key=lambda row: row.key, is_active=lambda row: True)
+    messages: list[object] = []
+    async with on_stage(view) as pilot:
+        view.show(rows(1), 1.0)
+        await pilot.pause()
+        moments.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(view, "post_message", messages.append)
+            view.show([Row("0", "more")], 2.0)
+        assert not [one for one in messages if isinstance(one, LineTable.Selected)]
+        assert drawn(view)[1] == "▌more 2"
+        await pilot.pause()
+        assert moments == [2.0]
+        assert view.selected == Row("0", "more")
