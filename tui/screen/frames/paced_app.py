@@ -40,7 +40,8 @@ class PacedApp(App[None]):
         self._cells.forget()
 
     def on_mount(self) -> None:
-        self.app_resume_signal.subscribe(self, lambda app: self.forget_terminal())
+        # After an editor had the terminal, or the shell while this process was stopped.
+        self.app_resume_signal.subscribe(self, lambda app: self.action_redraw())
 
     def on_resize(self, event: events.Resize) -> None:
         self.forget_terminal()

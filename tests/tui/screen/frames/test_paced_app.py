@@ -98,7 +98,6 @@ async def test_a_terminal_that_shows_something_else_is_drawn_anew(monkeypatch: p
     async with terminal(monkeypatch) as it:
         it.screen.reset()
         it.app._resume_signal()  # as after an editor that had the terminal
-        it.app.screen.refresh(layout=True)
         assert await it.settle() > 60
         it.screen.reset()
         it.app.action_redraw()
