@@ -132,7 +132,7 @@ def _death(story: Story, main: Agent, other: Agent, at: float, answered: float) 
     also = story.ask(begins + 0.4, other, edit, "Yes, please", dies=dies, speed=10)
     reason = "signal 9 (out of memory?)"
     story.log(dies - 1.2, "WARNING memory pressure: 58.1 of 64 GB in use")
-    story.engine(dies, "exited", detail=reason, last_exit=reason, running=0, queue=0)
+    story.engine(dies, "exited", detail=reason, last_exit=reason, pid=None, started=None, running=0, queue=0)
     story.tell(
         dies, "host.notice", None, level="error",
         text=f"the engine exited with {reason}; 2 requests were told to retry",

@@ -90,9 +90,8 @@ class Story:
 
     def engine(self, at: float, state: str, **more: Any) -> None:
         """The engine's state from `at` on; while it is ready, requests and probes change it further."""
-        if state != self._engine.get("state"):
-            self._engine["since"] = START + at
-        self._engine = {**self._engine, "state": state, "probe": None, **more}
+        since = START + at if state != self._engine.get("state") else self._engine["since"]
+        self._engine = {**self._engine, "state": state, "since": since, "probe": None, **more}
         self._engine_told.append((at, self._engine))
 
     def log(self, at: float, *lines: str) -> None:
@@ -102,7 +101,7 @@ class Story:
 
     def start_engine(self, at: float, pid: int) -> None:
         """The engine starts and loads its model in five seconds."""
-        self._engine |= {
+        self._engine = self._engine | {
             "pid": pid,
             "started": START + at,
             "url": "http://127.0.0.1:53211",
