@@ -21,10 +21,12 @@ from proxy.recordings.format import HostAnswer, Recording
 from proxy.traces.analysis.facts import TraceFacts
 from proxy.traces.files import trace_path
 from proxy.traces.index import IndexEntry, TraceIndex
+from proxy.traces.listing.calls_page import CallPage
+from proxy.traces.listing.histogram import Histogram
 from proxy.traces.listing.list_row import list_row
 from proxy.traces.marks import set_mark
 from proxy.traces.reading import TraceNotFound
-from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary
+from proxy.traces.schema import Trace, TracePage, TraceRequest, TraceResponse, TraceSummary
 from proxy.traces.summary import summarize
 
 if TYPE_CHECKING:
@@ -36,6 +38,24 @@ NOTHING_RUNS = "this is a recording: there is no host that could do it"
 NO_ANSWER = "the recording has no answer to that"
 
 
+class _IndexThen(TraceIndex):
+    """An index in memory for which it is the `moment` that is shown: today is the day of the recording."""
+
+    moment = 0.0
+
+    def __init__(self) -> None:
+        super().__init__(None, notice=lambda text: None)
+
+    def page(self, **asked: Any) -> TracePage:
+        return super().page(**{"now": self.moment, **asked})
+
+    def histogram(self, **asked: Any) -> Histogram:
+        return super().histogram(**{"now": self.moment, **asked})
+
+    def calls(self, **asked: Any) -> CallPage:
+        return super().calls(**{"now": self.moment, **asked})
+
+
 class PlayedTraces:
     """In place of a host's trace store: the traces of a recording that have ended at the moment shown.
 
@@ -44,7 +64,7 @@ class PlayedTraces:
 
     def __init__(self, recording: Recording, folder: Path) -> None:
         self.folder = folder
-        self.index = TraceIndex(None, notice=lambda text: None)
+        self.index = _IndexThen()
         self._traces = recording.traces
         self._rows = recording.rows
         rows = {trace.id: _row(trace) for trace in recording.traces.values()} | recording.rows
@@ -58,6 +78,7 @@ class PlayedTraces:
 
     def show(self, moment: float) -> None:
         """List the traces that had ended at this moment, and no others."""
+        self.index.moment = moment
         until = bisect_right(self._ends, moment)
         if until > self._listed:
             self.index.put(self._entries[self._listed : until])

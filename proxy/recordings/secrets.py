@@ -20,9 +20,11 @@ MOST_HELD = 256 * 1024  # characters of one block of an answer; a longer one is 
 
 # Fields of events whose values are names, ids and words of the protocol. All other texts count as contents.
 _NAMES = frozenset(
-    ("session", "agent", "agent_type", "prompt_id", "lane", "model", "backend", "method", "path", "retry_of",
-     "id", "tool_use_id", "name", "family", "verdict", "call_request", "stop_reason", "type", "reason",
-     "tier", "kind", "state", "level", "trace", "pressure", "accelerated", "last_exit")
+    ("session", "sessions", "agent", "agent_type", "prompt_id", "lane", "model", "backend", "method", "path",
+     "retry_of", "id", "parent", "used_by", "stored_by", "tool_use_id", "call_request", "evicted_session",
+     "evicted_lane", "evicted_request", "evicted_cause", "name", "tool", "family", "verdict", "stop_reason",
+     "type", "reason", "cause", "purpose", "tier", "kind", "state", "level", "trace", "pressure",
+     "accelerated", "last_exit")
 )  # fmt: skip
 _PATHS = frozenset(("path", "trace"))  # of the API, and of a file below the traces folder
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9._:/-]{0,200}")
@@ -140,7 +142,7 @@ def _emptied(value: Any, name: str = "") -> Any:
             return value if _PLAIN_PATH.fullmatch(value) else blank(value)
         return word(value) if name in _NAMES else blank(value)
     if isinstance(value, list):
-        return [_emptied(item) for item in value]
+        return [_emptied(item, name) for item in value]
     if isinstance(value, dict):
         # What a model wrote as a call's input has names of its own making.
         return {

@@ -41,6 +41,12 @@ def live_app(moment: float, folder: Path) -> ControlCenter:
         app.inbox.put(item if not isinstance(item, Link) else Link("live"))
     traces = PlayedTraces(recording, folder)
     traces.show(START + moment)
-    host = PlayedHost(traces, lambda: player.state, lambda: app.store.snapshot().engine)
+    host = PlayedHost(
+        traces,
+        lambda: player.state,
+        lambda: app.store.snapshot().engine,
+        recording.answers,
+        player.clock,
+    )
     app.client = HostClient("http://host", transport=httpx.ASGITransport(app=played_api(host)))
     return app

@@ -30,10 +30,10 @@ async def test_the_picture_of_readme_and_the_question_before_a_bundle(
     app.bundler = Bundles()
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(app, pilot)
-        await pilot.press("up", "up")  # to an answer that is being written
+        await pilot.press(*["down"] * 4)  # to an answer that is being written
         await settle(app, pilot)
         screens.compare("control-center", await picture(app, pilot), file=README)
-        await pilot.press("up", "up", "up", "B")
+        await pilot.press("B")
         await settle(app, pilot)
         screens.compare("bundle-120x40", await picture(app, pilot))
     screens.verdict()

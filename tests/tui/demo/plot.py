@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from proxy.recordings.format import Recording
+from proxy.events.cache_facts import CacheEntry, CacheHoldings
+from proxy.recordings.format import HostAnswer, Recording
 from proxy.recordings.reading import unpacked_recording
 from proxy.recordings.writing import RecordingWriter
 from tests.tui.demo import texts
-from tests.tui.demo.story import PREFILL, START, VERSION, Agent, Answer, Story
+from tests.tui.demo.story import CACHE_BUDGET, PREFILL, START, TOKEN_BYTES, VERSION, Agent, Answer, Story
 from tests.tui.demo.texts import task
 
 END = 124.0  # seconds
@@ -184,12 +186,49 @@ def demo_recording() -> Recording:
     return unpacked_recording(packed, Path("demo"))
 
 
+def held(moment: float) -> CacheHoldings:
+    """What the cache holds at a moment: one shared prefix, both conversations behind it, the agents' own."""
+    at = START + moment
+    late = moment > 80  # after the restart, by which what is in memory came back from disk
+    shared = _entry("3f2a71c09b1d44e0", "head", _SHARED, [EXPORT, RETRY][: 1 + (moment > 34)], at - 2, 12)
+    behind = {"parent": shared.id, "depth": 1, "start": _SHARED}
+    grown = int(min(8_500, 5_700 + 25 * moment))
+    entries = [shared, _entry("a0d14be27715c3f8", "main", grown, [EXPORT], at - 2, 9, **behind)]
+    if moment > 34:
+        entries.append(_entry("c7e9920d51b3fa06", "main", 6_200, [RETRY], at - 14, 4, **behind))
+        entries.append(_entry("e1b7a6c3d2f40918", "head", 8_960, [EXPORT], at - 5, 4, lane="subagent"))
+    if late:
+        entries.append(_entry("9d04ee81b7c26a5f", "subagent", 480, [EXPORT], at - 40, 1, lane="subagent"))
+    tokens = sum(entry.tokens for entry in entries)
+    return CacheHoldings(
+        entries=entries,
+        memory_bytes=tokens * TOKEN_BYTES,
+        budget_bytes=CACHE_BUDGET,
+        pin_limit_bytes=CACHE_BUDGET // 2,
+        disk_bytes=9_400_000_000 + tokens * TOKEN_BYTES,
+        disk_budget_bytes=20_000_000_000,
+    )
+
+
+def _entry(
+    name: str, kind: str, tokens: int, sessions: list[str], used: float, reused: int, **more: Any
+) -> CacheEntry:
+    there = {"memory_tokens": tokens, "memory_bytes": tokens * TOKEN_BYTES}
+    there |= {"disk_tokens": tokens, "disk_bytes": tokens * TOKEN_BYTES, "restored_tokens": reused * tokens}
+    facts = {"lane": "main", "sessions": sessions, "used": used, "reused": reused, **there, **more}
+    return CacheEntry.model_validate({"id": name, "kind": kind, "tokens": tokens, **facts})
+
+
 def write_demo(writer: RecordingWriter) -> None:
     """Write the story as a recording."""
     story = demo()
     writer.write("state", START, story.state())
     for event in story.events():
         writer.write("event", event.time, event)
+    for moment in (20.0, 60.0, 95.0, END):
+        holdings = held(moment)
+        answer = HostAnswer(path="/anyclaude/cache", body=holdings.model_dump(exclude_defaults=True))
+        writer.write("answer", START + moment, answer)
     for row in story.rows():
         writer.write("row", row.time, row)
     for trace in story.traces():

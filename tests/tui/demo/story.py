@@ -13,23 +13,26 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from proxy.events.engine_times import EngineTimes
 from proxy.events.tool_call import ToolCall
 from proxy.events.totals import Totals
 from proxy.events.types import CacheVerdict, EngineState, ErrorInfo, Event, HostState, Timings, Usage
 from proxy.traces.files import trace_path
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary
 from proxy.traces.summary import summarize
-from tests.tui.demo.texts import BRANCH, MODEL, PROJECT, SYSTEM, TOOLS, Call
+from tests.tui.demo.texts import BRANCH, HOME, MODEL, PROJECT, SYSTEM, TOOLS, Call
 
 START = 1_790_000_000.0  # Monday 21 September 2026, 14:13:20 UTC
 VERSION = "0.1.0"
 WINDOW = 131_072
+MAX_TOKENS = 32_000  # of an answer
 SPEED = 32.0  # tokens a second of one answer
 PREFILL = 1_100.0  # tokens a second
 _CHARACTERS = 3.4  # a token
 _DELTA_S = 0.25
-_BYTES = 49_152  # of a token's state
-_WEIGHTS, _BUDGET, _LIMIT = 17_200_000_000, 8_000_000_000, 51_500_000_000
+TOKEN_BYTES = 49_152  # of a token's state
+CACHE_BUDGET = 8_000_000_000
+_WEIGHTS, _LIMIT = 17_200_000_000, 51_500_000_000
 _RESTORES = 30_000.0  # tokens a second that come back from disk
 
 
@@ -169,6 +172,16 @@ class Story:
         if tier == "disk":
             self.tell(starts + restore_s, "cache.loaded", key, tokens=found)
         self._prefill(key, starts + restore_s, first, prompt, found)
+        times = EngineTimes(
+            template_s=0.004,
+            tokenize_s=round(prompt / 900_000, 4),
+            grammar_s=0.002,
+            waiting_s=round(waits, 3),
+            lookup_s=0.001,
+            restore_s=round(restore_s, 4),
+            prefill_s=round((prompt - found) / PREFILL, 3),
+            first_token_s=0.11,
+        )
         self.tell(
             first,
             "request.first_token",
@@ -176,10 +189,12 @@ class Story:
             ttft_s=round(first - at, 3),
             usage=usage.model_dump(),
             cache=verdict.model_dump(),
+            engine=times.model_dump(),
         )
         last, written = self._write(key, answer, first, speed, dies)
         self._spans.append((at, starts, last if dies is None else dies))
         timings = Timings(
+            engine=times,
             received=START + at,
             queued=0.03,
             first_byte=0.04,
@@ -255,6 +270,10 @@ class Story:
             tools=0 if who.lane == "auxiliary" else len(TOOLS),
             body_bytes=prompt * 4,
             preview=preview[:200],
+            opening=_first_text(who)[:200],
+            purpose="title" if who.lane == "auxiliary" else "",
+            max_tokens=512 if who.lane == "auxiliary" else MAX_TOKENS,
+            folder=HOME,
             retry_of=retry_of,
         )
         self.tell(at + 0.03, "request.queued", key, position=1 if waits else 0, waiting_s=0.0)
@@ -372,6 +391,7 @@ class Story:
                 usage.output_tokens / max(0.1, (timings.last_token or 0) - (timings.first_token or 0)), 1
             ),
             trace=trace_path("mlx", trace.time, key),
+            title=answer.text if who.lane == "auxiliary" else "",
         )
         kept = [block for block in content if block["type"] != "thinking"]
         who.messages.append({"role": "assistant", "content": kept})
@@ -412,7 +432,7 @@ class Story:
         tools = [] if who.lane == "auxiliary" else [_tool(*tool) for tool in TOOLS]
         body = {
             "model": who.model,
-            "max_tokens": 32_000,
+            "max_tokens": 512 if who.lane == "auxiliary" else MAX_TOKENS,
             "stream": True,
             "system": [{"type": "text", "text": text} for text in system],
             "tools": tools,
@@ -466,16 +486,16 @@ class Story:
         for seq, (at, type, request, data) in enumerate(told, 1):
             tokens = data.get("tokens", 0)
             if type == "cache.inserted":
-                held += tokens * _BYTES
-                on_disk += tokens * _BYTES
+                held += tokens * TOKEN_BYTES
+                on_disk += tokens * TOKEN_BYTES
             if type == "cache.loaded":
-                held += tokens * _BYTES
+                held += tokens * TOKEN_BYTES
             if type == "engine.state" and data["state"] in ("exited", "starting"):
                 held = 0
-            held = min(held, _BUDGET)
+            held = min(held, CACHE_BUDGET)
             if type.startswith("cache.") and type != "cache.missed":
-                totals = {"bytes": tokens * _BYTES, "entries": held // 700_000_000, "total_bytes": held}
-                data = {**data, **totals, "budget_bytes": _BUDGET}
+                totals = {"bytes": tokens * TOKEN_BYTES, "entries": held // 700_000_000, "total_bytes": held}
+                data = {**data, **totals, "budget_bytes": CACHE_BUDGET}
             if type == "engine.state":
                 data = _with_memory(data, held, on_disk)
             events.append(Event(seq=seq, time=round(at, 3), type=type, request=request, data=data))
@@ -539,7 +559,7 @@ def _with_memory(data: dict[str, Any], held: int, on_disk: int) -> dict[str, Any
     cache = {
         "entries": held // 700_000_000,
         "bytes": held,
-        "budget_bytes": _BUDGET,
+        "budget_bytes": CACHE_BUDGET,
         "disk_entries": 31 + on_disk // 160_000_000,
         "disk_bytes": 9_400_000_000 + on_disk,
         "disk_budget_bytes": 20_000_000_000,
@@ -563,12 +583,18 @@ def _tool(name: str, description: str, fields: Sequence[str]) -> dict[str, Any]:
 
 
 def _last_text(who: Agent) -> str:
-    for message in reversed(who.messages):
-        if message["role"] == "user":
-            for block in reversed(message["content"]):
-                if block["type"] == "text" and not block["text"].startswith("<"):
-                    return str(block["text"])
-    return ""
+    return next(reversed(_said(who)), "")
+
+
+def _first_text(who: Agent) -> str:
+    return next(iter(_said(who)), "")
+
+
+def _said(who: Agent) -> list[str]:
+    """What the user said, without what the client adds."""
+    blocks = [block for one in who.messages if one["role"] == "user" for block in one["content"]]
+    texts = [str(block["text"]) for block in blocks if block["type"] == "text"]
+    return [text for text in texts if not text.startswith("<")]
 
 
 def _plain(message: dict[str, Any]) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from starlette.routing import Mount
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
 
-from proxy.recordings.format import HostAnswer
 from proxy.recordings.playing import PlayedHost, PlayedTraces, played_api
 from tests.tui.demo.plot import demo_recording
 from tests.tui.demo.story import Story
@@ -24,7 +24,8 @@ def demo_host(story: Story, folder: Path, *, token: str = "") -> Iterator[Script
         host.events = [event.model_dump() for event in story.events()]
         traces = PlayedTraces(demo_recording(), folder)
         traces.show(9e9)
-        answers = {"/anyclaude/cache": [(0.0, HostAnswer(path="/anyclaude/cache", body=CACHE))]}
-        api = played_api(PlayedHost(traces, lambda: None, lambda: None, answers))
+        api = played_api(PlayedHost(traces, lambda: None, lambda: None))
+        # In place of what the scripted host answers itself.
+        host.app.router.routes.insert(0, Route("/anyclaude/cache", lambda request: JSONResponse(CACHE)))
         host.app.router.routes.append(Mount("/", app=api))
         yield host

@@ -110,6 +110,8 @@ def test_one_whose_texts_were_not_recorded_says_so(tmp_path: Path) -> None:
     some = len(traces.index.page().traces)
     traces.show(START + 200)
     assert 0 < some < len(traces.index.page().traces) == len(whole.rows)
+    # Times are counted from the moment that is shown.
+    assert len(traces.index.page(query="since:90m").traces) == len(whole.rows)
     traces.show(START)
     assert traces.index.page().traces == []
     with pytest.raises(TraceNotFound, match="and not its texts"):
