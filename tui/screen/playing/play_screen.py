@@ -50,7 +50,8 @@ class PlayScreen(MainScreen):
         shown = super()._footer(pane)
         if self._filters:
             return shown
-        return [*footer(commands("play")), *shown]
+        keys = [one for one in commands("play") if not (one.action.startswith("seek(") and self._walks)]
+        return [*footer(keys), *shown]
 
     def command_list(self) -> list[Command]:
         return [*super().command_list(), *commands("play")]
@@ -62,12 +63,19 @@ class PlayScreen(MainScreen):
             await super().run_command(command)
 
     @property
+    def _walks(self) -> bool:
+        """The pane has a time line of its own, on which the arrows walk."""
+        return self.current.place == "health"
+
+    @property
     def _filters(self) -> bool:
         return self.query_one(FilterInput).has_class("open")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("pause", "seek", "incident", "speed") and self.is_mounted and self._filters:
             return False  # these keys are being typed
+        if action == "seek" and self.is_mounted and self._walks:
+            return False
         return super().check_action(action, parameters)
 
     def action_pause(self) -> None:

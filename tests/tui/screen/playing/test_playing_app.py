@@ -67,6 +67,9 @@ async def test_keys_and_the_mouse_move_time_and_nothing_that_needs_a_host_is_off
             assert {command.action for command in app.main.command_list()} & NEEDS_HOST == set()
             assert "pause" in drawn(app.screen.query_one(KeyBar))[0]
             await pilot.press(*keys)
+        moment = app.player.clock()
+        await pilot.press("left")  # on the time line of Health
+        assert app.player.clock() == moment
         await pilot.press("B", "M", "comma")
         assert app.screen is app.main
         assert isinstance(app.client, HostClient)
