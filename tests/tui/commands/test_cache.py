@@ -110,6 +110,7 @@ def test_what_was_done_names_what_stayed() -> None:
     assert "and 3 files (5.0 MB)" in told
     assert told.endswith("2.0k pinned tokens stayed")
     assert "until the engine ends" in done_text("pin", done(lasting=False))
+    assert "10,980 tokens on disk stay" in done_text("pin", done(memory_bytes=0))
 
 
 def test_every_entry_has_its_place_in_the_tree() -> None:

@@ -94,7 +94,8 @@ def done_text(action: str, done: CacheDone, name: str = "") -> str:
     match action:
         case "pin":
             held = "also after a restart" if done.lasting else "until the engine ends: it has no disk"
-            return f"{named} is pinned: {tokens} ({size(done.memory_bytes)}) stay, {held}"
+            where = f"({size(done.memory_bytes)})" if done.memory_bytes else "on disk"
+            return f"{named} is pinned: {tokens} {where} stay, {held}"
         case "unpin":
             return f"{named} is no longer pinned: {tokens} may be evicted again"
     room = size(done.memory_bytes)
