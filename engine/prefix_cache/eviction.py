@@ -37,6 +37,11 @@ class RoomClaim(NamedTuple):
         return kind != "head" and (kind != "main" or used <= self.unused_since)
 
     @property
+    def is_free(self) -> bool:
+        """Whether whatever is worth least may be evicted for it."""
+        return self.kind != "once" and self.unused_since is None
+
+    @property
     def prunable(self) -> Sequence[Callable[[Node], bool]]:
         """Which index entries may be pruned for it, in this order."""
         return (is_ghost,) if self.kind == "once" else (is_ghost, on_disk_only)

@@ -15,6 +15,7 @@ from engine.prefix_cache.layers import checkpoint_of, kv_between, nbytes_of
 from engine.prefix_cache.tree import NODE_BYTES, RadixTree
 
 _MEMORY_SHARE = 0.2
+PINNED_SHARE = 1 / 2  # of the limits in memory, and of that on disk
 
 
 class CacheLimits:
@@ -29,6 +30,11 @@ class CacheLimits:
         self.max_arrays = max_bytes
         self.max_buffers = sys.maxsize
 
+    @property
+    def pins(self) -> int:
+        """Bytes that pinned spans may keep from all others now."""
+        return int(min(self.max_bytes, self.max_arrays) * PINNED_SHARE)
+
     def over(self, needed: int) -> int:
         """How many bytes to evict so that `needed` more bytes of arrays are within all limits."""
         beyond = max(self.over_budget(needed), self._tree.array_bytes + needed - self.max_arrays)
@@ -42,7 +48,7 @@ class CacheLimits:
         """Whether so many bytes fit once all is evicted that may be for a span of this kind."""
         if kind == "once":
             return self.over(arrays) <= self._tree.nbytes_of(kind)
-        return self.fits(arrays + self._tree.pinned_bytes)
+        return self.fits(arrays + min(self._tree.pinned_bytes, self.pins))
 
     def fits(self, arrays: int, index: int = 0) -> bool:
         """Whether so many bytes fit into an empty cache."""

@@ -14,12 +14,10 @@ import numpy as np
 from engine.prefix_cache.disk.pin_file import Pin
 from engine.prefix_cache.disk.span_files import SpanFile
 from engine.prefix_cache.disk.tier import DiskTier
-from engine.prefix_cache.limits import CacheLimits, PromptSizes
+from engine.prefix_cache.limits import PINNED_SHARE, CacheLimits, PromptSizes
 from engine.prefix_cache.tree import Node, RadixTree
 
 _log = logging.getLogger(__name__)
-
-PINNED_SHARE = 1 / 2  # of the limit in memory, and of that on disk
 
 
 class Pins:
@@ -34,7 +32,7 @@ class Pins:
     @property
     def limit_bytes(self) -> int:
         """Bytes in memory that pins may take now."""
-        return int(min(self._limits.max_bytes, self._limits.max_arrays) * PINNED_SHARE)
+        return self._limits.pins
 
     def attach(self, disk: DiskTier) -> None:
         """Pin again what the file of pins names, as far as it is on disk and still fits."""

@@ -60,6 +60,9 @@ class CacheRoom:
                 node, whole = victim
                 changes.append(self.evict(node, whole=whole, by=claim.user))
                 index += node.nbytes if whole else 0
+            elif not claim.takes_pinned and claim.is_free and self._tree.pinned_bytes > limits.pins:
+                claim = claim._replace(takes_pinned=True)  # pins keep no more than their share of less room
+                victims = Victims(self._tree, protected, claim)
             elif limits.over_budget(needed) <= 0 or not any(
                 prune(self._tree, protected, 0, which) for which in claim.prunable
             ):

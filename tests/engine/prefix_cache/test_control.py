@@ -161,6 +161,18 @@ def test_requests_that_need_the_memory_get_that_of_pins_last() -> None:
     assert cache.control.holdings().pinned_bytes == 0  # there was no disk to keep it on
 
 
+def test_pins_leave_half_to_new_prompts_also_where_the_memory_has_become_short() -> None:
+    cache = RadixPrefixCache(max_bytes=ROOM)
+    store(cache, [1] * 60)
+    cache.control.pin(entries(cache.control)[0].id)
+    cache.set_limit(cache.memory().array_bytes)
+    cache.insert([2] * 20, computed([2] * 20, with_state=False), "subagent", unused_since=-1)
+    assert restorable(cache, [1] * 60) == 60  # side requests get nothing of it
+    store(cache, [2] * 20)
+    assert restorable(cache, [2] * 20) == 20
+    assert restorable(cache, [1] * 60) == 0
+
+
 def test_a_dropped_entry_goes_with_what_follows_and_a_pinned_one_stays() -> None:
     cache = two_sessions()
     shared = entries(cache.control)[0].id
