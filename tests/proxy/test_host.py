@@ -488,7 +488,7 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         assert (why.json()["trace"], why.json()["verdict"]) == (row["id"], "usual")
         turns = await host.client.get(f"/anyclaude/traces/{row['id']}/turns")
         answers["/anyclaude/traces/{trace_id}/turns"] = turns
-        assert [turn["row"]["id"] for turn in turns.json()["turns"]] == [row["id"]]
+        assert [turn["id"] for turn in turns.json()["turns"]] == [row["id"]]
         context = await host.client.get("/anyclaude/sessions/session%2F/context")
         answers["/anyclaude/sessions/{session}/context"] = context
         assert (context.json()["trace"], context.json()["session"]) == (row["id"], "Session/1")

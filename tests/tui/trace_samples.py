@@ -31,7 +31,7 @@ from proxy.traces.analysis.why import phases_of
 from proxy.traces.analysis.why_facts import Usual, Why
 from proxy.traces.listing.calls_page import CallPage, ListedCall, ToolFigures
 from proxy.traces.listing.histogram import Histogram, edges_of
-from proxy.traces.listing.turns import SessionTurn, SessionTurns, TurnCall
+from proxy.traces.listing.turns import SessionTurns
 from proxy.traces.schema import (
     CallSummary,
     CountedPart,
@@ -478,9 +478,7 @@ class SampleHost:
         own = [one for one in self.rows[::-1] if (one.session, one.lane) == (row.session, row.lane)]
         place = own.index(row)
         near = own[max(0, place - 5) : place + 6]
-        done = [TurnCall(name="Bash", is_error=True, duration_s=3.5), TurnCall(name="Edit", is_error=False)]
-        turns = [SessionTurn(row=one, calls=done[: one.tool_calls]) for one in near]
-        return SessionTurns(turns=turns, place=near.index(row), number=place + 1, total=len(own))
+        return SessionTurns(turns=near, place=near.index(row), number=place + 1, total=len(own))
 
     async def diff(self, b: str, a: str = "") -> DiffFacts:
         """The trace of one row beside that of the next older one."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel
 
 from proxy.traces.index import TraceIndex
@@ -13,28 +11,13 @@ AROUND = 5  # turns on each side
 _SOUGHT = 200  # requests on each side among which those of the same agent are looked for
 
 
-class TurnCall(BaseModel):
-    """A tool call of a turn."""
-
-    name: str
-    is_error: bool | None = None  # None: no result yet
-    duration_s: float | None = None
-
-
-class SessionTurn(BaseModel):
-    """One request of the session."""
-
-    row: TraceSummary
-    calls: list[TurnCall] = []
-
-
 class SessionTurns(BaseModel):
     """The turns around a request, oldest first; `place` is its own among them.
 
     `number` is its own of all `total` requests of the session in its lane, whichever agent's.
     """
 
-    turns: list[SessionTurn]
+    turns: list[TraceSummary]
     place: int
     number: int
     total: int
@@ -49,13 +32,11 @@ def turns_around(trace: Trace, index: TraceIndex) -> SessionTurns:
     own = index.select("SELECT summary FROM summaries WHERE id = ?", (trace.id,))
     here = [TraceSummary.model_validate_json(row) for (row,) in own]
     if not trace.session or not here:
-        return SessionTurns(turns=[SessionTurn(row=row) for row in here], place=0, number=1, total=1)
+        return SessionTurns(turns=here, place=0, number=1, total=1)
     before, earlier = _side(trace, index, "<", "DESC")
     after, later = _side(trace, index, ">", "ASC")
-    rows = [*before[::-1], *here, *after]
-    calls = _calls([row.id for row in rows], index)
     return SessionTurns(
-        turns=[SessionTurn(row=row, calls=calls.get(row.id, [])) for row in rows],
+        turns=[*before[::-1], *here, *after],
         place=len(before),
         number=earlier + 1,
         total=earlier + 1 + later,
@@ -75,15 +56,3 @@ def _side(trace: Trace, index: TraceIndex, sign: str, order: str) -> tuple[list[
     )
     found = (TraceSummary.model_validate_json(row) for (row,) in rows)
     return [row for row in found if row.agent == trace.agent or not trace.agent][:AROUND], number
-
-
-def _calls(ids: list[str], index: TraceIndex) -> dict[str, list[TurnCall]]:
-    marks = ", ".join("?" * len(ids))
-    rows: list[tuple[Any, ...]] = index.select(
-        f"SELECT trace, name, error, duration FROM calls WHERE trace IN ({marks}) ORDER BY trace, number", ids
-    )
-    calls: dict[str, list[TurnCall]] = {}
-    for trace, name, error, duration in rows:
-        failed = None if error is None else bool(error)
-        calls.setdefault(trace, []).append(TurnCall(name=name, is_error=failed, duration_s=duration))
-    return calls

@@ -190,7 +190,7 @@ class TraceScreen(OpenedScreen):
         if turns is None:
             self._say("The turns of its session are not known (yet).")
         elif 0 <= (place := turns.place + step) < len(turns.turns):
-            self._open(turns.turns[place].row.id)
+            self._open(turns.turns[place].id)
         else:
             self._say(f"No turn of this session {'before' if step < 0 else 'after'} it.")
 

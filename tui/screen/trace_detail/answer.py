@@ -9,9 +9,9 @@ from proxy.events.totals import INVALID_VERDICTS
 from tui.client.figures import plural, seconds
 from tui.client.wire_text import line_text
 from tui.screen.styled_line import Line
-from tui.screen.trace_detail.call_lines import call_lines
 from tui.screen.trace_detail.conversation import pieces_said, said_title
 from tui.screen.trace_detail.opened_trace import OpenedTrace, pretty
+from tui.screen.trace_detail.wrapped_calls import wrapped_call
 from tui.screen.widgets.block_layout import Block
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def answer_part(opened: OpenedTrace) -> list[Block]:
 
 
 def _called(title: Line, name: str, given: Any) -> Block:
-    return Block(title, lambda cells: call_lines(name, given, cells), open=True)
+    return Block(title, lambda cells: wrapped_call(name, given, cells), open=True)
 
 
 def calls_part(opened: OpenedTrace) -> list[Block]:
@@ -86,7 +86,7 @@ def _call(number: int, call: ToolCall) -> list[Block]:
         blocks.append(
             Block(
                 [("arguments", "label")],
-                lambda cells: call_lines(line_text(call.name), call.input, cells),
+                lambda cells: wrapped_call(line_text(call.name), call.input, cells),
                 level=1,
                 open=True,
             )

@@ -13,8 +13,8 @@ from tui.client.event_text import cleaned, one_line_arguments
 from tui.client.figures import count, plural
 from tui.client.wire_text import line_text, shorten
 from tui.screen.styled_line import Line
-from tui.screen.trace_detail.call_lines import call_lines
 from tui.screen.trace_detail.opened_trace import OpenedTrace, characters, pretty
+from tui.screen.trace_detail.wrapped_calls import wrapped_call
 from tui.screen.widgets.block_layout import Block
 
 # At the beginning of a line: Claude Code's system text speaks of such blocks.
@@ -149,7 +149,7 @@ def _block(said: Said, tokens_a_character: float) -> Block:
     match said.kind:
         case "call":
             return Block(
-                title, lambda cells: call_lines(said.name, said.given, cells), note, level=1, preview=_CALL
+                title, lambda cells: wrapped_call(said.name, said.given, cells), note, level=1, preview=_CALL
             )
         case "text":
             lines = _THOUGHT if said.role == "system" else _TEXT  # System has all of it

@@ -90,7 +90,7 @@ def next_turn(opened: OpenedTrace) -> TraceSummary | None:
     turns = opened.turns
     if turns is None or turns.place + 1 >= len(turns.turns):
         return None
-    return turns.turns[turns.place + 1].row
+    return turns.turns[turns.place + 1]
 
 
 def waterfall(opened: OpenedTrace, cells: int) -> list[Line]:

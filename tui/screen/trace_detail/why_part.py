@@ -16,15 +16,24 @@ from tui.screen.panes.request_cells import lane
 from tui.screen.styled_line import Line, fit, label_rows, line_width
 from tui.screen.trace_detail.opened_trace import OpenedTrace
 from tui.screen.trace_detail.waterfall import waterfall
+from tui.screen.trace_list.columns import did_line
 from tui.screen.widgets.block_layout import Block
 
 if TYPE_CHECKING:
-    from proxy.traces.listing.turns import SessionTurn
-    from proxy.traces.schema import Trace
+    from proxy.traces.schema import Trace, TraceSummary
 
 LABEL_CELLS = 12
 _TURN_BAR = 12
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+# What the name of a counted part holds, and its kind; the first that fits.
+_KINDS = (
+    ("reminders", "reminders"),
+    ("tool result", "tool results"),
+    ("assistant", "answers"),
+    ("message", "your messages"),
+    ("tool", "tools"),
+    ("system", "system"),
+)
 _VERDICTS = {"failed": "bad", "cancelled": "warn", "slow": "warn", "missed": "warn"}
 
 
@@ -96,6 +105,7 @@ def tokens(trace: Trace, width: int) -> list[Line]:
     ]:
         answer.append((f"   {', '.join(told)}", "muted"))
     answer.append((f"   {rate(decode)} tok/s" if decode else "", "muted"))
+    made = made_of(trace)
     estimated = " estimated" if trace.usage_estimated else ""
     return [
         [
@@ -105,8 +115,18 @@ def tokens(trace: Trace, width: int) -> list[Line]:
             (estimated, "muted"),
         ],
         fit(legend, width),
+        *([[(f"{'made of':<{LABEL_CELLS}}", "label"), (made, "muted")]] if made else []),
         answer,
     ]
+
+
+def made_of(trace: Trace) -> str:
+    """The kinds of what the prompt is made of, in tokens, as the engine counted them; empty: it did not."""
+    kinds: dict[str, int] = {}
+    for part in trace.prompt_parts:
+        kind = next((kind for word, kind in _KINDS if word in part.name), "other")
+        kinds[kind] = kinds.get(kind, 0) + part.tokens
+    return "   ".join(f"{kind} {count(tokens)}" for kind, tokens in kinds.items() if tokens)
 
 
 def cache(trace: Trace, width: int) -> list[Line]:
@@ -146,14 +166,14 @@ def _turns(opened: OpenedTrace) -> list[Block]:
     rows = list(enumerate(around.turns, first))
 
     def lines(width: int) -> list[Line]:
-        most = max((turn.row.usage.prompt_tokens for turn in around.turns), default=0)
-        return [_turn_line(number, turn, number == around.number, most, width) for number, turn in rows]
+        most = max((row.usage.prompt_tokens for row in around.turns), default=0)
+        return [_turn_line(number, row, number == around.number, most, width) for number, row in rows]
 
     return [Block([("Same session", "bold")], lines, note, open=True)]
 
 
-def _turn_line(number: int, turn: SessionTurn, here: bool, most: int, width: int) -> Line:
-    row, usage = turn.row, turn.row.usage
+def _turn_line(number: int, row: TraceSummary, here: bool, most: int, width: int) -> Line:
+    usage = row.usage
     scale = ratio(usage.prompt_tokens, most) or 0.0
     read = ratio(usage.cache_read_input_tokens, usage.prompt_tokens) or 0.0
     shares = [(scale * read, "restored"), (scale * (1 - read), "prefill")]
@@ -166,20 +186,15 @@ def _turn_line(number: int, turn: SessionTurn, here: bool, most: int, width: int
         *bar(shares, _TURN_BAR, ""),
         (f"  {seconds(row.duration_s):>6}  ", ""),
     ]
-    return [*line, *_did(turn, max(0, width - line_width(line)))]
+    return [*line, *_did(row, max(0, width - line_width(line)))]
 
 
-def _did(turn: SessionTurn, cells: int) -> Line:
-    row = turn.row
+def _did(row: TraceSummary, cells: int) -> Line:
+    """What its answer did, or why there is none."""
     if row.error:
         return [("✗ ", "bad"), (shorten(line_text(row.cause or row.error), cells - 2), "bad")]
-    if not turn.calls:
-        return [(shorten(line_text(row.preview) or row.stop_reason, cells), "muted")]
-    line: Line = []
-    for call in turn.calls:
-        sign = {None: ("", ""), True: (" ✗", "bad"), False: (" ✓", "ok")}[call.is_error]
-        line += [(", " if line else "", "muted"), (line_text(call.name), "tool"), sign]
-    return fit(line, cells) if line_width(line) > cells else line
+    did = did_line(row) or [(line_text(row.preview) or row.stop_reason, "muted")]
+    return fit(did, cells) if line_width(did) > cells else did
 
 
 def opens(trace_id: str) -> str:

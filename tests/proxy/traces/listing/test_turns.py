@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 
 
 def numbers(turns: SessionTurns) -> list[int]:
-    return [int(turn.row.id.removeprefix("req_")) for turn in turns.turns]
+    return [int(turn.id.removeprefix("req_")) for turn in turns.turns]
 
 
 def around(folder: Folder, trace: Trace) -> SessionTurns:
@@ -30,14 +30,14 @@ def around(folder: Folder, trace: Trace) -> SessionTurns:
 
 def test_turns_are_the_nearest_of_the_same_session_and_lane_with_their_calls(folder: Folder) -> None:
     traces = [trace_of(number) for number in range(1, 21)]
-    traces[9].tool_calls.append(call_of(name="Bash", is_error=True, duration_s=0.5))
+    traces[9].tool_calls.append(call_of(name="Bash", is_error=True))
     others = [trace_of(30, session="session-b"), trace_of(31, lane="subagent", agent="one")]
     folder.put(*traces, *others)
     found = around(folder, traces[10])
     assert numbers(found) == list(range(11 - AROUND, 11 + AROUND + 1))
-    assert (found.turns[found.place].row.id, found.number, found.total) == (traces[10].id, 11, 20)
-    [call] = found.turns[found.place - 1].calls
-    assert (call.name, call.is_error, call.duration_s) == ("Bash", True, 0.5)
+    assert (found.turns[found.place].id, found.number, found.total) == (traces[10].id, 11, 20)
+    [call] = found.turns[found.place - 1].did
+    assert (call.name, call.is_error) == ("Bash", True)
     assert numbers(around(folder, traces[0])) == [1, 2, 3, 4, 5, 6]
     assert numbers(around(folder, traces[-1])) == [15, 16, 17, 18, 19, 20]
 

@@ -9,21 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.events.engine_times import EngineTimes
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import ErrorInfo, Timings
-from proxy.traces.listing.turns import SessionTurn, SessionTurns
+from proxy.traces.listing.turns import SessionTurns
 from proxy.traces.request_replay import stored_answer
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary, WrittenPart
 from tests.proxy.trace_making import trace_of
 from tui.client.wire_text import wrap
 from tui.screen.styled_line import line_width, plain_text
-from tui.screen.trace_detail.call_lines import call_lines
 from tui.screen.trace_detail.conversation import pieces_said
 from tui.screen.trace_detail.opened_trace import OpenedTrace
 from tui.screen.trace_detail.parts import PARTS
 from tui.screen.trace_detail.replay import beside
 from tui.screen.trace_detail.waterfall import waterfall
 from tui.screen.trace_detail.why_part import opens
+from tui.screen.trace_detail.wrapped_calls import wrapped_call
 from tui.screen.widgets.block_layout import Block, lay_out_body
 
 
@@ -87,21 +88,17 @@ def test_what_is_new_begins_where_the_reader_does() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "lines"),
     [
-        ("Bash", {"command": "make\nls", "timeout": 5}, ["$ make", "ls", "timeout  5"]),
-        ("Write", {"file_path": "/a", "content": "one\ntwo"}, ["file_path  /a", "+ one", "+ two"]),
-        (
-            "Edit",
-            {"file_path": "/a", "old_string": "a\nb\nc", "new_string": "a\nB\nc"},
-            ["file_path  /a", "  a", "- b", "+ B", "  c"],
-        ),
-        ("TodoWrite", {"todos": [{"content": "x", "status": "completed"}]}, ["✓ x"]),
+        ("Edit", {"file_path": "/a", "old_string": "b", "new_string": "c"}, ["- b", "+ c"]),
+        ("Bash", {"command": "make " + 60 * "x"}, ["$ make x", 31 * "x"]),  # wrapped
+        ("Other", {"one": "two\nthree", "four\n": 5}, ["one  two", "  three", "four  5"]),
         ("Bash", "no object", ['"no object"']),
         ("Other", {}, ["(no arguments)"]),
-        ("Edit", {"old_string": 5}, ["old_string  5"]),
     ],
 )
 def test_a_call_is_shown_as_what_it_is(name: str, arguments: Any, lines: list[str]) -> None:
-    assert [plain_text(line) for line in call_lines(name, arguments, 60)] == lines
+    drawn = [plain_text(line) for line in wrapped_call(name, arguments, 40)]
+    assert all(len(line) <= 40 for line in drawn)
+    assert all(any(line in one for one in drawn) for line in lines), drawn
 
 
 TIMES = Timings(queued=0.1, prefill_start=0.5, first_token=2.5, last_token=4.5, done=4.6)
@@ -114,9 +111,7 @@ WRITTEN = [
 def turns_of(trace: Trace, *others: TraceSummary) -> SessionTurns:
     own = TraceSummary(id=trace.id, time=trace.time, session=trace.session)
     rows = sorted([own, *others], key=lambda row: row.time)
-    return SessionTurns(
-        turns=[SessionTurn(row=row) for row in rows], place=rows.index(own), number=7, total=9
-    )
+    return SessionTurns(turns=rows, place=rows.index(own), number=7, total=9)
 
 
 def test_the_waterfall_has_each_step_and_then_the_client() -> None:
@@ -145,13 +140,14 @@ def test_the_waterfall_has_each_step_and_then_the_client() -> None:
     assert lines[3].index("▒") < lines[5].index("┊") < lines[6].index("▓") < lines[9].index("▚")
 
 
+SECONDS = st.floats(0, 1e5) | st.none() | st.just(0.0)
+MOMENTS = {name: SECONDS for name in Timings.model_fields if name not in ("received", "engine")}
+PHASES = dict.fromkeys(EngineTimes.model_fields, SECONDS)
+
+
 @settings(deadline=None, max_examples=40)
 @given(
-    times=st.builds(
-        Timings,
-        **dict.fromkeys(Timings.model_fields, st.floats(0, 1e5) | st.none() | st.just(0.0))
-        | {"received": st.just(0.0)},
-    ),
+    times=st.builds(Timings, **MOMENTS, engine=st.none() | st.builds(EngineTimes, **PHASES)),
     cells=st.integers(40, 200),
 )
 def test_a_waterfall_fits_its_width_whatever_the_times(times: Timings, cells: int) -> None:
