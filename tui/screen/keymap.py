@@ -284,7 +284,7 @@ def default_commands_on(place: str) -> list[Command]:
 
 def _with_own_keys(command: Command) -> Command:
     keys = _own_keys.get(command.id)
-    return command if keys is None else replace(command, keys=keys, shown="")
+    return command if keys is None else replace(command, keys=keys, shown="", bar="")
 
 
 def bindings(place: str) -> list[BindingType]:

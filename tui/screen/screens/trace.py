@@ -252,10 +252,15 @@ class TraceScreen(OpenedScreen):
         found = super().command_list()
         if self._query:
             found = [
-                replace(one, short="place", bar="n N", rank=0) if one.action == "next" else one
+                replace(one, short="place", bar=self._match_keys, rank=0) if one.action == "next" else one
                 for one in found
             ]
         return found
+
+    @property
+    def _match_keys(self) -> str:
+        keys = {command.action: command.key for command in super().command_list()}
+        return f"{keys['next']} {keys['match(-1)']}"
 
     def _step_match(self, step: int) -> None:
         self.query_one(CollapsibleBlocks).step_match(step)
@@ -276,7 +281,7 @@ class TraceScreen(OpenedScreen):
         elif not total:
             note = [("not in this part", "warn")]
         else:
-            note = [(f"{number:,} of {total:,}", "bold"), ("   n N", "accent")]
+            note = [(f"{number:,} of {total:,}", "bold"), (f"   {self._match_keys}", "accent")]
         bar.tell(note)
         self._matches = [("/", "accent"), (shorten(line_text(self._query), 20), "bold"), ("  ", ""), *note]
         if not self._query:

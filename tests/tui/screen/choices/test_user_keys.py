@@ -36,9 +36,9 @@ def test_each_command_has_a_name_of_its_own() -> None:
         ({"main.palette": "ctrl+K, ^space"}, {"main.palette": "ctrl+k,ctrl+space"}),
         ({"main.help": "!"}, {"main.help": "exclamation_mark"}),
         ({"main.help": "Pgup"}, None),
-        ({"main.filter": "-,;"}, {"main.filter": "minus,semicolon"}),
+        ({"main.filter": "_,;"}, {"main.filter": "underscore,semicolon"}),
         ({"main.settings": ","}, {"main.settings": "comma"}),
-        ({"streams.read": "enter,space"}, {"streams.read": "enter,space"}),
+        ({"tools.read": "enter,space"}, {"tools.read": "enter,space"}),
         ({"pane:cache": "F6"}, {"main.pane:cache": "f6", "opened.pane:cache": "f6"}),
         # Two that change places.
         ({"main.why": "d", "main.diff": "w"}, {"main.why": "d", "main.diff": "w"}),
@@ -57,7 +57,7 @@ def test_keys_by_action_or_by_place_and_action(chosen: dict[str, str], keys: dic
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [
-        ({"whi": "f2"}, r"keys\.whi: there is no such action; why\? There are: back, cancel, .*config keys"),
+        ({"whi": "f2"}, r"keys\.whi: there is no such action; why\? There are: again, back, .*config keys"),
         ({"cache.cancel": "f2"}, r"keys\.cache\.cancel: there is no such action; "),
         ({"why": "hyper+x"}, r'keys\.why: "hyper\+x" is no key; allowed: a sign'),
         ({"why": "f2,,f3"}, "is no key"),
@@ -67,7 +67,8 @@ def test_keys_by_action_or_by_place_and_action(chosen: dict[str, str], keys: dic
         ({"main.why": "x"}, r'"x" is the key of streams\.cancel '),
         ({"why": "f2", "main.diff": "f2"}, r'keys\.why: "f2" is the key of main\.diff'),
         ({"streams.copy": "j"}, r'"j" moves in lists and texts; choose another key'),
-        ({"trace.fold": "1"}, r'"1" is the key of opened\.pane:streams'),
+        ({"trace.fold": "1"}, r'"1" is the key of trace\.part:0'),
+        ({"diff.copy": "1"}, r'"1" is the key of opened\.pane:streams'),
     ],
 )
 def test_what_cannot_be_is_said_with_what_there_is(chosen: dict[str, str], said: str) -> None:
@@ -88,6 +89,11 @@ def test_each_problem_is_a_line() -> None:
 )  # fmt: skip
 def test_keys_are_shown_as_keyboards_have_them(key: str, shown: str) -> None:
     assert shown_key(key) == shown
+
+
+def test_a_key_of_the_users_stands_alone_in_the_footer() -> None:
+    take_keys({"trace.next": "f7"})
+    assert [(one.key, one.bar) for one in commands("trace") if one.id == "trace.next"] == [("f7", "")]
 
 
 async def test_the_screen_listens_to_the_users_keys_and_shows_them() -> None:
