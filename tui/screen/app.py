@@ -43,7 +43,7 @@ from tui.screen.terminal_title import TerminalTitle, kept_title
 from tui.screen.theme_choice import ThemeChoice
 from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import NIGHT, OWN_THEMES
-from tui.screen.trace_list.column_memory import FILE_NAME, ColumnMemory
+from tui.screen.trace_list.column_memory import ColumnMemory
 from tui.screen.trace_list.source import ListSource
 from tui.screen.widgets.vital_signs import VitalSignsReader, title_text
 
@@ -77,7 +77,6 @@ class ControlCenter(NavigatingApp):
         themes: ThemeChoice | None = None,
         choices: ScreenChoices = DEFAULT_CHOICES,
         suggest: Callable[[], ModelFit | None] | None = None,
-        columns: ColumnMemory | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(host)
@@ -106,7 +105,6 @@ class ControlCenter(NavigatingApp):
         self._suggest = suggest
         self.model_fit: ModelFit | None = None
         self._themes = themes or ThemeChoice()
-        self._columns = columns
         self.remembered = self._themes.remembered
         first = self._themes.first()
         self._unknown_theme = "" if first in self.available_themes else first
@@ -146,7 +144,7 @@ class ControlCenter(NavigatingApp):
 
     def get_default_screen(self) -> Screen[None]:
         source = ListSource(self._host_api, self._clock)
-        return MainScreen(self.store, self._clock, source, self._claude, self._columns)
+        return MainScreen(self.store, self._clock, source, self._claude, ColumnMemory(self.remembered))
 
     # -- the two workers, and the frame -------------------------------------------------------------------
 
@@ -328,7 +326,6 @@ def run_app(
         themes=themes,
         choices=choices,
         suggest=suggest,
-        columns=ColumnMemory(theme_path and theme_path.with_name(FILE_NAME)),
     )
     app.own_file = own_file
     app.bundler = bundler

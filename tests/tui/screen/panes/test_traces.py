@@ -17,6 +17,7 @@ from tui.client.event_text import cleaned
 from tui.client.loaded_rows import PAGE, LoadedRows
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
+from tui.screen.choices.remembered import Remembered
 from tui.screen.trace_list.column_memory import ColumnMemory
 from tui.screen.trace_list.columns import HELP, USUAL, columns
 from tui.screen.trace_list.detail import detail_lines, detail_title
@@ -246,11 +247,11 @@ async def test_failed_calls_of_today_take_two_keys() -> None:
 
 
 def test_columns_that_were_chosen_are_remembered(tmp_path: Path) -> None:
-    memory = ColumnMemory(tmp_path / "columns.json")
+    memory = ColumnMemory(Remembered(tmp_path / "screen.json"))
     assert memory.chosen() == USUAL
     memory.keep(["WHO", "TIME"])
     assert memory.chosen() == ("TIME", "WHO")
-    (tmp_path / "columns.json").write_text('{"columns": ["\\ud800", 7]}')
+    (tmp_path / "screen.json").write_text('{"traceColumns": ["\\ud800", 7]}')
     assert memory.chosen() == USUAL
 
 
