@@ -54,6 +54,13 @@ ON_TOP = (
     ("cache-flush", ("escape", "F")),
 )
 EMPTY = tuple((f"empty-{place}", (str(number),)) for number, (place, _) in enumerate(PANES, 1))
+# What colours may lose: drawn by day, and without any.
+IN_OTHER_LIGHT = (
+    *BUSY[:6],
+    ("context", ("c",)),
+    ("why", ("escape", "escape", "w")),
+    ("diff", ("d",)),
+)
 Steps = Sequence[tuple[str, Sequence[str]]]
 
 
@@ -63,6 +70,7 @@ async def walk(
     size: tuple[int, int],
     morning: Morning | None = None,
     theme: str = "anyclaude-night",
+    light: str = "",
 ) -> None:
     """Press the keys of each step and compare what is drawn; without a morning nothing has happened yet."""
     busy = morning is not None
@@ -84,7 +92,7 @@ async def walk(
                 await settle(app, pilot)
             for field in app.screen.query(Input):
                 field.cursor_blink = False
-            screens.compare(f"{name}-{size[0]}x{size[1]}", await picture(app, pilot))
+            screens.compare(f"{name}{light}-{size[0]}x{size[1]}", await picture(app, pilot))
     screens.verdict()
 
 
@@ -124,7 +132,13 @@ async def test_screens_before_the_first_request(screens: Screens) -> None:
 
 
 async def test_daylight(screens: Screens) -> None:
-    await walk(screens, [("streams-day", WRITING)], (120, 40), Morning().play(), theme="anyclaude-day")
+    steps, morning = IN_OTHER_LIGHT, Morning().play()
+    await walk(screens, steps, (120, 40), morning, theme="anyclaude-day", light="-day")
+
+
+async def test_without_colours(screens: Screens, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    await walk(screens, IN_OTHER_LIGHT, (120, 40), Morning().play(), light="-no-color")
 
 
 async def test_failed_engine(screens: Screens) -> None:
