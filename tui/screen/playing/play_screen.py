@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from textual import events
 from textual.app import ComposeResult
 
 from tui.client.recording.player import Player
@@ -45,6 +46,14 @@ class PlayScreen(MainScreen):
         super().show(snapshot, vitals)
         if self.is_mounted:
             self.query_one(PlayBar).paint()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Draw what a size brings to light: while time stands still, nothing else does."""
+        self.call_after_refresh(self._update_pane)
+
+    def _update_pane(self) -> None:
+        if self.current.is_mounted:
+            self.current.update()
 
     def _footer(self, pane: Pane) -> Sequence[Command]:
         shown = super()._footer(pane)
