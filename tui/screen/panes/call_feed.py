@@ -64,9 +64,7 @@ class CallFeed(Vertical):
         else:
             anew = self._of[1] != session
             self._of = (calls, session)
-            table.show([call for call in reversed(calls) if call.session == session], now)
-            if anew:
-                table.follow()
+            table.show([call for call in reversed(calls) if call.session == session], now, anew=anew)
         self.query_one("#feed-heading", Heading).set_text(None, list_note(table, "home"))
 
     def _call(self, call: ToolRecord, cells: int) -> Line:

@@ -152,30 +152,37 @@ class StreamsPane(Pane):
         tree.show_sessions(self.snapshot.sessions, _window(self.snapshot), self.now)
         self._draw_heading()
         self._update_turns(tree.selected)
-        turn = self.turns.selected
-        self.answer.show(turn, self.now, named=len(self.snapshot.sessions) > 1)
-        if self.has_class("wide") and turn is not None:
-            self.feed.show(self.snapshot.tools, turn.session, turn.folder, self.now)
+        self._show_turn()
+
+    def on_line_table_selected(self, event: LineTable.Selected) -> None:
+        event.prevent_default()  # Pane's own handler would draw everything
+        if event.table is self.main_table:
+            self.update()
+        else:
+            self._show_turn()
 
     def _update_turns(self, row: TreeRow | None) -> None:
         turns = self.turns
         of = row.requests if row is not None else ()
-        if row is not None and row.found is None and len(row.agents) == 1:
-            turns.leave_out("WHO", *(["MODEL"] if len({one.model for one in of}) < 2 else []))
-        else:
-            who = {(one.lane, one.agent_type, one.purpose) for one in of}
-            models = {one.model for one in of}
-            turns.leave_out(*(title for title, found in (("WHO", who), ("MODEL", models)) if len(found) < 2))
         if of is not self._of:
             self._of, self._turns = of, in_order(of)
-        turns.show(self._turns, self.now)
-        if (row.key if row is not None else "") != self._row:
-            self._row = row.key if row is not None else ""
-            turns.follow()
-        title: Line = [("Turns", "bold")]
-        if row is not None:
-            title += _of_whom(row, several=len(self.snapshot.sessions) > 1)
+            by_agent = row is not None and row.found is None and len(row.agents) == 1
+            who = {(one.lane, one.agent_type, one.purpose) for one in of}
+            same = [] if len(who) > 1 and not by_agent else ["WHO"]
+            turns.leave_out(*same, *([] if len({one.model for one in of}) > 1 else ["MODEL"]))
+        key = row.key if row is not None else ""
+        turns.show(self._turns, self.now, anew=key != self._row)
+        self._row = key
+
+    def _show_turn(self) -> None:
+        """Show the selected turn, and what stands with it."""
+        turns, row, several = self.turns, self.main_table.selected, len(self.snapshot.sessions) > 1
+        title: Line = [("Turns", "bold"), *(_of_whom(row, several=several) if row is not None else [])]
         self.query_one("#turns-heading", Heading).set_text(title, list_note(turns, "home"))
+        turn = turns.selected
+        self.answer.show(turn, self.now, named=several)
+        if self.has_class("wide") and turn is not None:
+            self.feed.show(self.snapshot.tools, turn.session, turn.folder, self.now)
 
     def _draw_heading(self) -> None:
         tree, snapshot = self.main_table, self.snapshot

@@ -108,9 +108,10 @@ class LineTable(StripView, Generic[Row], can_focus=True):
 
     # -- what is shown ------------------------------------------------------------------------------------
 
-    def show(self, rows: Sequence[Row | None], now: float) -> None:
-        """Show `rows`; `now` is the time for the durations of active rows."""
+    def show(self, rows: Sequence[Row | None], now: float, *, anew: bool = False) -> None:
+        """Show `rows`; `now` is the time for the durations of active rows. `anew`: follow from now on."""
         self._now = now
+        self._follow = self._follow or anew
         if rows is not self._all:
             self._all = rows
             self._place(self._filtered())
