@@ -147,12 +147,9 @@ class SessionSnapshot:
     agents: tuple[AgentSnapshot, ...]  # main first, then in the order of arrival
     active: tuple[RequestSnapshot, ...] = ()
     updated: float = 0.0  # when something of it came last
+    folder: str = ""  # the last part of the one that its client works in
+    model: str = ""  # that the conversation itself asks for
     growth: int | None = None  # tokens a turn, as `proxy.anthropic.compaction` has it
-
-    @property
-    def folder(self) -> str:
-        """The last part of the folder that its client works in; empty: not known."""
-        return next((name for one in self.requests if (name := one.folder.rpartition("/")[2])), "")
 
     @property
     def started(self) -> float:

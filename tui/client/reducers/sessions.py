@@ -69,6 +69,8 @@ class SessionReducer:
             agents=agents,
             active=tuple(record for record in held if record.active),
             updated=max(record.updated for record in held),
+            folder=next((name for one in held if (name := one.folder.rpartition("/")[2])), ""),
+            model=main[-1].model if main else "",
             growth=growth([tokens for one in main[-_GROWTH_FROM:] if (tokens := one.prompt_tokens)]),
         )
 

@@ -161,7 +161,7 @@ class SessionTree(LineTable[TreeRow]):
     def show_sessions(self, sessions: Sequence[SessionSnapshot], window: int, now: float) -> None:
         """Show `sessions`; `window`: tokens that prompt and answer share, 0: not known."""
         self._sessions, self._window, self._moment = sessions, window, now
-        models = {agent.current.model for one in sessions for agent in one.agents if agent.lane == "main"}
+        models = {one.model for one in sessions if one.model}
         self.leave_out(*(["MODEL"] if len(models) < 2 else []))
         self._build()
 
@@ -210,7 +210,7 @@ class SessionTree(LineTable[TreeRow]):
 
     def _build(self) -> None:
         now = self._moment
-        folders = {folder for one in self._sessions if (folder := one.folder)}
+        folders = {one.folder for one in self._sessions if one.folder}
         differ = (len(folders) > 1, len(self._sessions) > 1)
         fits = matcher(self.filter) if self.filter.strip() else None
         rows: list[TreeRow] = []
