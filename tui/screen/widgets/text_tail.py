@@ -139,10 +139,10 @@ class TextTail(StripView, can_focus=True):
         self.resize_content(self._total)
         if self._follow:
             self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
-        self.sync()
+        super().sync()
 
     def sync(self) -> None:
-        self.resize_content(len(self._lines))
+        self.resize_content(self._total)
         super().sync()
 
     # -- drawing ------------------------------------------------------------------------------------------
