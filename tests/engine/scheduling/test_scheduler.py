@@ -38,9 +38,9 @@ async def test_a_request_tells_its_steps_in_order(scheduler: Scheduler) -> None:
     got = await answer(scheduler, ask(prompt(2), 3))
     kinds = [type(step).__name__ for step in got.steps]
     assert kinds == [
-        *("Queued", "Lookup"),
+        *("Queued", "Lookup", "PhaseTimes"),
         *("PrefillProgress", "PrefillProgress", "CacheChange", "PrefillProgress", "PrefillProgress"),
-        *("TokenStep", "TokenStep", "TokenStep", "CacheChange", "FinishStep"),
+        *("PhaseTimes", "TokenStep", "TokenStep", "TokenStep", "CacheChange", "FinishStep"),
     ]
     assert got.steps[0] == Queued(0, 0.0)
     assert [step for step in got.steps if isinstance(step, PrefillProgress)] == [
