@@ -106,35 +106,31 @@ async def test_what_a_person_changes_is_done_and_reported(tmp_path: Path) -> Non
     assert (totals.cache_entries, totals.cache_bytes) == (2, 8)
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "said"),
-    [
-        (404, {"error": {"message": "zz is no entry", "code": "no_such_entry"}}, "HTTP 404: zz is no entry"),
-        (404, {"detail": "Not Found"}, "tells nothing of its prefix cache: restart it"),
-        (409, {"error": {"message": "ab is not pinned"}}, "HTTP 400: ab is not pinned"),
-        (503, {"error": {"message": "the model is still loading"}}, "the model is still loading"),
-        (200, {"entries": 3}, "cannot be read"),
-        (200, [], "instead of an object"),
-    ],
-)
-async def test_a_refusal_says_why(tmp_path: Path, status: int, body: Any, said: str) -> None:
+REFUSALS: list[tuple[int, Any, str]] = [
+    (404, {"error": {"message": "zz is no entry", "code": "no_such_entry"}}, "HTTP 404: zz is no entry"),
+    (404, {"detail": "Not Found"}, "tells nothing of its prefix cache: restart it"),
+    (409, {"error": {"message": "ab is not pinned"}}, "HTTP 400: ab is not pinned"),
+    (503, {"error": {"message": "the model is still loading"}}, "the model is still loading"),
+    (200, {"entries": 3}, "cannot be read"),
+    (200, [], "instead of an object"),
+]
+
+
+async def test_a_refusal_says_why(tmp_path: Path) -> None:
     engine = Engine()
-    engine.refusal = status, body
     async with host_of(engine, tmp_path) as (_, client):
-        with pytest.raises(HostError, match=said):
-            await (client.cache() if status == 200 else client.change_cache_entry("pin", "zz"))
+        for status, body, said in REFUSALS:
+            engine.refusal = status, body
+            with pytest.raises(HostError, match=said):
+                await (client.cache() if status == 200 else client.change_cache_entry("pin", "zz"))
+        with pytest.raises(HostError, match="tier=all is none of memory, disk, both"):
+            await client.flush_cache("all")
 
 
 async def test_another_backend_has_no_cache_of_ours(tmp_path: Path) -> None:
     async with host_of(Engine(), tmp_path, backend="openai", backend_name="vllm") as (_, client):
         with pytest.raises(HostError, match="what vllm caches is its own"):
             await client.cache()
-
-
-async def test_a_tier_that_is_none_is_refused(tmp_path: Path) -> None:
-    async with host_of(Engine(), tmp_path) as (_, client):
-        with pytest.raises(HostError, match="tier=all is none of memory, disk, both"):
-            await client.flush_cache("all")
 
 
 @pytest.mark.parametrize("session", ["s-1", "ein Süß\r\nx-evil: 1", "長" * 500, ""])

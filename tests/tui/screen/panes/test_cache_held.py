@@ -63,7 +63,7 @@ async def test_two_keys_pin_and_the_questions_say_what_follows() -> None:
         assert isinstance(it.app.screen, type(it.app.main))
 
 
-async def test_a_flush_is_chosen_and_esc_keeps_everything() -> None:
+async def test_a_flush_is_chosen_esc_keeps_everything_and_a_refusal_is_shown() -> None:
     async with cache_scene() as it:
         await it.press("F")
         assert isinstance(it.app.screen, ChooseScreen)
@@ -75,10 +75,6 @@ async def test_a_flush_is_chosen_and_esc_keeps_everything() -> None:
         await it.press("F", "d")
         assert it.host.wishes == ["flush disk"]
         assert "the prefix cache is flushed" in notices(it)
-
-
-async def test_what_the_host_refuses_is_shown() -> None:
-    async with cache_scene() as it:
         it.host.refuses = "it has grown meanwhile"
         await it.press("down", "p")
         assert "Nothing was changed: it has grown meanwhile" in notices(it)
@@ -92,14 +88,10 @@ async def test_three_keys_from_streams_compare_what_diverged() -> None:
         await it.press("escape", "escape", "right", "d")
         assert isinstance(it.app.screen, DiffScreen)
         assert it.app.main.current.request == it.app.store.snapshot().misses[-1].request
-
-
-async def test_enter_leads_to_the_request_that_used_the_entry_last() -> None:
-    async with cache_scene() as it:
+        await it.press("escape", "left", "end", "enter")
+        assert "No request has used it since the engine started." in notices(it)
         rows = it.app.main.current.main_table
         assert rows is not None
-        await it.press("end", "enter")
-        assert "No request has used it since the engine started." in notices(it)
         it.app.main.current.set_filter("session:c07d")
         assert {row.session[:4] for row in rows.rows} == {"c07d", "9f3c"}  # its own, and what it shares
 
