@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -89,7 +90,7 @@ class TracesPane(Pane):
         self._counted = 0.0  # when
         self._counted_at = -1  # value of `Snapshot.traced` then
         self._details: OrderedDict[str, tuple[TraceSummary, Trace]] = OrderedDict()
-        self._day = ""
+        self._day, self._resting = "", False  # whether details are being loaded
         self._chosen: TraceSummary | None = None  # whose detail is shown or loaded
 
     def compose(self) -> ComposeResult:
@@ -195,6 +196,7 @@ class TracesPane(Pane):
         self._memory.keep(titles)
         self._show_columns()
 
+    @on(TraceTable.GoTo)
     @work(name="go to", group="go to", exclusive=True, exit_on_error=False)
     async def action_go_to(self) -> None:
         """Ask for a day or a time, and select the request of that moment, or the one before it."""
@@ -204,10 +206,6 @@ class TracesPane(Pane):
         if moment is not None:
             self._around, self._busy = repr(moment), False
             self._fetch_wanted()
-
-    @on(TraceTable.GoTo)
-    def _go_to(self, event: TraceTable.GoTo) -> None:
-        self.action_go_to()
 
     @on(LineTable.TitleClicked)
     def _title_clicked(self, event: LineTable.TitleClicked) -> None:
@@ -237,8 +235,7 @@ class TracesPane(Pane):
 
     def on_line_table_selected(self, event: LineTable.Selected) -> None:
         if self._rows.place_of(event.table.selected.id if event.table.selected else "") is not None:
-            self._load_near(self.main_table.cursor)
-        self._draw()
+            self._load_near(self.main_table.cursor)  # the base class draws
 
     @on(LineTable.Missing)
     def _row_missing(self, event: LineTable.Missing) -> None:
@@ -319,19 +316,25 @@ class TracesPane(Pane):
         if row is None or row is self._chosen or not self.query_one("#trace-detail").display:
             return
         self._chosen = row
-        if self._details.get(row.id, (None,))[0] is not row:
-            in_background(self, "detail", partial(self._fetch_detail, row))
+        if not self._resting:  # one worker for a run of keys: each would cost more than its row
+            self._resting = True
+            in_background(self, "detail", self._fetch_details)
 
-    async def _fetch_detail(self, row: TraceSummary) -> None:
-        await asyncio.sleep(TYPING_S)
-        try:
-            self._details[row.id] = (row, await self._source.trace(row.id))
-        except Exception:  # pruned meanwhile, or without a host: what the row knows is shown
-            return
-        while len(self._details) > KEPT:
-            self._details.popitem(last=False)
-        if self.is_attached:
-            self.query_one("#trace-detail", Canvas).paint()
+    async def _fetch_details(self) -> None:
+        told = None
+        while (row := self._chosen) is not None and row is not told:
+            await asyncio.sleep(TYPING_S)
+            if row is not self._chosen:
+                continue
+            told = row
+            if self._details.get(row.id, (None,))[0] is not row:
+                with suppress(Exception):  # pruned, or without a host: what the row knows is shown
+                    self._details[row.id] = (row, await self._source.trace(row.id))
+            if len(self._details) > KEPT:
+                self._details.popitem(last=False)
+            if self.is_attached:
+                self.query_one("#trace-detail", Canvas).paint()
+        self._resting = False
 
     # -- drawing ------------------------------------------------------------------------------------------
 

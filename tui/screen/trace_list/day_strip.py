@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tui.client.figures import plural, size
-from tui.client.wire_text import width
 from tui.screen.charts import BLOCKS
-from tui.screen.styled_line import Line, fit, line_width
+from tui.screen.styled_line import Line, fit
 
 if TYPE_CHECKING:
     from proxy.traces.listing.histogram import Histogram
@@ -92,11 +91,13 @@ def _begins_day(edges: Sequence[float], place: int) -> bool:
 
 def _names(edges: Sequence[float], places: Sequence[int], room: int) -> Line:
     step, span = edges[1] - edges[0], edges[-1] - edges[0]
-    text = ""
+    text = ""  # of plain characters: each is a cell
     for place, cell in enumerate(places):
+        if cell < len(text) + bool(text):
+            continue
         name = _name(edges, place, step, span)
-        if name and cell >= width(text) + bool(text) and cell + width(name) <= room:
-            text += " " * (cell - width(text)) + name
+        if name and cell + len(name) <= room:
+            text += " " * (cell - len(text)) + name
     return [(text, "muted")]
 
 
@@ -121,13 +122,18 @@ def _bars(strip: Strip, places: Sequence[int], cells: int, shown: Sequence[int])
     counts = strip.counts.requests
     most = max(counts, default=0) or 1
     line: Line = []
+    at = 0
     for place in shown:
-        line.append((" " * (places[place] - line_width(line)), ""))
         # The root: a busy day would else leave no height for the others.
         height = math.ceil(math.sqrt(counts[place] / most) * 8) if counts[place] > 0 else 0
         fits = strip.found is None or strip.found[place] > 0
         style = "track" if not height else "lane.main" if fits else "dim"
-        line.append((BLOCKS[min(8, height)] * cells if height else "▁" * cells, style))
+        drawn = " " * (places[place] - at) + (BLOCKS[min(8, height)] if height else "▁") * cells
+        if line and line[-1][1] == style:
+            line[-1] = (line[-1][0] + drawn, style)
+        else:
+            line.append((drawn, style))
+        at = places[place] + cells
     return line
 
 
@@ -142,8 +148,10 @@ def _marks(strip: Strip, places: Sequence[int], cells: int) -> Line:
         cell = places[place] + min(cells - 1, max(0, int(into * cells)))
         marks[cell] = (HERE, "warn" if cell in marks else "accent")
     line: Line = []
+    at = 0
     for cell in sorted(marks):
-        line += [(" " * (cell - line_width(line)), ""), marks[cell]]
+        line += [(" " * (cell - at), ""), marks[cell]]
+        at = cell + 1
     return line
 
 
