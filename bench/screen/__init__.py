@@ -27,7 +27,7 @@ STREAMS, TOKENS_PER_S, TURN_TOKENS = 8, 100, 2_000
 LOAD_CORE, KB_PER_S = 15.0, 20.0  # per cent of a core; kB
 KEY_MS, SWITCH_MS, FIRST_FRAME_S, GROWTH_MB = 10.0, 20.0, 0.35, 20.0
 SLOW_LINK, SLOW_ANSWER_S = 30_000, 0.5  # bytes a second
-FRAMES = 7
+FRAMES, LOAD_S, REST_S = 7, 10.0, 12.0
 _REPOSITORY = str(Path(__file__).parents[2])
 _ENVIRON = {"PYTHONPATH": _REPOSITORY}
 
@@ -36,13 +36,14 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """All figures; the empty app runs beside ours."""
     settings = {"streams": STREAMS, "tokens_per_s": TOKENS_PER_S, "turn_tokens": TURN_TOKENS}
     with child("feed", python("-m", "bench.screen.feed"), settings=settings, log=folder / "feed.log") as feed:
-        whole = measured_terminal(_probe("textual", feed.url), folder, environ=_ENVIRON)
-        with _screen(feed, folder) as ours, _empty(folder) as empty, whole as textual:
-            textual.wait_for("tok/s")
-            found = _under_load(ours, empty, textual, quick=quick)
-            textual.press("2")  # where it costs least
-            found += _at_rest(feed, ours, empty, quick=quick)
-        return found if quick else [*found, _first_frame(folder), _slow_link(feed, folder), _hours(folder)]
+        with _screen(feed, folder) as ours, _empty(folder) as empty:
+            if quick:
+                return _at_rest(feed, ours, empty, keys=2)
+            with measured_terminal(_probe("textual", feed.url), folder, environ=_ENVIRON) as textual:
+                textual.wait_for("tok/s")
+                found = _under_load(ours, empty, textual)
+            found += _at_rest(feed, ours, empty, keys=40)
+        return [*found, _first_frame(folder), _slow_link(feed, folder), _hours(folder)]
 
 
 def _probe(*arguments: str) -> list[str]:
@@ -67,19 +68,15 @@ def _empty(folder: Path) -> Iterator[MeasuredTerminal]:
 # -- under load --------------------------------------------------------------------------------------------
 
 
-def _under_load(
-    ours: MeasuredTerminal, empty: MeasuredTerminal, textual: MeasuredTerminal, *, quick: bool
-) -> list[Figure]:
-    seconds = 0.3 if quick else 10.0
-    titles = [title for _, title in PANES]
-    time.sleep(0 if quick else 3)
+def _under_load(ours: MeasuredTerminal, empty: MeasuredTerminal, textual: MeasuredTerminal) -> list[Figure]:
+    time.sleep(3)
     found: list[Figure] = []
-    for number, title in enumerate(titles[: 1 if quick else None], 1):
+    for number, (_, title) in enumerate(PANES, 1):
         for terminal in (ours, textual):
             terminal.press(str(number))
-        time.sleep(0.1 if quick else 1.5)
+        time.sleep(1.5)
         before = [(one.cpu_s(), one.written, time.monotonic()) for one in (ours, empty, textual)]
-        time.sleep(seconds)
+        time.sleep(LOAD_S)
         shares: list[float] = []
         written: list[float] = []
         for one, (cpu, bytes_, began) in zip((ours, empty, textual), before, strict=True):
@@ -112,12 +109,11 @@ def _figure(
 # -- at rest -----------------------------------------------------------------------------------------------
 
 
-def _at_rest(feed: Child, ours: MeasuredTerminal, empty: MeasuredTerminal, *, quick: bool) -> list[Figure]:
-    keys = 2 if quick else 40
+def _at_rest(feed: Child, ours: MeasuredTerminal, empty: MeasuredTerminal, *, keys: int) -> list[Figure]:
     httpx.post(f"{feed.url}/pause", trust_env=False)
     try:
         ours.press("1")
-        time.sleep(0 if quick else 12)  # the strip of the speed comes to rest
+        time.sleep(REST_S if keys > 2 else 0)  # the strip of the speed comes to rest
         rows = [_cost_ms(one, islice(cycle("kj"), keys)) for one in (ours, empty)]
         panes = [_cost_ms(one, islice(cycle("23451"), keys)) for one in (ours, empty)]
     finally:

@@ -47,7 +47,7 @@ async def click_on(pilot: Any, widget: Canvas, words: str) -> None:
     )
 
 
-async def test_the_filter_by_mouse_alone() -> None:
+async def test_filter_list_and_boxes_by_mouse_alone() -> None:
     async with screen() as (app, pilot):
         bar = app.main.query_one("KeyBar", Canvas)
         await click_on(pilot, bar, "/ filter")
@@ -63,9 +63,7 @@ async def test_the_filter_by_mouse_alone() -> None:
         await click_on(pilot, bar, "clear the filter")
         assert app.main.current.filter == ""
 
-
-async def test_a_click_on_the_note_of_a_list_goes_to_its_newest_row() -> None:
-    async with screen() as (app, pilot):
+        # The note of a list goes to its newest row.
         table = app.main.current.query_one(LineTable)
         await pilot.press("end", "up", "up")
         assert not table.following
@@ -81,9 +79,7 @@ async def test_a_click_on_the_note_of_a_list_goes_to_its_newest_row() -> None:
         assert table.following
         assert table.cursor == len(table.rows) - 1
 
-
-async def test_a_click_beside_a_box_closes_it() -> None:
-    async with screen() as (app, pilot):
+        # A click beside a box closes it.
         await pilot.press("question_mark")
         assert isinstance(app.screen, HelpScreen)
         await pilot.click(offset=(1, 1))
