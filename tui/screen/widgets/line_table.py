@@ -100,8 +100,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         # Rows that run, for one moment: `sync` asks for them, and then Textual.
         self._momentary: dict[tuple[int, str], tuple[Row, Strip]] = {}
         self._momentary_at = 0.0
-        self._cursor = 0
-        self._follow = True
+        self._cursor, self._follow = 0, True
         self._left_at: str | None = None  # key of the newest row when following stopped
         self.filter = ""
         self._left_out: frozenset[str] = frozenset()
