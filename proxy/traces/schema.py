@@ -131,6 +131,7 @@ class TraceSummary(TraceModel):
     agent: str = ""
     agent_type: str = ""
     lane: Lane = "main"
+    purpose: str = ""  # of a side request: title, check, hook, search, probe; empty: not known
     backend: str = ""
     model: str = ""
     status: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.anthropic.preview import PREVIEW_LENGTH, preview
+from proxy.anthropic.side_requests import purpose
 from proxy.events.arguments import in_a_word, one_line
 from proxy.events.causes import cause_of
 from proxy.events.tool_call import ToolCall
@@ -25,6 +26,7 @@ def summarize(trace: Trace, path: str, size: int) -> TraceSummary:
         agent=trace.agent,
         agent_type=trace.agent_type[:_NAME_LENGTH],
         lane=trace.lane,
+        purpose=purpose(body, trace.lane),
         backend=trace.backend,
         model=trace.model,
         status=answer.status,

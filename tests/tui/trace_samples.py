@@ -77,6 +77,7 @@ def summaries(morning: Morning) -> list[TraceSummary]:
                 time=first.time,
                 session=first.data["session"],
                 lane=first.data["lane"],
+                purpose=first.data.get("purpose", ""),
                 agent_type=first.data.get("agent_type", ""),
                 backend="mlx",
                 model=first.data["model"],

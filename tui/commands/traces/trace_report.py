@@ -178,7 +178,7 @@ _LEAST = 12  # cells of a text that is cut
 
 
 def _who(row: TraceSummary) -> str:
-    return row.agent_type if row.lane == "subagent" and row.agent_type else row.lane
+    return {"subagent": row.agent_type, "auxiliary": row.purpose}.get(row.lane, "") or row.lane
 
 
 def _did(row: TraceSummary) -> str:

@@ -288,7 +288,7 @@ HELP: dict[str, tuple[Group, ...]] = {
         (
             "Columns",
             (
-                ("WHO", "lane.subagent", "the lane, of a subagent its kind"),
+                ("WHO", "lane.subagent", "the lane; a subagent's kind, what a side request is for"),
                 (
                     "ASKED → DID",
                     "tool",

@@ -115,9 +115,11 @@ def day_name(moment: float, now: float) -> str:
 
 
 def who(row: TraceSummary, cells: int) -> Line:
-    """Who asked: a lane in its colour, a subagent by its kind."""
-    name = line_text(row.agent_type) if row.lane == "subagent" and row.agent_type else row.lane
-    return [(shorten(name, cells), f"lane.{row.lane}" if row.lane in LANES else "muted")]
+    """Who asked: a lane in its colour, a subagent by its kind, a side request by what it is for."""
+    kind = {"subagent": row.agent_type, "auxiliary": row.purpose}.get(row.lane, "")
+    return [
+        (shorten(line_text(kind) or row.lane, cells), f"lane.{row.lane}" if row.lane in LANES else "muted")
+    ]
 
 
 def asked_and_did(row: TraceSummary, cells: int) -> Line:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from proxy.events.types import Timings, Usage
 from proxy.traces.listing.histogram import edges_of
 from proxy.traces.listing.order import SORTS, Order
-from proxy.traces.schema import Trace, TraceResponse
+from proxy.traces.schema import Trace, TraceRequest, TraceResponse
+from proxy.traces.summary import summarize
 from tests.proxy.trace_making import AT, call_of, trace_of
 from tests.proxy.traces.folders import Folder
 
@@ -179,6 +180,13 @@ def test_calls_are_listed_newest_first_and_counted_by_tool(folder: Folder) -> No
     ]
     assert folder.index.calls(query="lane:subagent is:failed").total == 0
     assert [call.id for call in folder.index.calls(query="file:n3.md").calls] == ["toolu_3"]
+
+
+def test_a_row_says_what_a_side_request_is_for() -> None:
+    schema = {"type": "object", "properties": {"title": {"type": "string"}}}
+    body = {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
+    trace = trace_of(1, lane="auxiliary", request=TraceRequest(body=body))
+    assert summarize(trace, "a.json", 1).purpose == "title"
 
 
 def test_a_row_says_what_the_answer_did(folder: Folder) -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,10 +138,10 @@ def week_of_rows() -> list[TraceSummary]:
 
 @asynccontextmanager
 async def shown(
-    size: tuple[int, int] = (120, 40), columns: ColumnMemory | None = None
+    size: tuple[int, int] = (120, 40),
 ) -> AsyncIterator[tuple[ControlCenter, SampleHost, Callable[..., Awaitable[None]]]]:
     """The pane with a week of requests, and how keys are pressed in it."""
-    app = ControlCenter(clock=lambda: WEEK, columns=columns)
+    app = ControlCenter(clock=lambda: WEEK)
     app.client = host = SampleHost(week_of_rows(), WEEK)
     app.inbox.put(Link("live"))
     async with app.run_test(size=size) as pilot:
@@ -298,3 +299,17 @@ def test_hostile_text_is_drawn_as_text_on_one_line(cells: int) -> None:
     for line in lines:
         for text, _ in line:
             assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2028\ud800-\udfff]", text), (text, line)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"lane": "main"}, "main"),
+        ({"lane": "subagent", "agent_type": "Explore"}, "Explore"),
+        ({"lane": "subagent"}, "subagent"),
+        ({"lane": "auxiliary", "purpose": "title"}, "title"),
+        ({"lane": "auxiliary"}, "auxiliary"),
+    ],
+)
+def test_who_asked_is_told_by_what_it_is(fields: dict[str, Any], told: str) -> None:
+    assert cell("WHO", TraceSummary(id="a", time=1.0, **fields), 10) == told
