@@ -64,12 +64,12 @@ async def test_filter_list_and_boxes_by_mouse_alone() -> None:
         assert app.main.current.filter == ""
 
         # The note of a list goes to its newest row.
+        await pilot.press("3", "end", "up", "up")
         table = app.main.current.query_one(LineTable)
-        await pilot.press("end", "up", "up")
         assert not table.following
         morning = Morning().play()
         before = len(morning.events)
-        morning.request(until="queued")
+        morning.request(calls=1)
         for event in morning.events[before:]:
             app.inbox.put(event)
         app.frame()

@@ -43,15 +43,15 @@ def _chosen(app: App[None]) -> dict[str, str]:
 
 # -- one part in front -----------------------------------------------------------------------------------
 
-ZOOMED, OUT = "zoomed", "zoomed-out"
+ZOOMED, IN, OUT = "zoomed", "zoomed-in", "zoomed-out"
 
 
 def toggle_zoom(container: Widget, focused: Widget | None) -> None:
     """Show only the part of `container` that has the focus, or all parts again."""
     if container.has_class(ZOOMED):
         container.remove_class(ZOOMED)
-        for part in container.children:
-            part.remove_class(OUT)
+        for part in container.query(f".{IN}, .{OUT}"):
+            part.remove_class(IN, OUT)
     elif focused is not None and container in focused.ancestors and len(container.children) > 1:
         container.add_class(ZOOMED)
         _show_only(container, focused)
@@ -66,10 +66,13 @@ def follow_focus(container: Widget, focused: Widget | None) -> None:
 def _show_only(container: Widget, focused: Widget) -> None:
     before: Widget | None = None
     for part in container.children:
-        shown = part is focused or part in focused.ancestors or _is_bar(part)
-        part.set_class(not shown, OUT)
-        if shown and isinstance(before, Heading):
+        holds = part is focused or part in focused.ancestors
+        part.set_class(holds, IN)
+        part.set_class(not holds and not _is_bar(part), OUT)
+        if holds and isinstance(before, Heading):
             before.remove_class(OUT)
+        if holds and sum(one.can_focus for one in part.query("*")) > 1:  # parts of its own
+            _show_only(part, focused)
         before = part
 
 

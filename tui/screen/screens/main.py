@@ -121,16 +121,16 @@ class MainScreen(Screen[None]):
             return WHILE_FILTERING
         shown = footer(commands("main", pane.place))
         left_out = pane.unavailable | (_OF_A_ROW if pane.main_table is None else set())
-        words = {"filter": "search"} if pane.searches else {}
+        words, first = {"filter": "search"} if pane.searches else {}, ""
         if self.marked:
             action, word = ("mark", "unmark") if self.marked == pane.request else ("diff", "diff with ●")
-            words[action] = word
+            words[action], first = word, action
         offered = [
             one for one in shown if one.action not in left_out and not without_host(self.app, one.action)
         ]
         if pane.has_class(ZOOMED):  # the way back comes first
-            words["zoom"] = "all parts"
-            offered.sort(key=lambda one: one.action != "zoom")
+            words["zoom"], first = "all parts", "zoom"
+        offered.sort(key=lambda one: one.action != first)
         return [replace(one, short=words.get(one.action, one.short)) for one in offered]
 
     def command_list(self) -> list[Command]:

@@ -46,7 +46,7 @@ def sessions_of(*records: RequestSnapshot) -> tuple[SessionSnapshot, ...]:
 async def on_stage(
     *records: RequestSnapshot, now: float = NOW, size: tuple[int, int] = (120, 20)
 ) -> AsyncIterator[tuple[SessionTree, Pilot[None]]]:
-    tree = SessionTree(empty=[[("nothing", "muted")]], id="sessions")
+    tree = SessionTree(id="sessions")
     async with Stage(tree).run_test(size=size) as pilot:
         tree.focus()
         tree.show_sessions(sessions_of(*records), 100_000, now)
@@ -257,7 +257,7 @@ def test_hostile_text_stays_in_its_cell(events: list[tuple[str, str, str, str, i
             "usage": {"input_tokens": count},
         }  # fmt: skip
         store.apply(Event(seq=number, time=NOW, type=f"request.{name}", request="r", data=data))
-    tree, snapshot = SessionTree(empty=[], id="sessions"), store.snapshot()
+    tree, snapshot = SessionTree(id="sessions"), store.snapshot()
     tree.show_sessions(snapshot.sessions, 100_000, NOW)
     for row in tree.rows:
         assert row is not None
