@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ class LocalModels:
         if not found:
             path = (self.cwd / expand_home(text, Path.home())).absolute()
             found = [model for model in self.models() if is_called(model, str(path))]
-            if not found and path.is_dir():
+            if not found and os.path.isdir(path):  # False also for what can be no path: a null byte, too long
                 return FoundModel(text, ModelStore(StoreKind.FOLDER, path.parent), path, path)
         if not found:
             lowered = text.lower()
@@ -108,5 +109,5 @@ def is_called(model: FoundModel, name: str) -> bool:
         return False
     try:
         return Path(name).resolve() in (model.path.resolve(), model.whole.resolve())
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, ValueError):
         return False

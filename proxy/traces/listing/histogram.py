@@ -14,6 +14,7 @@ from proxy.traces.listing.list_page import add_functions
 _MINUTES = (1, 5, 10, 15, 30, 60, 120, 180, 240, 360, 480, 720)  # each divides a day
 _DAYS = (1, 7, 28, 91, 364)
 MOST_PARTS = 500
+_LATEST = 100_000_000_000.0  # epoch seconds, in the year 5138: later ones are past what calendars count
 
 # A quarter of an hour is in no time zone on both sides of midnight. The index by time has all that the first
 # takes; for a filter each row is read, in the order in which they lie where that is nearly all of them.
@@ -47,6 +48,7 @@ def histogram(
     add_functions(db, wanted)
     [(oldest,)] = db.execute("SELECT min(time) FROM traces").fetchall()
     [(total, size)] = db.execute("SELECT count(*), total(bytes) FROM traces").fetchall()
+    until = min(until, _LATEST)
     begin = min(since or (until if oldest is None else oldest), until)
     edges = edges_of(begin, until, max(2, min(parts, MOST_PARTS)))
     requests = _counted(db, edges, "time BETWEEN ? AND ?", (begin, until))

@@ -127,7 +127,8 @@ async def test_settings_change_at_once_or_with_a_restart_of_the_engine(tmp_path:
             ({"settings": {}}, "changes: Field required"),
         ):
             assert said in await refused(host, "settings", **wish)
-        assert "no model" in await refused(host, "model", model="nowhere-at-all")
+        for name in ("nowhere-at-all", "\0", "a" * 5000):
+            assert "no model" in await refused(host, "model", model=name)
 
 
 async def test_commands_list_change_and_write_and_say_what_follows(
