@@ -249,6 +249,11 @@ WHILE_SEARCHING = (
     Command("Keep the marks", "keep_search", "enter", short="keep the marks"),
     Command("Search no more", "back", "escape", short="search no more", shown="esc"),
 )
+
+WHILE_EDITING = (
+    Command("Set the value", "take", "enter", short="set it"),
+    Command("Keep the value as it was", "close_input", "escape", short="keep it as it was", shown="esc"),
+)
 # The user's own keys, by id: they are those of the whole process, as the table is.
 _own_keys: dict[str, str] = {}
 

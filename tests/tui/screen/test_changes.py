@@ -10,11 +10,13 @@ import pytest
 
 from proxy.changes.change_facts import LocalModel
 from tests.tui.screen.test_app import scene
+from tests.tui.stage import drawn
 from tests.tui.trace_samples import sample_models
 from tui.client.records import Snapshot
 from tui.screen.host_actions.changes import model_consequence
 from tui.screen.screens.live_settings import SettingsScreen, read_value
 from tui.screen.screens.models import ModelsScreen
+from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.line_table import LineTable
 
 
@@ -78,6 +80,19 @@ async def test_a_setting_is_changed_taken_back_and_written(tmp_path: Path) -> No
         assert len(it.host.wishes) == 3
         await it.press("escape")
         assert it.app.screen is it.app.main
+
+
+async def test_a_value_is_of_the_setting_that_was_opened() -> None:
+    async with scene() as it:
+        await it.press("comma")
+        table = it.app.screen.query_one(LineTable)
+        table.select(next(place for place, row in enumerate(table.rows) if row.key == "keepAwake"))
+        await it.press("enter")
+        assert "enter set it" in drawn(it.app.screen.query_one(KeyBar))[0]
+        table.select(table.cursor + 1)
+        await it.press("enter")
+        assert it.host.wishes == ["change {'keepAwake': False}"]
+        assert "enter change" in drawn(it.app.screen.query_one(KeyBar))[0]
 
 
 async def test_a_switch_is_turned_with_two_keys() -> None:

@@ -16,7 +16,7 @@ from textual.widgets import Input, Label
 
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
 from tui.screen.host_actions.changes import setting_consequence, value_text
-from tui.screen.keymap import bindings
+from tui.screen.keymap import WHILE_EDITING, Command, bindings
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas, Heading
@@ -52,6 +52,7 @@ class SettingsScreen(OpenedScreen):
         super().__init__()
         self._load = load
         self._own_file = own_file
+        self._edited: LiveSetting | None = None  # the one whose value is being typed
 
     @property
     def subject(self) -> str:
@@ -63,7 +64,7 @@ class SettingsScreen(OpenedScreen):
         yield Heading("The setting", id="setting-heading")
         yield Canvas(self._setting, id="setting")
         with Horizontal(id="edit"):
-            yield Label("new value", markup=False)
+            yield Label(id="edited", markup=False)
             yield ValueInput(compact=True)
 
     @property
@@ -99,6 +100,10 @@ class SettingsScreen(OpenedScreen):
     def _draw(self) -> None:
         self.query_one("#setting", Canvas).paint()
 
+    def command_list(self) -> list[Command]:
+        """The commands of this screen; while a value is typed, those of its input."""
+        return super().command_list() if self._edited is None else list(WHILE_EDITING)
+
     # -- commands -----------------------------------------------------------------------------------------
 
     @on(LineTable.Opened)
@@ -107,6 +112,8 @@ class SettingsScreen(OpenedScreen):
         setting = self._table.selected
         if setting is None:
             return
+        self._edited = setting
+        self.query_one("#edited", Label).update(line_text(f"new value of {setting.key}", 60))
         self.query_one("#edit").add_class("open")
         field = self.query_one(ValueInput)
         value = not setting.value if isinstance(setting.value, bool) else setting.value
@@ -119,13 +126,18 @@ class SettingsScreen(OpenedScreen):
     @on(Input.Submitted)
     def _apply(self, event: Input.Submitted) -> None:
         event.stop()
-        setting, text = self._table.selected, event.value.strip()
-        self.close_input()
+        setting, text = self._edited, event.value.strip()  # the list can have moved on since
+        self.action_close_input()
         if setting is not None:
             self.app.post_message(self.Wished({setting.key: read_value(text)}))
 
-    def close_input(self) -> None:
+    async def action_take(self) -> None:
+        """Take the typed value, as enter does."""
+        await self.query_one(ValueInput).action_submit()
+
+    def action_close_input(self) -> None:
         """Close the input, and go back to the list."""
+        self._edited = None
         self.query_one("#edit").remove_class("open")
         self._table.focus()
 
@@ -183,7 +195,7 @@ class ValueInput(Input):
         """Close it without a change."""
         screen = self.screen
         if isinstance(screen, SettingsScreen):
-            screen.close_input()
+            screen.action_close_input()
 
 
 def read_value(text: str) -> Any:
