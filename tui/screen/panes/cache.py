@@ -195,7 +195,8 @@ class CachePane(Pane):
             self._misses.show(shown, self.now)
         note: Line = list_note(self._misses)
         if left_out:
-            note = [(f"{plural(left_out, 'first prompt')} not listed  ", "dim"), ("n", "accent"), *note]
+            gap: Line = [("   ", "")] if note else []
+            note = [("n", "accent"), (f" lists {plural(left_out, 'first prompt')}", "dim"), *gap, *note]
         title: Line = [("Could have restored more", "bold")]
         if wanted := wanted_note(shown, self.snapshot):
             title += [("  ", ""), *wanted]

@@ -69,10 +69,14 @@ def phases(row: TraceSummary, trace: Trace | None) -> Line:
         ("decode", row.duration_s, "decode"),
     ]
     if trace is not None:
+        from proxy.traces.analysis.why import phases_of
+
         times = trace.timings
+        # The proxy hears of short prefills with their first token: the engine's own times decide, as in Why.
+        reading = [one.start for one in phases_of(trace) if one.name in ("prefill", "upstream")]
         begun = times.prefill_start if times.prefill_start is not None else times.queued
         ends = [
-            ("waiting", begun, "neutral"),
+            ("waiting", reading[0] if reading else begun, "neutral"),
             ("prefill", times.first_token, "prefill"),
             ("decode", times.last_token, "decode"),
         ]
