@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter
-from pydantic.dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from proxy.configuration.known_backends import BackendKind
 from proxy.configuration.settings import HostSettings
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 class ConfigError(ValueError):
@@ -50,7 +52,7 @@ class HostConfig(HostSettings):
 
     def as_json(self) -> bytes:
         """One line without its end, for `from_values` in the host's process."""
-        return _HOST_CONFIG.dump_json(self)
+        return _host_config().dump_json(self)
 
     @staticmethod
     def from_values(values: Mapping[str, Any]) -> HostConfig:
@@ -59,7 +61,11 @@ class HostConfig(HostSettings):
         Raises:
             pydantic.ValidationError: a value has the wrong type.
         """
-        return _HOST_CONFIG.validate_python(values)
+        return _host_config().validate_python(values)
 
 
-_HOST_CONFIG = TypeAdapter(HostConfig)
+@cache
+def _host_config() -> TypeAdapter[HostConfig]:
+    from pydantic import TypeAdapter  # 100 ms, which no command spends that only reads the configuration
+
+    return TypeAdapter(HostConfig)
