@@ -73,18 +73,19 @@ class LiveChanges:
             proxy.configuration.settled.ConfigError: see `read_changes`; nothing was changed.
         """
         changes = read_changes(wished, self.now, engine=self.supervisor is not None)
-        keys = [SETTINGS[name].key_of(self.now.backend_name) for name in changes]
+        keys = {name: SETTINGS[name].key_of(self.now.backend_name) for name in changes}
+        of_engine = [key for name, key in keys.items() if name in ENGINE_SETTINGS]
         after = replace(self.now, **changes)
         for name, value in changes.items():
             if name in self._at_once:
                 self._at_once[name](value)
-        changed = Changed(changed=keys)
-        if any(name in ENGINE_SETTINGS for name in changes):
-            changed = self._restart_with(after, ", ".join(keys), changed, drain=drain)
+        changed = Changed(changed=list(keys.values()))
+        if of_engine:
+            changed = self._restart_with(after, ", ".join(of_engine), changed, drain=drain)
         else:
             self.now = after
         if keys:
-            self._notice(f"changed, as a person asked: {', '.join(keys)}", "info")
+            self._notice(f"changed, as a person asked: {', '.join(keys.values())}", "info")
         return changed
 
     def find_model(self, name: str) -> ChosenModel:
@@ -124,16 +125,17 @@ class LiveChanges:
         return LocalModelList(models=rows, limit_bytes=limit.bytes, limit_reason=limit.reason)
 
     def _restart_with(self, after: HostConfig, what: str, changed: Changed, *, drain: bool) -> Changed:
-        before = self.now
         assert self.supervisor is not None
 
-        def take_back(reason: str) -> None:
-            self.now = before
+        def take_back(reason: str, proven: HostConfig | None) -> None:
+            # Only what the engine has: the rest may have changed meanwhile, and took effect at once.
+            again = proven or self._begun
+            self.now = replace(self.now, **{name: getattr(again, name) for name in ENGINE_SETTINGS})
             self._notice(f"{printable(what)} did not work: {reason}; what was before counts again", "error")
 
         self.now = after
         running = self.supervisor.change(
-            self._engine_settings(after), take_back, model=self.model, drain=drain
+            self._engine_settings(after), take_back, model=self.model, choice=after, drain=drain
         )
         return changed.model_copy(update={"restarting": True, "running": running})
 

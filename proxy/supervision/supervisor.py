@@ -36,10 +36,11 @@ _LAST_LINES = 3  # lines of the log in the message after the last restart
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """What the next run starts, and the name of its model."""
+    """What the next run starts, the name of its model, and who chose it calls it."""
 
     command: EngineCommand
     model: str
+    choice: object = None
 
 
 class Supervisor:
@@ -84,8 +85,8 @@ class Supervisor:
             monotonic=monotonic,
         )
         self._chosen = _Chosen(command, first.model)
-        self._proven: _Chosen | None = None  # the last that came up, where another is to follow it
-        self._on_refused: Callable[[str], None] = lambda _: None
+        self._proven: _Chosen | None = None  # the last that came up
+        self._on_refused: Callable[[str, Any], None] = lambda reason, choice: None
         self._new_run = partial(
             EngineRun,
             board=self.board,
@@ -128,14 +129,22 @@ class Supervisor:
         return 0
 
     def change(
-        self, settings: Mapping[str, Any], refused: Callable[[str], None], *, model: str, drain: bool = False
+        self,
+        settings: Mapping[str, Any],
+        refused: Callable[[str, Any], None],
+        *,
+        model: str,
+        choice: object = None,
+        drain: bool = False,
     ) -> int:
         """Restart the engine with other settings, as `restart`; returns how many requests it waits for.
 
         `model` is its name then. Where an engine does not come up with them, the last settings with which one
-        did count again, and `refused` is called with the reason.
+        did count again, and `refused` is called with the reason and the `choice` that these were given with,
+        None for those of the start. They need not be the ones before: changes may follow one another faster
+        than engines load.
         """
-        self._chosen = _Chosen(replace(self._chosen.command, settings=settings), model)
+        self._chosen = _Chosen(replace(self._chosen.command, settings=settings), model, choice)
         self._on_refused = refused
         return self.restart(drain=drain)
 
@@ -191,16 +200,16 @@ class Supervisor:
 
     def _went_back(self, ran: _Chosen, end: RunEnd) -> bool:
         """Whether changed settings are taken back, as no engine came up with them."""
+        changed = ran is not self._chosen  # while it ran
+        # One that was asked to end before it was loaded did not fail: better than none to go back to.
+        if end.healthy_s or (changed and end.exit is None and self._proven is None):
+            self._proven = ran
         proven = self._proven
-        if ran is not self._chosen:  # changed while it ran
-            self._proven = ran if end.healthy_s else proven
-            return False
-        self._proven = None
-        if proven is None or end.healthy_s or end.exit is None:
+        if changed or proven is None or proven is ran or end.exit is None:
             return False
         self._chosen = proven
         self._policy.forget()
-        self._on_refused(end.message)
+        self._on_refused(end.message, proven.choice)
         self.board.set("restarting", last_exit=end.message, detail=end.message)
         return True
 

@@ -95,6 +95,13 @@ async def test_a_model_that_does_not_come_up_leaves_the_one_before(tmp_path: Pat
         assert "what was before counts again" in told[-1]["data"]["text"]
         assert told[-1]["data"]["level"] == "error"
         assert (await host.state()).loads == [bundled_model.NAME]
+        # Changed again before it failed: what came up counts, and what took effect at once stays.
+        await changed(host, "model", model="broken")
+        await changed(host, "settings", changes={"loopTokens": 400, "keepAwake": False})
+        await host.events(notice("loopTokens did not work"), params={"since": 0})
+        assert (await host.state()).loads == [bundled_model.NAME]
+        after = await settings(host)
+        assert [key for key, one in after.items() if one["changed"]] == ["keepAwake"]
 
 
 async def test_settings_change_at_once_or_with_a_restart_of_the_engine(tmp_path: Path) -> None:

@@ -290,12 +290,12 @@ async def test_a_restart_on_demand_replaces_an_engine_that_is_well(tmp_path: Pat
 async def test_an_engine_restarts_with_other_settings_and_shows_their_model(tmp_path: Path) -> None:
     async with watched(tmp_path) as engine:
         await engine.until("ready")
-        refused: list[str] = []
+        refused: list[object] = []
         engine.report(state="ready", context_tokens=777)
         await engine.until_told("engine.state", lambda data: data["context_tokens"] == 777)
         engine.health.unlink()
         settings = {"starts": str(engine.starts), "port": 0}
-        engine.supervisor.change(settings, refused.append, model="other")
+        engine.supervisor.change(settings, lambda *told: refused.append(told), model="other")
         await engine.until("starting")
         assert (engine.state.model, engine.state.context_tokens) == ("other", 0)
         await engine.until("ready")
@@ -306,23 +306,34 @@ async def test_an_engine_restarts_with_other_settings_and_shows_their_model(tmp_
         assert (len(engine.pids()), refused) == (3, [])
 
 
-@pytest.mark.parametrize("settings", [{"behave": "no model"}, {"behave": "crash"}])
+@pytest.mark.parametrize(
+    ("behaves", "first_state"),
+    [
+        (["no model"], "ready"),
+        (["crash"], "ready"),
+        (["crash", "no model"], "ready"),
+        (["crash"], "starting"),
+    ],
+)
 async def test_settings_with_which_no_engine_comes_up_are_taken_back(
-    tmp_path: Path, settings: dict[str, str]
+    tmp_path: Path, behaves: list[str], first_state: EngineStatus
 ) -> None:
+    """Also where they were changed again, or the engine before had not come up yet."""
     async with watched(tmp_path) as engine:
-        await engine.until("ready")
-        refused: list[str] = []
-        given = {"starts": str(engine.starts)} | settings
-        engine.supervisor.change(given, refused.append, model="other")
-        await engine.until("starting")
+        await engine.until(first_state)
+        refused: list[object] = []
+        for behave in behaves:
+            given = {"starts": str(engine.starts), "behave": behave}
+            engine.supervisor.change(
+                given, lambda _, choice: refused.append(choice), model=behave, choice=behave
+            )
         await engine.until("exited", "restarting")
         assert (await engine.until("ready")).model == "fake"
-        assert len(refused) == 1
-        engine.supervisor.restart()  # with what was before
+        assert refused == [None]
+        engine.supervisor.restart()  # with what came up
         await engine.until("starting")
         await engine.until("ready")
-        assert len(refused) == 1
+        assert refused == [None]
 
 
 async def test_a_restart_can_wait_for_the_requests_that_run(tmp_path: Path) -> None:
