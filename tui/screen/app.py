@@ -230,7 +230,11 @@ class ControlCenter(NavigatingApp):
         if self.store.wants_state and self._feed is not None and not self._refreshing:
             self._refreshing = True
             self.run_worker(self._refresh_state(), name="state", group="state", exit_on_error=False)
-        snapshot = self.store.snapshot()
+        self.draw_state()
+
+    def draw_state(self) -> None:
+        """Draw what is known on the visible screen, whatever was written before."""
+        now, snapshot = self._clock(), self.store.snapshot()
         vitals = self._vital_signs.read(snapshot, self.store.output_rate, now)
         self._terminal_title.show(title_text(vitals), self._driver)
         self.call_if_needed(snapshot, vitals, now)

@@ -43,6 +43,10 @@ class NavigatingApp(BundlingApp):
         """The host's URL, without a password, and its token; empty where there is none."""
         raise NotImplementedError
 
+    def draw_state(self) -> None:
+        """Draw what is known on the visible screen, whatever was written before."""
+        raise NotImplementedError
+
     @property
     def main(self) -> MainScreen:
         """The screen with the panes, also below another screen."""

@@ -92,6 +92,19 @@ async def test_keys_and_tab_go_through_the_panes() -> None:
         assert main.current.place == "traces"
 
 
+async def test_a_screen_has_its_keys_and_a_pane_its_new_size_before_the_next_frame() -> None:
+    async with scene((80, 24)) as it:
+        it.app.frame_budget.wrote(1_000_000)
+        await it.pilot.press("d")
+        await it.pilot.pause()
+        assert isinstance(it.app.screen, DiffScreen)
+        assert "c next change" in drawn(it.app.screen.query_one(KeyBar))[0]
+        await it.pilot.press("escape", "4")
+        await it.pilot.resize_terminal(120, 40)
+        await it.pilot.pause()
+        assert "next error" in it.text()
+
+
 async def test_a_pane_is_drawn_before_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scene() as it:
         await it.press("3", "1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 BYTES_PER_S = 16_000.0
 LEAST_BYTES_PER_S = 2_000.0
 BURST_BYTES = 2_000.0  # what may be owed while the next frame is drawn
+_PAUSE_S = 0.5  # that many writes for keys cause together, and a larger one by itself
 _SLOWER, _FASTER_PER_S = 0.7, 1_000.0
 
 
@@ -28,7 +29,7 @@ class FrameBudget:
 
     def wrote(self, written: int) -> None:
         """Note that so many bytes were written."""
-        self._owed += written
+        self._owed = min(self._owed + written, BURST_BYTES + max(written, self._rate * _PAUSE_S))
 
     def allows(self, now: float, *, behind: bool) -> bool:
         """Whether a frame may be drawn at `now` (seconds of any clock); `behind` while a write waits."""

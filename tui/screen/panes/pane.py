@@ -110,6 +110,8 @@ class Pane(Container):
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(is_beside(self.app, self.place, event.size.width), "wide")
         self.set_class(event.size.height < SHORT, "short")
+        if self.now:  # what fits has changed
+            self.call_after_refresh(self.update)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         follow_focus(self, event.widget)

@@ -57,6 +57,9 @@ class OpenedScreen(Screen[None]):
             self.query_one(KeyBar).show(footer(self.command_list()), snapshot)
             self.query_one("#crumbs", Canvas).paint()
 
+    def on_screen_resume(self) -> None:
+        self.control_center.draw_state()  # the next frame may be half a second away
+
     def _crumbs(self, width: int, height: int) -> list[Line]:
         names = self.control_center.crumbs
         right: Line = [(self._signs + " ", "muted")] if self._signs else []

@@ -63,3 +63,12 @@ def test_what_a_key_drew_delays_the_frames_behind_it() -> None:
     link.write(round(BYTES_PER_S))
     assert not link.budget.allows(link.now + 0.1, behind=False)
     assert link.budget.allows(link.now + 1.0, behind=False)
+
+
+def test_many_screens_that_keys_drew_stop_the_frames_for_one_of_them() -> None:
+    link = Link(1e9)
+    link.run(1, 100)
+    for _ in range(20):
+        link.write(round(BYTES_PER_S))
+    assert not link.budget.allows(link.now + 0.5, behind=False)
+    assert link.budget.allows(link.now + 1.1, behind=False)
