@@ -96,6 +96,21 @@ def test_the_transcript_keeps_kinds_and_order() -> None:
     assert transcript.since(3)[0].kind == "error"
 
 
+def test_the_arguments_of_a_call_take_the_place_of_its_marks() -> None:
+    written = [
+        ("request.delta", {"kind": "tool", "text": "<tool_call>\n<function=Read", "tool": ""}),
+        ("request.delta", {"kind": "tool", "text": '{"file_path": ', "tool": "Read"}),
+        ("request.delta", {"kind": "tool", "text": '"/x"}', "tool": "Read"}),
+    ]
+    transcript = play(RECEIVED, *written).transcript("r")
+    assert transcript is not None
+    assert "".join(piece.text for piece in transcript.draft()) == '{"file_path": "/x"}'
+    call = {"tool_use_id": "t1", "name": "Read", "input": {"file_path": "/x"}}
+    transcript = play(RECEIVED, *written, ("request.tool_call", call)).transcript("r")
+    assert transcript is not None
+    assert [piece.kind for piece in transcript.since(0)] == ["call"]
+
+
 def test_a_tool_result_finds_its_call() -> None:
     store = play(
         RECEIVED,

@@ -33,10 +33,15 @@ class Transcript:
         return self.dropped + len(self._pieces)
 
     def append(self, piece: TranscriptPiece) -> None:
-        """Add a piece; one without text is nothing. A finished call takes the place of its text."""
+        """Add a piece; one without text is nothing.
+
+        A finished call takes the place of its text, and its arguments that of the marks before them.
+        """
         if not piece.text:
             return
-        for _ in self.draft() if piece.kind == "call" else ():
+        last = self._pieces[-1] if self._pieces else piece
+        begins = piece.kind == "tool" and piece.tool and last.kind == "tool" and not last.tool
+        for _ in self.draft() if piece.kind == "call" or begins else ():
             self._chars -= len(self._pieces.pop().text)
         self._pieces.append(piece)
         self._chars += len(piece.text)

@@ -34,7 +34,7 @@ class AnswerView(Vertical):
         self._now = 0.0
         self._shown = ""  # the request whose text is in the tail
         self._pieces_shown = 0  # of its transcript
-        self._drafted = (0, 0)  # where the call begins that is being written, and its pieces
+        self._drafted = (0, 0, "")  # where the call begins that is being written, its pieces and tool
         self._calls: tuple[CallNote, ...] = ()  # as they stood then
         self._kind = ""  # of the last piece
         self._line_ended = False  # by the last piece
@@ -68,7 +68,7 @@ class AnswerView(Vertical):
         self.query_one("#answer-facts", Canvas).paint()
 
     def _begin(self) -> None:
-        self._pieces_shown, self._drafted, self._kind = 0, (0, 0), ""
+        self._pieces_shown, self._drafted, self._kind = 0, (0, 0, ""), ""
         self.tail.clear()
 
     def _take(self, record: RequestSnapshot, transcript: Transcript) -> None:
@@ -83,8 +83,9 @@ class AnswerView(Vertical):
             pieces = transcript.since(self._pieces_shown)
             tail.add(self._styled(pieces[: len(pieces) - len(written)]))
             self._pieces_shown = settled
-        if self._drafted != (settled, len(written)):
-            self._drafted = (settled, len(written))
+        drafted = (settled, len(written), written[-1].tool if written else "")
+        if self._drafted != drafted:
+            self._drafted = drafted
             tail.set_draft(self._draft(written) if written else ())
 
     @property
