@@ -29,6 +29,8 @@ def engine_label(snapshot: Snapshot) -> Span:
         return ("no host" if snapshot.link.state == "ended" else "starting", "muted")
     if snapshot.link.gone:
         return gone_label(snapshot)
+    if snapshot.link.state == "starting":  # again: what is known is of the host before
+        return ("starting", "warn")
     if uses_other_backend(snapshot):
         return upstream_label(snapshot)
     state = snapshot.engine.state

@@ -45,6 +45,9 @@ def engine_lines(snapshot: Snapshot, now: float, width: int) -> list[Line]:
         if snapshot.link.detail:
             waiting = [("No host answers: ", "warn"), (snapshot.link.detail, "warn")]
         return [[("  ", ""), *waiting]]
+    if snapshot.link.state == "starting":
+        again: Line = [("  ● ", "warn"), ("STARTING", "warn bold"), ("  the host is started again", "")]
+        return [again, [("    ", ""), ("Until it answers, all below is of the one before.", "muted")]]
     if snapshot.link.gone:
         return _gone_lines(snapshot, engine, width)
     if uses_other_backend(snapshot) and snapshot.host is not None:

@@ -78,7 +78,7 @@ def vital_signs(snapshot: Snapshot, rates: Buckets, now: float) -> VitalSigns:
     if snapshot.link.gone:
         missing = f"no contact with the host since {clock(snapshot.link.since)}"
         return VitalSigns(failed=failed, requests=requests, missing=missing, state=state)
-    if snapshot.host is None and snapshot.engine is None:
+    if snapshot.link.state == "starting" or (snapshot.host is None and snapshot.engine is None):
         return VitalSigns(missing="waiting for the host …", state=state)
     waiting = sum(record.phase == "queued" for record in snapshot.active)
     totals = snapshot.totals

@@ -20,6 +20,7 @@ from tests.tui.stage import lines_of
 from tests.tui.trace_samples import SampleHost, summaries
 from tests.tui.traffic import Morning
 from tui.client.records import HostFacts, Link, LinkState, RequestPhase, RequestSnapshot, Snapshot
+from tui.client.reducers.history import Buckets
 from tui.client.store import Store
 from tui.client.timeline.happened import happened
 from tui.client.timeline.view import TimelineView
@@ -31,6 +32,7 @@ from tui.screen.health.timeline_rows import LABEL, VALUE, timeline_lines
 from tui.screen.panes.health import HealthPane, TimelineCanvas
 from tui.screen.styled_line import Line, line_width, plain_text
 from tui.screen.widgets.strip_view import StripView
+from tui.screen.widgets.vital_signs import vital_signs
 
 
 def snapshot_of(backend: str) -> Snapshot:
@@ -81,6 +83,14 @@ def test_a_host_that_is_gone_stops_the_clocks(backend: str, state: LinkState, wo
     assert engine_label(gone)[0] == word
     assert "gone since 00:01:40" in text_of(gone)
     assert "READY" not in text_of(gone)
+
+
+def test_a_host_that_is_started_again_has_no_engine_yet() -> None:
+    again = replace(snapshot_of("mlx"), link=Link("starting", since=100.0))
+    assert engine_label(again)[0] == "starting"
+    assert "STARTING" in text_of(again)
+    assert "READY" not in text_of(again)
+    assert vital_signs(again, Buckets(), 100.0).missing
 
 
 def test_the_destination_is_drawn_with_its_source() -> None:
