@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from engine.process.private_files import write_private
-from proxy.timeline.health_history import WEEK_S, HealthHistory, StateMark
+from proxy.timeline.health_history import WEEK_S, HealthHistory, StateMark, epoch_seconds
 
 HEALTH_FOLDER = "health"  # below the home folder
 VERSION = 1
@@ -59,7 +59,7 @@ def read_health(path: Path, history: HealthHistory, *, now: float) -> Coverage |
             return None
         found = HealthHistory()
         found.load(content["samples"], content["marks"], content["spans"])
-        known = Coverage(float(content["since"]), float(content["until"]))
+        known = Coverage(epoch_seconds(content["since"]), epoch_seconds(content["until"]))
     except FileNotFoundError:
         return None
     except OSError as error:

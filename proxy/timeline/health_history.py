@@ -228,13 +228,13 @@ class HealthHistory:
         """Take what `dump` gave; it comes before what this one has seen. Raises ValueError: it is no such."""
         try:
             known = [
-                StateMark(_moment(mark[0]), str(mark[1])[:20], str(mark[2])[:_TEXT], bool(mark[3]))
+                StateMark(epoch_seconds(mark[0]), str(mark[1])[:20], str(mark[2])[:_TEXT], bool(mark[3]))
                 for mark in marks
             ]
             times = [
                 Span(
-                    _moment(span[0]),
-                    _moment(span[1]),
+                    epoch_seconds(span[0]),
+                    epoch_seconds(span[1]),
                     str(span[2])[:80],
                     max(1, int(span[3])),
                     max(0, int(span[4])),
@@ -251,7 +251,8 @@ class HealthHistory:
         self.version += 1
 
 
-def _moment(value: Any) -> float:
+def epoch_seconds(value: Any) -> float:
+    """A moment of a file or of a feed. Raises ValueError or TypeError: it is none that a calendar has."""
     moment = float(value)
     if not 0 <= moment <= _LATEST:
         raise ValueError("no moment")

@@ -132,6 +132,8 @@ def test_tokens_are_counted_when_they_came_and_those_of_one_burst_over_its_time(
         '{"version": 1, "since": 1, "until": 2, "samples": [], "marks": [["x", 1, 2, 3]], "spans": []}',
         '{"version": 1, "since": 1, "until": 2, "samples": [], "marks": [], "spans": [[1, 2]]}',
         '{"version": 1, "since": "y", "until": 2, "samples": [], "marks": [], "spans": []}',
+        '{"version": 1, "since": "nan", "until": 2, "samples": [], "marks": [], "spans": []}',
+        '{"version": 1, "since": 1, "until": -1, "samples": [], "marks": [[1, "", "", 0]], "spans": []}',
     ],
 )
 def test_a_damaged_file_is_said_to_be_one(tmp_path: Path, content: str) -> None:
