@@ -7,8 +7,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# Seconds of a bucket, and how many are kept: 33 minutes, 4 hours, a day, a week.
-TIERS = ((2.0, 1000), (15.0, 960), (120.0, 740), (600.0, 1020))
+# Seconds of a bucket, and how many are kept: 33 minutes, 4 hours, a day, a week. Each divides the next, so
+# that a short bucket lies within one of each longer length, also once it is known by its beginning alone.
+TIERS = ((2.0, 1000), (20.0, 750), (120.0, 740), (600.0, 1020))
 _MOST = 1e15  # of a figure
 _LATEST = 1e12  # epoch seconds; what is later is no moment
 

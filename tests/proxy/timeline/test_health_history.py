@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.events.bus import EventBus
@@ -68,6 +68,7 @@ def test_memory_stays_bounded_however_long_a_host_runs() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, WEEK_S), st.floats(0, 1e9), st.booleans()), max_size=40))
+@example([(5.0, 0.0, False)])
 def test_what_is_written_is_what_is_read(figures: list[tuple[float, float, bool]]) -> None:
     samples = HealthSamples()
     for ago, memory, failed in sorted(figures, reverse=True):
