@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from textual.command import CommandPalette
 from textual.pilot import Pilot
+from textual.strip import Strip
 from textual.widgets import ContentSwitcher, Input
 
 from proxy.events.types import Event
@@ -33,6 +34,7 @@ from tui.screen.screens.help import HelpScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.trace import TraceScreen
 from tui.screen.trace_detail.parts import PARTS
+from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
 from tui.screen.widgets.filter_input import FilterInput
 from tui.screen.widgets.key_bar import KeyBar
@@ -107,6 +109,15 @@ async def test_a_screen_has_its_keys_and_a_pane_its_new_size_before_the_next_fra
 
 async def test_a_pane_is_drawn_before_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scene() as it:
+        await it.press("4", "1")
+        canvas = it.app.main._panes["health"].query_one("#engine", Canvas)
+        canvas.paint(lambda width, height: [[("drawn while hidden", "")]])
+        seen: list[Strip] = []
+        render = canvas.render_lines
+        monkeypatch.setattr(canvas, "render_lines", lambda crop: seen.extend(new := render(crop)) or new)
+        await it.press("4")
+        assert seen[0].text.startswith("drawn while hidden")
+
         await it.press("3", "1")
         it.app.inbox.put(it.morning.emit("request.tool_call", "r", tool_use_id="x", name="LateTool"))
         it.app.frame()

@@ -32,7 +32,9 @@ class Canvas(StripView):
         if self.size:
             self._lines = self._draw(self.size.width, self.size.height)
             self._drawn_for = (self.size.width, self.size.height)
-            self.sync()
+        else:  # it is hidden: drawn when it is seen
+            self._drawn_for = None
+        self.sync()
 
     def line_at(self, y: int) -> Strip:
         if self._drawn_for != (self.size.width, self.size.height):

@@ -52,7 +52,10 @@ class StripView(ScrollView, can_focus=False):
     def sync(self) -> None:
         """Repaint the lines that differ from those on screen."""
         width, height = self.size  # asked for once: Textual works it out from the whole screen each time
-        if not width or not height:
+        if (
+            not width or not height
+        ):  # it is hidden: Textual would show first what it has kept of the old lines
+            self.refresh()
             return
         start: int | None = None
         for y in range(height + 1):
