@@ -269,6 +269,11 @@ def commands(*places: str) -> list[Command]:
     return [_with_own_keys(command) for command in (*COMMANDS, *PLAYING) if command.place in places]
 
 
+def key_of(id_: str) -> str:
+    """The key of a command, as users see it: for hints that stand beside what they lead to."""
+    return next(_with_own_keys(one).key for one in (*COMMANDS, *PLAYING) if one.id == id_)
+
+
 def all_commands() -> list[Command]:
     """The whole table, with the user's keys."""
     return [_with_own_keys(command) for command in COMMANDS]

@@ -89,7 +89,7 @@ def _key(text: str) -> str:
 def _unknown(name: str) -> str:
     known = sorted({known for command in COMMANDS for known in (command.name, command.id)})
     near = difflib.get_close_matches(name, known, 1)
-    meant = f"; {near[0]}?" if near else ""
+    meant = f"; {near[0]}?" if near else "."
     actions = ", ".join(sorted({command.name for command in COMMANDS}))
     return (
         f"keys.{name}: there is no such action{meant} There are: {actions};"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tui.client.figures import plural, rate, size
 from tui.client.records import Snapshot
 from tui.client.wire_text import line_text
+from tui.screen.keymap import key_of
 
 if TYPE_CHECKING:
     from proxy.changes.change_facts import LiveSetting, LocalModel
@@ -43,8 +44,10 @@ def model_consequence(model: LocalModel, snapshot: Snapshot) -> list[tuple[str, 
 def setting_consequence(setting: LiveSetting, snapshot: Snapshot) -> str:
     """What follows from another value."""
     if setting.effect == "at once":
-        return "It counts at once, until the host ends; w writes it to your file."
-    return f"{engine_restart(snapshot)} Until the host ends; w writes it to your file."
+        return f"It counts at once, until the host ends; {key_of('settings.save')} writes it to your file."
+    return (
+        f"{engine_restart(snapshot)} Until the host ends; {key_of('settings.save')} writes it to your file."
+    )
 
 
 def engine_restart(snapshot: Snapshot) -> str:

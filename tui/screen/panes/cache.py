@@ -17,7 +17,7 @@ from tui.client.wire_text import line_text
 from tui.screen.charts import bar
 from tui.screen.engine_label import uses_other_backend
 from tui.screen.host_actions.cache_questions import cannot_change
-from tui.screen.keymap import bindings
+from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.cache_parts.held import HELD
 from tui.screen.panes.cache_parts.misses import MISSES, listed, miss_lines, no_misses, wanted_note
 from tui.screen.panes.cache_parts.totals import cache_block
@@ -196,7 +196,12 @@ class CachePane(Pane):
         note: Line = list_note(self._misses)
         if left_out:
             gap: Line = [("   ", "")] if note else []
-            note = [("n", "accent"), (f" lists {plural(left_out, 'first prompt')}", "dim"), *gap, *note]
+            note = [
+                (key_of("cache.first_prompts"), "accent"),
+                (f" lists {plural(left_out, 'first prompt')}", "dim"),
+                *gap,
+                *note,
+            ]
         title: Line = [("Could have restored more", "bold")]
         if wanted := wanted_note(shown, self.snapshot):
             title += [("  ", ""), *wanted]

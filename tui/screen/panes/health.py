@@ -20,7 +20,7 @@ from tui.screen.health.engine_lines import engine_lines, fact_lines
 from tui.screen.health.log_table import FILTERS, LogTable
 from tui.screen.health.timeline_rows import LABEL, cells_of, timeline_lines
 from tui.screen.host_actions.questions import cannot_restart, cannot_stop
-from tui.screen.keymap import bindings
+from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.pane import Pane, paragraphs
 from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.canvas import Canvas, Heading
@@ -167,7 +167,7 @@ class HealthPane(Pane):
             what = FILTERS[self.main_table.levels][0]
             return paragraphs(
                 f"No {what} in {plural(len(self.snapshot.log), 'line')}.",
-                [("l", "bold"), (" shows all", "muted")],
+                [(key_of("health.levels"), "bold"), (" shows all", "muted")],
             )
         return paragraphs("Nothing was logged yet.")
 
@@ -177,10 +177,15 @@ class HealthPane(Pane):
         if view.end is not None:
             axis = view.axis(self.now, self._cells)
             title = f"{RANGES[view.range][1]} up to {clock(min(axis.end, self.now))}"
-        keys: list[Span] = [("← →", "accent"), (" move  ", "dim"), ("+ -", "accent"), (" scale  ", "dim")]
-        keys += [("enter", "accent"), (" what happened", "dim")]
+        move, scale = (
+            " ".join(key_of(f"health.{one}") for one in pair)
+            for pair in (("move:-1", "move:1"), ("scale:1", "scale:-1"))
+        )
+        explain = key_of("health.explain")
+        keys: list[Span] = [(move, "accent"), (" move  ", "dim"), (scale, "accent"), (" scale  ", "dim")]
+        keys += [(explain, "accent"), (" what happened", "dim")]
         if self.size.width < 100:
-            keys = [("← → + -", "accent"), ("  ", ""), ("enter", "accent"), (" what?", "dim")]
+            keys = [(f"{move} {scale}", "accent"), ("  ", ""), (explain, "accent"), (" what?", "dim")]
         self.query_one("#timeline-heading", Heading).set_text([(title, "bold")], keys)
         self.query_one("#log-heading", Heading).set_text([("Log", "bold")], self._log_note(table))
 
@@ -188,15 +193,19 @@ class HealthPane(Pane):
         note: Line = []
         if table.searched:
             note += [("/", "accent"), (table.searched, "bold"), (f" {table.found} found  ", "muted")]
-            note += [("n N", "accent"), (" next  ", "dim")]
+            note += [
+                (f"{key_of('health.match:-1')} {key_of('health.match:1')}", "accent"),
+                (" next  ", "dim"),
+            ]
         if table.levels:
             note += [
                 (f"{FILTERS[table.levels][0]}", "warn"),
                 (f" {table.total} of {table.total + table.hidden}  ", "muted"),
             ]
         elif not table.searched and self.size.width >= 100:
-            note += [("l", "accent"), (" level  ", "dim"), ("/", "accent"), (" search  ", "dim")]
-            note += [("e", "accent"), (" next error  ", "dim")]
+            note += [(key_of("health.levels"), "accent"), (" level  ", "dim")]
+            note += [(key_of("main.filter"), "accent"), (" search  ", "dim")]
+            note += [(key_of("health.error:-1"), "accent"), (" next error  ", "dim")]
         if table.pending:
             note += [(f"{table.pending} newer  ", "warn"), ("end", "accent")]
         elif table.following and table.rows:

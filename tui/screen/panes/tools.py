@@ -18,7 +18,7 @@ from tui.client.records import Snapshot, ToolRecord, ToolStats
 from tui.client.wire_text import line_text, shorten, shorten_middle, width
 from tui.screen.calls.call_lines import argument_lines
 from tui.screen.charts import bar
-from tui.screen.keymap import bindings
+from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, session
 from tui.screen.panes.tool_call_cells import call_steps, result, verdict
@@ -228,9 +228,11 @@ class ToolsPane(Pane):
         return replace(self.snapshot, tool_stats=self._stats, totals=totals)
 
     def _note(self) -> Line:
-        note: Line = [("failed only ", "bad"), ("e", "accent"), ("   ", "")] if self._failed else []
+        note: Line = (
+            [("failed only ", "bad"), (key_of("tools.failed"), "accent"), ("   ", "")] if self._failed else []
+        )
         if self._range != "now" or self._failed:
-            note += [(self._range, "bold"), (" r", "accent"), ("   ", "")]
+            note += [(self._range, "bold"), (f" {key_of('tools.range')}", "accent"), ("   ", "")]
         if self._problem and self._range != "now":
             return [*note, (shorten(self._problem, 60), "bad")]
         if self._page is not None and self._range != "now":
@@ -253,7 +255,8 @@ class ToolsPane(Pane):
         within = {"today": "today", "7 days": "in the last 7 days"}.get(self._range, "in any trace")
         return paragraphs(
             [(f"No {'failed ' if self._failed else ''}call {within}.", "bold")],
-            "r shows another range of time" + (", e all calls." if self._failed else "."),
+            f"{key_of('tools.range')} shows another range of time"
+            + (f", {key_of('tools.failed')} all calls." if self._failed else "."),
         )
 
 

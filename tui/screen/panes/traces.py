@@ -24,7 +24,7 @@ from tui.screen.styled_line import Line
 from tui.screen.trace_list.column_memory import ColumnMemory
 from tui.screen.trace_list.columns import SORT_OF, columns, day_name
 from tui.screen.trace_list.day_strip import Strip, day_strip, found_in, parts_in
-from tui.screen.trace_list.detail import DETAIL_KEYS, detail_lines, detail_title
+from tui.screen.trace_list.detail import detail_keys, detail_lines, detail_title
 from tui.screen.trace_list.list_query import ListQuery, next_range
 from tui.screen.trace_list.notes import list_note, no_contact, nothing_found, place_note
 from tui.screen.trace_list.repeats import note_repeats
@@ -355,7 +355,7 @@ class TracesPane(Pane):
         self.query_one("#traces-heading", Heading).set_text(note=self._note())
         row = table.selected
         if row is not None:
-            self.query_one("#detail-heading", Heading).set_text(detail_title(row, self.now), DETAIL_KEYS)
+            self.query_one("#detail-heading", Heading).set_text(detail_title(row, self.now), detail_keys())
             self.query_one("#trace-detail", Canvas).paint()
 
     def _strip(self, width: int, height: int) -> list[Line]:

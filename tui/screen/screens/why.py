@@ -13,7 +13,7 @@ from tui.client.figures import seconds
 from tui.client.records import Snapshot
 from tui.client.why_text import why_advice, why_sentence, why_usual
 from tui.client.wire_text import line_text, wrap
-from tui.screen.keymap import bindings
+from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
@@ -85,13 +85,13 @@ class WhyScreen(OpenedScreen, ModalScreen[None]):
 
     def _lines(self, width: int, height: int) -> list[Line]:
         keys: Line = [
-            (" t", "accent @screen.trace"),
+            (f" {key_of('why.trace')}", "accent @screen.trace"),
             (" trace", "@screen.trace"),
             ("     ", ""),
-            ("d", "accent @screen.diff"),
+            (key_of("why.diff"), "accent @screen.diff"),
             (" diff", "@screen.diff"),
             ("     ", ""),
-            ("esc", "accent @screen.back"),
+            (key_of("why.back"), "accent @screen.back"),
             (" back", "@screen.back"),
         ]
         if self._why is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tui.client.figures import plural, size
 from tui.screen.charts import BLOCKS
+from tui.screen.keymap import key_of
 from tui.screen.styled_line import Line, fit
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _words(strip: Strip) -> list[Line]:
     if strip.found is not None:
         marks = [(FOUND, "warn"), (" found   ", "dim"), *marks]
     first: Line = [(plural(counts.total, "request"), "muted"), (weight, "dim")]
-    return [first, [("g", "accent"), (" goes to a day or time", "dim")], marks]
+    return [first, [(key_of("traces.go_to"), "accent"), (" goes to a day or time", "dim")], marks]
 
 
 def _local(moment: float) -> datetime | None:

@@ -9,6 +9,7 @@ from proxy.filters.matching import file_of
 from tui.client.figures import clock, count, plural, ratio, seconds
 from tui.client.wire_text import block_text, line_text, shorten, shorten_middle, wrap
 from tui.screen.charts import bar, shape
+from tui.screen.keymap import key_of
 from tui.screen.panes.request_cells import session
 from tui.screen.panes.tools import argument_pieces
 from tui.screen.styled_line import Line, fit, line_width
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
 
 INDENT = "   "
 _PHASE_CELLS = 24  # of all bars of phases together
-DETAIL_KEYS: Line = [
-    *(("enter", "accent"), (" open  ", "dim"), ("w", "accent"), (" why  ", "dim")),
-    *(("d", "accent"), (" diff", "dim")),
-]
 _CALL_LINES, _RESULT_LINES = 6, 3
 _MOST_TEXT = 100_000  # characters of an argument
+
+
+def detail_keys() -> Line:
+    """The keys that lead on from the trace."""
+    wanted = (("traces.open", " open  "), ("main.why", " why  "), ("main.diff", " diff"))
+    return [span for id_, word in wanted for span in ((key_of(id_), "accent"), (word, "dim"))]
 
 
 def detail_title(row: TraceSummary, now: float) -> Line:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tui.client.figures import clock
 from tui.client.wire_text import shorten
+from tui.screen.keymap import key_of
 from tui.screen.panes.pane import paragraphs
 from tui.screen.styled_line import Line
 from tui.screen.trace_list.columns import SORT_OF
@@ -25,12 +26,20 @@ def list_note(table: LineTable[TraceSummary], query: ListQuery) -> Line:
     if query.text:
         note += [("/", "accent"), (shorten(query.text, 40), "bold"), _GAP]
     if query.range != "all":
-        note += [("last hour" if query.range == "now" else query.range, "bold"), (" r", "accent"), _GAP]
+        note += [
+            ("last hour" if query.range == "now" else query.range, "bold"),
+            (f" {key_of('traces.range')}", "accent"),
+            _GAP,
+        ]
     note += place_note(table, query)
     if not query.by_time:
         title = next(title for title, sort in SORT_OF.items() if sort == query.sort)
         way = "↑" if query.reverse else "↓"
-        note += [_GAP, (f"by {title.rstrip('.').lower()} {way}", "bold"), (" s", "accent")]
+        note += [
+            _GAP,
+            (f"by {title.rstrip('.').lower()} {way}", "bold"),
+            (f" {key_of('traces.sort')}", "accent"),
+        ]
     elif table.pending:
         note += [_GAP, (f"{table.pending} newer  ", "warn"), ("home", "accent")]
     elif table.following and len(table.rows):

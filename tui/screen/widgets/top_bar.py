@@ -5,7 +5,7 @@ from __future__ import annotations
 from tui.client.records import Snapshot
 from tui.client.wire_text import shorten_middle
 from tui.screen.engine_label import engine_label
-from tui.screen.keymap import PANES
+from tui.screen.keymap import PANES, key_of
 from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.vital_signs import VitalSigns, vital_line
@@ -33,11 +33,14 @@ class TopBar(Canvas):
         if width >= 100:
             titles += [(NAME, "accent bold"), ("   ", "")]
         start = end = 0
-        for number, (pane, title) in enumerate(PANES, 1):
+        for pane, title in PANES:
             here = pane == self._pane
             click = f"@screen.pane('{pane}')"
             start = line_width(titles) if here else start
-            titles += [(f"{number}", f"accent {click}" if here else f"dim {click}"), (" ", click)]
+            titles += [
+                (key_of(f"main.pane:{pane}"), f"accent {click}" if here else f"dim {click}"),
+                (" ", click),
+            ]
             if here or width >= 76:  # the engine's state comes before the names of other panes
                 titles.append((title, f"bold {click}" if here else f"muted {click}"))
             end = line_width(titles) if here else end
