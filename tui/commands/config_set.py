@@ -86,7 +86,8 @@ def _save(invocation: Invocation, key: str, value: Any) -> str:
         source = settled.sources.get(name)
         if source is None or setting.key_of(settled.config.backend_name) != key:
             continue
-        if source.origin not in (Origin.OWN_FILE, Origin.DEFAULT):
+        # A named file is the one that was written to.
+        if source.origin not in (Origin.OWN_FILE, Origin.NAMED_FILE, Origin.DEFAULT):
             say(f"warning: at the next start {source.described} still decides about {key}")
     return str(path)
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,10 @@ async def test_commands_list_change_and_write_and_say_what_follows(
         assert "keepAwake counts from now on" in changed
         assert json.loads((tmp_path / ".anyclauderc.json").read_text()) == {"keepAwake": False}
         assert "* keepAwake" in await said(run_config_set, "", None)
+        (tmp_path / "named.json").write_text("{}")
+        invocation = replace(invocation, options={"config": "named.json"})
+        assert "warning" not in await said(run_config_set, "keepAwake", "off", save=True)
+        assert json.loads((tmp_path / "named.json").read_text()) == {"keepAwake": False}
         assert "has this value already" in await said(run_config_set, "keepAwake", "no")
         assert json.loads(await said(run_config_set, "loopTokens", "400", as_json=True)) == {
             "changed": ["backends.mlx.loopTokens"], "restarting": True, "running": 0, "saved": "",
