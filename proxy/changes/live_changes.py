@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,15 @@ class LiveChanges:
         """The models of this machine; reads their folders, so call it in a thread."""
         local = self._local_models()
         speeds = BenchRecords(self.now.home)
-        rows = [self._described(model, local.facts(model), speeds) for model in local.models()]
+        models = [*local.models()]
+        # One that was named by its folder may lie in no store; it is loaded, or one goes back to it.
+        named = (self._begun.model, self.now.model) if self.supervisor is not None else ()
+        for name in filter(None, dict.fromkeys(named)):
+            with suppress(NoSuchModel):
+                found = local.find(name, in_part=False)
+                if all(model.path != found.path for model in models):
+                    models.insert(0, found)
+        rows = [self._described(model, local.facts(model), speeds) for model in models]
         limit = local.room.limit
         return LocalModelList(models=rows, limit_bytes=limit.bytes, limit_reason=limit.reason)
 

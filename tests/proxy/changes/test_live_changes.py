@@ -87,6 +87,14 @@ async def test_models_are_listed_with_what_fits_and_one_is_loaded_in_place_of_an
         assert (await host.state()).loads == [bundled_model.NAME]
 
 
+async def test_a_model_of_no_store_is_listed_while_it_is_loaded(tmp_path: Path, folder: Path) -> None:
+    async with served(tmp_path) as host:
+        await host.until_engine("ready")
+        await changed(host, "model", model=str(folder / "second"))
+        listed = (await host.client.get("/anyclaude/models")).json()["models"]
+        assert [model["path"] for model in listed if model["loaded"]] == [str(folder / "second")]
+
+
 async def test_a_model_that_does_not_come_up_leaves_the_one_before(tmp_path: Path, folder: Path) -> None:
     async with served(tmp_path, model_folders=(str(folder),)) as host:
         await host.until_engine("ready")
