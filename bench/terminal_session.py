@@ -19,12 +19,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pyte
 
 COLUMNS, LINES = 120, 45
 ENTER, ESCAPE, UP, DOWN, CTRL_C = "\r", "\x1b", "\x1b[A", "\x1b[B", "\x03"
 TRIES, LISTENS_WITHIN_S = 4, 5.0
+
+Modes = tuple[frozenset[int], list[Any]]  # of the screen (as pyte numbers them), of the line (termios)
 
 # Makes the pty on stdin the program's controlling terminal: with it come ctrl+c and /dev/tty.
 _LAUNCH = """
@@ -68,6 +71,12 @@ class TerminalSession:
         """The screen, a line of text for each of its own."""
         with self._changed:
             return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+
+    @property
+    def modes(self) -> Modes:
+        """What the program has set in its terminal: the modes of the screen, and those of the line."""
+        with self._changed:
+            return frozenset(self._screen.mode), termios.tcgetattr(self._controller)
 
     def press(self, keys: str) -> None:
         """Send keys, or the answer to a question of the program's."""
