@@ -164,7 +164,7 @@ def test_it_owns_a_host_and_takes_it_along(tmp_path: Path) -> None:
             children = psutil.Process(screen.process.pid).children(recursive=True)
             assert children
             ask_the_host(children)
-            screen.process.send_signal(signal.SIGTERM)
+            screen.process.send_signal(signal.SIGHUP)
             assert screen.end() == 130
             after = screen.drawn.split(LEAVES_ALTERNATE_SCREEN)[-1]
             assert b"stopping the host and its engine" in after
