@@ -198,7 +198,7 @@ class Host:
         running = self.totals.running
         if not self.stopping and running and not now:
             self.notice(f"stopping after the requests that run ({running}); new ones are refused", "info")
-        self.stopping = True
+        self.stopping = self.changes.closed = True
         if now or running <= 0:
             self.ended.set()
         return running

@@ -76,6 +76,8 @@ def change_routes(changes: LiveChanges) -> APIRouter:
             return _json(changes.change(wish.changes, drain=wish.drain), 202)
         except ConfigError as error:
             raise InvalidRequest("; ".join(error.problems)) from None
+        except CannotChange as error:
+            raise InvalidRequest(str(error)) from None
 
     return router
 

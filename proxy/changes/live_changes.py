@@ -53,6 +53,7 @@ class LiveChanges:
     ) -> None:
         self.now = begun
         self.supervisor: Supervisor | None = None
+        self.closed = False  # the host ends: no engine is loaded any more
         self._begun = begun
         self._at_once = at_once
         self._engine_settings = engine_settings
@@ -72,7 +73,9 @@ class LiveChanges:
 
         Raises:
             proxy.configuration.settled.ConfigError: see `read_changes`; nothing was changed.
+            CannotChange: the host ends.
         """
+        self._check_open()
         changes = read_changes(wished, self.now, engine=self.supervisor is not None)
         keys = {name: SETTINGS[name].key_of(self.now.backend_name) for name in changes}
         of_engine = [key for name, key in keys.items() if name in ENGINE_SETTINGS]
@@ -108,7 +111,12 @@ class LiveChanges:
         return ChosenModel(facts.name, self._configured_name(found))
 
     def use_model(self, chosen: ChosenModel, *, drain: bool = False) -> Changed:
-        """Load a model; returns when that is begun. What was chosen for the one before does not count."""
+        """Load a model; returns when that is begun. What was chosen for the one before does not count.
+
+        Raises:
+            CannotChange: the host ends.
+        """
+        self._check_open()
         if chosen.configured == self.now.model:
             return Changed(changed=[], model=chosen.name)
         after = with_model(self.now, self._begun, chosen.configured)
@@ -116,6 +124,10 @@ class LiveChanges:
         changed = self._restart_with(after, chosen.name, Changed(changed=[key]), drain=drain)
         self._notice(f"the model becomes {printable(chosen.name)}, as a person asked", "info")
         return changed.model_copy(update={"model": chosen.name})
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise CannotChange("the host is being stopped: nothing changes any more")
 
     def local_models(self) -> LocalModelList:
         """The models of this machine; reads their folders, so call it in a thread."""

@@ -540,6 +540,8 @@ async def test_a_host_that_is_asked_to_stop_ends_after_the_requests_that_run(tmp
             assert (asked.status_code, asked.json()) == (202, {"stopping": True, "running": 1})
             refused = await host.client.post("/v1/messages", json=ASK)
             assert (refused.status_code, "being stopped" in refused.text) == (529, True)
+            change = await host.client.post("/anyclaude/settings", json={"changes": {"keepAwake": False}})
+            assert (change.status_code, "being stopped" in change.text) == (400, True)
             assert (await host.state()).stopping is True
             release.set()
             assert (await running).json()["content"][0]["text"] == "Hi. More."
