@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from textual.filter import Monochrome
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -54,13 +55,8 @@ ON_TOP = (
     ("cache-flush", ("escape", "F")),
 )
 EMPTY = tuple((f"empty-{place}", (str(number),)) for number, (place, _) in enumerate(PANES, 1))
-# What colours may lose: drawn by day, and without any.
-IN_OTHER_LIGHT = (
-    *BUSY[:6],
-    ("context", ("c",)),
-    ("why", ("escape", "escape", "w")),
-    ("diff", ("d",)),
-)
+# Drawn by day and without colours as well, at 120x40.
+IN_OTHER_LIGHT = (*(place for place, _ in PANES), "trace-why", "context", "why", "diff")
 Steps = Sequence[tuple[str, Sequence[str]]]
 
 
@@ -69,14 +65,12 @@ async def walk(
     steps: Steps,
     size: tuple[int, int],
     morning: Morning | None = None,
-    theme: str = "anyclaude-night",
-    light: str = "",
 ) -> None:
     """Press the keys of each step and compare what is drawn; without a morning nothing has happened yet."""
     busy = morning is not None
     morning = morning or Morning()
     app = ControlCenter(clock=lambda: morning.now)
-    app.theme = theme
+    app.theme = "anyclaude-night"
     app.state_folder = Path("/home/ada/.anyclaude")
     app.client = SampleHost(summaries(morning) if busy else [], morning.now)
     if not busy:
@@ -92,8 +86,30 @@ async def walk(
                 await settle(app, pilot)
             for field in app.screen.query(Input):
                 field.cursor_blink = False
-            screens.compare(f"{name}{light}-{size[0]}x{size[1]}", await picture(app, pilot))
+            screens.compare(f"{name}-{size[0]}x{size[1]}", await picture(app, pilot))
+            if name in IN_OTHER_LIGHT and size == (120, 40):
+                await other_lights(screens, name, app, pilot)
     screens.verdict()
+
+
+async def other_lights(screens: Screens, name: str, app: ControlCenter, pilot: Pilot[None]) -> None:
+    """Compare what is drawn by day, and without colours; then it is night again."""
+    app.theme = "anyclaude-day"
+    screens.compare(f"{name}-day-120x40", await picture(app, pilot))
+    app.theme = "anyclaude-night"
+    app._filters.append(Monochrome())  # as NO_COLOR does
+    redraw(app)
+    screens.compare(f"{name}-no-color-120x40", await picture(app, pilot))
+    app._filters.pop()
+    redraw(app)
+    await settle(app, pilot)
+
+
+def redraw(app: ControlCenter) -> None:
+    for screen in app.screen_stack:
+        for widget in screen.query("*"):
+            widget.notify_style_update()
+            widget.refresh()
 
 
 async def picture(app: ControlCenter, pilot: Pilot[None]) -> str:
@@ -129,16 +145,6 @@ async def test_parts_of_a_trace(screens: Screens) -> None:
 
 async def test_screens_before_the_first_request(screens: Screens) -> None:
     await walk(screens, EMPTY, (80, 24))
-
-
-async def test_daylight(screens: Screens) -> None:
-    steps, morning = IN_OTHER_LIGHT, Morning().play()
-    await walk(screens, steps, (120, 40), morning, theme="anyclaude-day", light="-day")
-
-
-async def test_without_colours(screens: Screens, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    await walk(screens, IN_OTHER_LIGHT, (120, 40), Morning().play(), light="-no-color")
 
 
 async def test_failed_engine(screens: Screens) -> None:
