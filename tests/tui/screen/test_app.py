@@ -107,6 +107,17 @@ async def test_a_screen_has_its_keys_and_a_pane_its_new_size_before_the_next_fra
         assert "next error" in it.text()
 
 
+async def test_the_smallest_screen_has_rows_of_each_list_and_whole_boxes() -> None:
+    async with scene((44, 12)) as it:
+        for key, rows in (("2", 2), ("comma", 2), ("M", 2)):
+            await it.press("escape", key)
+            tables = [one for one in it.app.screen.query(LineTable) if one.size and one.region]
+            assert tables[0].size.height >= rows, key
+        await it.press("escape", "4", "r")
+        assert it.app.screen.query_one("#confirm-box").outer_size.width <= 44
+        assert it.app.screen.max_scroll_x == 0
+
+
 async def test_a_pane_is_drawn_before_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scene() as it:
         await it.press("4", "1")

@@ -17,14 +17,14 @@ from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.text_tail import TextTail
 
-SHORT = 26
+SHORT, TINY = 26, 14
 
 
 class Pane(Container):
     """One pane. Only the visible pane gets snapshots; `place` selects its commands in the keymap.
 
     It has the class `wide` where its parts stand beside each other (from 150 columns on, unless the user
-    chose otherwise), and `short` below 26 lines.
+    chose otherwise), `short` below 26 lines, and `tiny` below 14.
     """
 
     place: Place = "streams"
@@ -110,6 +110,7 @@ class Pane(Container):
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(is_beside(self.app, self.place, event.size.width), "wide")
         self.set_class(event.size.height < SHORT, "short")
+        self.set_class(event.size.height < TINY, "tiny")
         if self.now:  # what fits has changed
             self.call_after_refresh(self.update)
 

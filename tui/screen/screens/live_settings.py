@@ -34,7 +34,7 @@ class SettingsScreen(OpenedScreen):
     place = "settings"
     BINDINGS = bindings("settings")
     DEFAULT_CSS = """
-    SettingsScreen #setting { height: 9; }
+    SettingsScreen #setting { height: 9; max-height: 40%; }
     SettingsScreen #edit { height: 1; display: none; background: $panel; }
     SettingsScreen #edit.open { display: block; }
     SettingsScreen #edit Label { padding: 0 1; color: $accent; background: $panel; }
