@@ -49,6 +49,7 @@ class TextTail(StripView, can_focus=True):
         self._draft_lines: list[Line] = []
         self._open: Line | None = None  # the last of `_lines`, while no newline has ended it
         self._follow = True
+        self._is_finished = False  # a text that is shown from its top
         self._seen = 0  # lines when following stopped
         self._wrapped_at = 0
 
@@ -60,7 +61,7 @@ class TextTail(StripView, can_focus=True):
         self._chars = 0
         self._draft, self._draft_lines = (), []
         self._reset()
-        self._follow = True
+        self._follow, self._is_finished = True, False
         self.scroll_to(y=0, animate=False, force=True)
 
     def add(self, pieces: Sequence[tuple[str, str]]) -> None:
@@ -90,7 +91,7 @@ class TextTail(StripView, can_focus=True):
     def show_from_top(self, pieces: Sequence[tuple[str, str]]) -> None:
         """Replace the text by a finished one and show its beginning."""
         self.clear()
-        self._follow = False
+        self._follow, self._is_finished = False, True
         self.add(pieces)
         self.sync()
 
@@ -137,6 +138,9 @@ class TextTail(StripView, can_focus=True):
 
     def _settle(self) -> None:
         self.resize_content(self._total)
+        if not (self._follow or self._is_finished) and self.size.height and self.at_end:  # all of it fits now
+            self._follow = True
+            self.post_message(self.Moved())
         if self._follow:
             self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
         super().sync()

@@ -49,6 +49,20 @@ async def test_it_follows_until_the_reader_scrolls_up() -> None:
         assert drawn(tail)[-1].strip() == "line 41"
 
 
+async def test_it_follows_again_where_a_larger_screen_holds_all_of_it() -> None:
+    tail = TextTail()
+    async with Stage(tail).run_test(size=(30, 8)) as pilot:
+        tail.focus()
+        tail.add([("\n".join(f"line {number}" for number in range(20)), "")])
+        await pilot.press("home")
+        await pilot.wait_for_animation()
+        tail.add([("\nline 20", "")])
+        assert (tail.following, tail.pending) == (False, 1)
+        await pilot.resize_terminal(30, 40)
+        await pilot.pause()
+        assert (tail.following, tail.pending) == (True, 0)
+
+
 async def test_a_finished_text_is_shown_from_its_beginning() -> None:
     tail = TextTail(empty=[[("nothing here", "muted")]])
     async with Stage(tail).run_test(size=(30, 8)) as pilot:
