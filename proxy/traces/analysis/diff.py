@@ -79,8 +79,10 @@ class PromptDiff:
 
 def diff(a: Trace, b: Trace) -> PromptDiff:
     """Compare the prompts of two traces; A came before, B is the one whose cost is told."""
-    blocks = min(_blocks(a), _blocks(b)) if _blocks(a) == _blocks(b) else 1
-    ours, theirs = segments(a, blocks), segments(b, blocks)
+    # A request that was refused was never translated: then the clients' requests are what is alike in form.
+    sent = isinstance(a.upstream, dict) == isinstance(b.upstream, dict)
+    blocks = _blocks(a, sent) if _blocks(a, sent) == _blocks(b, sent) else 1
+    ours, theirs = segments(a, blocks, sent=sent), segments(b, blocks, sent=sent)
     counted = segment_tokens(a, ours), segment_tokens(b, theirs)
     parts = list(_compared(ours, theirs, *counted))
     first = next((place for place, part in enumerate(parts) if part.kind != "same"), None)
@@ -101,14 +103,15 @@ def diff(a: Trace, b: Trace) -> PromptDiff:
     )
 
 
-def segments(trace: Trace, blocks: int = 1) -> list[Segment]:
+def segments(trace: Trace, blocks: int = 1, *, sent: bool = True) -> list[Segment]:
     """The parts of a trace's prompt, in the order of most chat templates.
 
-    The system text is as many segments as the client sent `blocks` of it, where there are so many.
+    `sent`: of what was sent upstream, if anything was; else of the request of the client. The system text is
+    as many segments as the client sent `blocks` of it, where there are so many.
     """
-    body = trace.upstream if isinstance(trace.upstream, dict) else trace.request.body
+    body = _body(trace, sent)
     found = list(_segments(body)) if isinstance(body, dict) else []
-    texts = _system_blocks(trace)
+    texts = _system_blocks(trace, sent)
     if blocks > 1 and len(texts) == blocks and found and found[0].name == "system":
         head, _, _ = found[0].text.partition(joined_text(texts))
         named = enumerate(texts, 1)
@@ -133,17 +136,21 @@ def segment_tokens(trace: Trace, found: list[Segment]) -> list[int] | None:
     return [end - begin for begin, end in pairwise(ends)]
 
 
-def _blocks(trace: Trace) -> int:
-    return len(_system_blocks(trace)) or 1
+def _body(trace: Trace, sent: bool) -> Any:
+    return trace.upstream if sent and isinstance(trace.upstream, dict) else trace.request.body
 
 
-def _system_blocks(trace: Trace) -> list[str]:
+def _blocks(trace: Trace, sent: bool) -> int:
+    return len(_system_blocks(trace, sent)) or 1
+
+
+def _system_blocks(trace: Trace, sent: bool) -> list[str]:
     """The texts of the client's system blocks, if they are what was sent upstream."""
-    sent = trace.request.body.get("system") if isinstance(trace.request.body, dict) else None
+    asked = trace.request.body.get("system") if isinstance(trace.request.body, dict) else None
     texts = (
-        system_texts([block for block in sent if isinstance(block, dict)]) if isinstance(sent, list) else []
+        system_texts([block for block in asked if isinstance(block, dict)]) if isinstance(asked, list) else []
     )
-    body = trace.upstream if isinstance(trace.upstream, dict) else trace.request.body
+    body = _body(trace, sent)
     first = next(_segments(body), None) if isinstance(body, dict) else None
     is_whole = first is not None and first.name == "system" and first.text.endswith(joined_text(texts))
     return texts if is_whole else []

@@ -67,6 +67,13 @@ def test_content_in_another_form_is_the_same_content() -> None:
     assert diff(a, b).first is None
 
 
+def test_a_refused_request_is_compared_in_the_form_that_both_have() -> None:
+    refused, answered = trace_of(1), trace_of(2, upstream=sent("Who are you?").upstream)
+    for pair in ((refused, answered), (answered, refused)):
+        found = diff(*pair)
+        assert (found.first, found.segments[-1].kind) == (None, "same")
+
+
 def test_it_opens_at_the_first_difference() -> None:
     found = diff(sent("on branch main", "b"), sent("on branch dev", "b", "c"))
     assert found.first == 2
