@@ -109,7 +109,7 @@ def find_the_slowest(screen: TerminalSession) -> None:
     screen.press("w")
     screen.wait_for(r"│ +prefill +[\d.]+m?s +▒(?s:.*)│ +decode +[\d.]+m?s +▓(?s:.*)t trace +d diff")
     screen.press("d")
-    screen.wait_for(r"Traces › Diff\n A .*\n B .*\n .*tokens")
+    screen.wait_for(r"Traces › Diff.*\n A .*\n B .*\n .*tokens")
     screen.wait_for(r"=  tool Write")
     screen.press(ESCAPE)
     screen.wait_for(r"by took ↓")
