@@ -118,7 +118,7 @@ def find_the_slowest(screen: TerminalSession) -> None:
 def export(screen: TerminalSession, folder: Path) -> None:
     """Its trace, to a file whose path is said."""
     screen.press(ENTER)
-    screen.wait_for(r"Traces › Trace(?s:.*)E export")
+    screen.wait_for(r"Traces › Trace(?s:.*)▾ Same session")
     screen.press("E")
     screen.wait_for(r"Export this trace as")
     screen.press(ENTER)
