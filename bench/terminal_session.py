@@ -24,6 +24,7 @@ from typing import Any
 import pyte
 
 COLUMNS, LINES = 120, 45
+_SIZE = ("COLUMNS", "LINES")  # of another terminal, or of a test runner, which programs believe first
 ENTER, ESCAPE, UP, DOWN, CTRL_C = "\r", "\x1b", "\x1b[A", "\x1b[B", "\x03"
 TRIES, LISTENS_WITHIN_S = 4, 5.0
 
@@ -169,7 +170,10 @@ def terminal_session(
     process = subprocess.Popen(
         [sys.executable, "-c", _LAUNCH, *command],
         cwd=cwd,
-        env={**environ, "TERM": "xterm-256color"},
+        env={
+            **{name: value for name, value in environ.items() if name not in _SIZE},
+            "TERM": "xterm-256color",
+        },
         stdin=inside,
         stdout=inside,
         stderr=inside,
