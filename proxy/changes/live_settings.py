@@ -37,6 +37,12 @@ def live_settings(now: HostConfig, begun: HostConfig, *, engine: bool) -> list[L
     ]
 
 
+def fields_by_key(backend: str) -> dict[str, str]:
+    """The fields of all settings by their keys in the file, and by the last part of each."""
+    whole = {setting.key_of(backend): name for name, setting in SETTINGS.items() if setting.key}
+    return {key.rpartition(".")[2]: name for key, name in whole.items()} | whole
+
+
 def read_changes(wished: Mapping[str, Any], now: HostConfig, *, engine: bool) -> dict[str, Any]:
     """The fields that really change, by keys of the configuration file with values as JSON has them.
 
@@ -48,12 +54,11 @@ def read_changes(wished: Mapping[str, Any], now: HostConfig, *, engine: bool) ->
     """
     problems: list[str] = []
     changes: dict[str, Any] = {}
-    names = {setting.key_of(now.backend_name): name for name, setting in SETTINGS.items() if setting.key}
-    short = {key.rpartition(".")[2]: name for key, name in names.items()}
+    names = fields_by_key(now.backend_name)
     for key, value in wished.items():
-        name = names.get(key) or short.get(key)
+        name = names.get(key)
         if name is None:
-            problems.append(f"there is no setting {printable(key, 80)}{nearest(key, [*names, *short])}")
+            problems.append(f"there is no setting {printable(key, 80)}{nearest(key, names)}")
         elif name == "model":
             problems.append("the model is switched by itself: anyclaude-tui models use NAME")
         elif name not in LIVE:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from engine.options.kinds import shown
 from proxy.changes.change_facts import LiveSetting
-from proxy.changes.live_settings import LIVE
+from proxy.changes.live_settings import LIVE, fields_by_key
 from proxy.changes.own_file import save_setting
 from proxy.configuration.provenance import Origin
 from proxy.configuration.settings import SETTINGS
-from proxy.configuration.settling import Settled
 from tui.client.figures import plural
 from tui.client.host_client import HostClient
 from tui.commands.doctor.report import terminal_width
@@ -47,7 +45,7 @@ def run_config_set(
         changed = ask_host(invocation, lambda client: client.change({key: wished}, drain=not now))
     except CommandFailed as failed:
         return refused(failed, as_json, changed=[])
-    saved = _save(invocation, _whole_key(key, changed.changed, invocation.settle()), wished) if save else ""
+    saved = _save(invocation, next(iter(changed.changed), key), wished) if save else ""
     if as_json:
         write_data(json.dumps(changed.model_dump(exclude={"model"}) | {"saved": saved}) + "\n")
         return ExitCode.FINE
@@ -63,32 +61,21 @@ def run_config_set(
 
 def _typed(key: str, text: str) -> Any:
     """The value that a text of the command line stands for."""
-    for name, setting in LIVE.items():
-        if key.rpartition(".")[2] == setting.key.rpartition(".")[2] and name in SETTINGS:
-            return setting.kind.from_text(text)
-    return text  # the host says what is wrong with the key
-
-
-def _whole_key(key: str, changed: Sequence[str], settled: Settled) -> str:
-    """The key in the file, of a short one as well."""
-    if changed:
-        return changed[0]
-    backend = settled.config.backend_name
-    whole = {each.key_of(backend).rpartition(".")[2]: each.key_of(backend) for each in LIVE.values()}
-    return whole.get(key, key)
+    setting = LIVE.get(fields_by_key("").get(key.rpartition(".")[2], ""))
+    return text if setting is None else setting.kind.from_text(text)  # the host says what is wrong with a key
 
 
 def _save(invocation: Invocation, key: str, value: Any) -> str:
-    path = invocation.own_file
-    save_setting(path, key, value)
-    settled = invocation.settle()
-    for name, setting in SETTINGS.items():
-        source = settled.sources.get(name)
-        if source is None or setting.key_of(settled.config.backend_name) != key:
-            continue
-        # A named file is the one that was written to.
-        if source.origin not in (Origin.OWN_FILE, Origin.NAMED_FILE, Origin.DEFAULT):
-            say(f"warning: at the next start {source.described} still decides about {key}")
+    """Write the value to the user's file, also under a short key; returns its path."""
+    settled, path = invocation.settle(), invocation.own_file
+    backend = settled.config.backend_name
+    name = fields_by_key(backend).get(key, "")  # empty: the host's backend is not the one configured here
+    whole = SETTINGS[name].key_of(backend) if name else key
+    save_setting(path, whole, value)
+    source = settled.sources.get(name)
+    # A named file is the one that was written to.
+    if source and source.origin not in (Origin.OWN_FILE, Origin.NAMED_FILE, Origin.DEFAULT):
+        say(f"warning: at the next start {source.described} still decides about {whole}")
     return str(path)
 
 
