@@ -55,8 +55,7 @@ class NavigatingApp(BundlingApp):
     @property
     def crumbs(self) -> list[str]:
         """The names of what is open, from the pane up to the screen in front."""
-        opened = [screen.crumb for screen in self.screen_stack if isinstance(screen, OpenedScreen)]
-        return [dict(PANES)[self.main.current.place], *opened]
+        return [dict(PANES)[self.main.current.place], *(screen.crumb for screen in self._opened())]
 
     def selected_traces(self) -> list[str]:
         """The trace in front, and the selected row's."""

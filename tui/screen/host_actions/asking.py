@@ -92,8 +92,7 @@ class AskingApp(CallingApp):
     async def _use_model(self, event: ModelsScreen.Chosen) -> None:
         with self._reporting("The model was not loaded"):
             changed = await self._host_api().use_model(event.model)
-            after = f" after {plural(changed.running, 'request')}" if changed.running else ""
-            self.notify_user(f"{changed.model} is being loaded{after}; Health shows it.")
+            self.notify_user(f"{changed.model} is being loaded{_after(changed.running)}; Health shows it.")
 
     @on(SettingsScreen.Wished)
     @work(name="setting", group="setting", exit_on_error=False)
@@ -103,8 +102,7 @@ class AskingApp(CallingApp):
             if not changed.changed:
                 self.notify_user("It has this value already.")
             elif changed.restarting:
-                after = f" after {plural(changed.running, 'request')}" if changed.running else ""
-                self.notify_user(f"The engine restarts with it{after}.")
+                self.notify_user(f"The engine restarts with it{_after(changed.running)}.")
         if isinstance(self.screen, SettingsScreen):
             self.screen.reload()
 
@@ -144,3 +142,8 @@ class AskingApp(CallingApp):
     def notify_user(self, text: str, severity: Any = "information") -> None:
         """Show `text` for five seconds; it is never read as markup."""
         self.notify(line_text(text, 500), severity=severity, timeout=5, markup=False)
+
+
+def _after(running: int) -> str:
+    """What a restart waits for, as the end of a clause; empty where no request runs."""
+    return f" after {plural(running, 'request')}" if running else ""

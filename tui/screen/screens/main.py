@@ -103,8 +103,7 @@ class MainScreen(Screen[None]):
         ):  # before or after its time on the screen
             return
         pane.show(snapshot, now)
-        if pane.main_table is not None:
-            pane.mark(self.marked)
+        pane.mark(self.marked)
         bars_for = (self._vitals, pane.place, pane.request, self.marked)
         before = self._bars_for
         if before is None or bars_for[0] is not before[0] or bars_for[1:] != before[1:]:
@@ -209,11 +208,11 @@ class MainScreen(Screen[None]):
 
     def action_models(self) -> None:
         """Open the list of models."""
-        cast("NavigatingApp", self.app).open_models()
+        self.control_center.open_models()
 
     def action_settings(self) -> None:
         """Open the settings of the running host."""
-        cast("NavigatingApp", self.app).open_settings()
+        self.control_center.open_settings()
 
     def action_colours(self) -> None:
         """Choose a theme."""
