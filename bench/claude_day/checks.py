@@ -37,7 +37,8 @@ def api_errors(lines: Sequence[dict[str, Any]]) -> list[str]:
 def usage_differences(lines: Sequence[dict[str, Any]], traces: Sequence[Trace]) -> list[str]:
     """Answers whose usage in the transcripts is not that of their trace.
 
-    The client never gets the last counts of an answer that it interrupts: of those the input is compared.
+    The client never gets the last counts of an answer that it interrupts: of those the input is compared, and not
+    even that where the upstream tells it with its last chunk, so that the answer began with zeros.
     """
     of_message = {
         trace.response.message["id"]: trace
@@ -57,8 +58,11 @@ def usage_differences(lines: Sequence[dict[str, Any]], traces: Sequence[Trace]) 
         if trace is None:
             different.append(f"answer {identity} of the transcript has no trace")
             continue
-        names = COUNTS if message.get("stop_reason") else COUNTS[:3]
+        interrupted = not message.get("stop_reason")
+        names = COUNTS[:3] if interrupted else COUNTS
         theirs = [message["usage"].get(name) for name in names]
+        if interrupted and not any(theirs):
+            continue
         ours = [getattr(trace.usage, name) for name in names]
         if theirs != ours:
             different.append(f"usage of {identity}: transcript {theirs}, trace {ours}")
