@@ -25,9 +25,9 @@ from proxy.record.past_events import past_events
 from proxy.record.recorder import Recorder
 from proxy.supervision.supervisor import Supervisor
 from proxy.timeline.health_keeper import HealthKeeper
+from proxy.traces.analysis.comparing.diff_facts import DiffFacts, compare, request_before
 from proxy.traces.analysis.context import context_of_session
 from proxy.traces.analysis.context_facts import ContextBudget
-from proxy.traces.analysis.diff_facts import DiffFacts, compare, request_before
 from proxy.traces.analysis.why import explain
 from proxy.traces.analysis.why_facts import Why
 from proxy.traces.files import is_trace_id

@@ -18,6 +18,7 @@ from proxy.events.causes import cause_of
 from proxy.events.engine_times import EngineTimes
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import Timings, Usage
+from proxy.traces.analysis.comparing.diff_facts import DiffFacts, compare
 from proxy.traces.analysis.context_facts import (
     ContextBudget,
     ContextKind,
@@ -26,7 +27,6 @@ from proxy.traces.analysis.context_facts import (
     ContextTurn,
     PartName,
 )
-from proxy.traces.analysis.diff_facts import DiffFacts, compare
 from proxy.traces.analysis.why import phases_of
 from proxy.traces.analysis.why_facts import Usual, Why
 from proxy.traces.listing.calls_page import CallPage, ListedCall, ToolFigures

@@ -18,8 +18,8 @@ from proxy.configuration.destination import without_password
 from proxy.configuration.known_backends import backend_kind
 from proxy.events.cache_facts import CacheDone, CacheHoldings
 from proxy.events.types import Event, HostState
+from proxy.traces.analysis.comparing.diff_facts import DiffFacts
 from proxy.traces.analysis.context_facts import ContextBudget
-from proxy.traces.analysis.diff_facts import DiffFacts
 from proxy.traces.analysis.why_facts import Why
 from proxy.traces.listing.calls_page import CallPage
 from proxy.traces.listing.histogram import Histogram

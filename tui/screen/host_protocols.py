@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from proxy.changes.change_facts import Changed, LiveSetting, LocalModelList
     from proxy.events.cache_facts import CacheDone, CacheHoldings
+    from proxy.traces.analysis.comparing.diff_facts import DiffFacts
     from proxy.traces.analysis.context_facts import ContextBudget
-    from proxy.traces.analysis.diff_facts import DiffFacts
     from proxy.traces.analysis.why_facts import Why
     from proxy.traces.listing.calls_page import CallPage
     from proxy.traces.listing.histogram import Histogram

@@ -22,8 +22,8 @@ from tui.screen.screens.why import WhyScreen
 
 if TYPE_CHECKING:
     from proxy.events.cache_facts import CacheHoldings
+    from proxy.traces.analysis.comparing.diff_facts import DiffFacts
     from proxy.traces.analysis.context_facts import ContextBudget
-    from proxy.traces.analysis.diff_facts import DiffFacts
     from proxy.traces.analysis.why_facts import Why
     from proxy.traces.listing.turns import SessionTurns
     from proxy.traces.schema import Trace

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from engine.wire.json_text import encode_json
-from proxy.traces.analysis.diff import segments
+from proxy.traces.analysis.comparing.diff import segments
 from proxy.traces.schema import Trace
 
 _STYLE = """

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from difflib import unified_diff
 
-from proxy.traces.analysis.diff import PromptDiff, SegmentDiff, diff
+from proxy.traces.analysis.comparing.diff import PromptDiff, SegmentDiff, diff
 from proxy.traces.schema import Trace
 from tui.client.figures import count, day_and_clock, percent, ratio, seconds
 from tui.client.wire_text import block_text, hanging, line_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.wire.json_text import encode_json
-from proxy.traces.analysis.diff import segments
+from proxy.traces.analysis.comparing.diff import segments
 from proxy.traces.analysis.new_text import content_texts
 from proxy.traces.schema import Trace
 from tui.client.figures import count

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.app import ComposeResult
 
-from tui.client.diff_text import MARKS, diff_sentence, segment_note
+from tui.client.differences.diff_text import MARKS, diff_sentence, segment_note
 from tui.client.figures import count, day_and_clock, plural, seconds
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
 from tui.screen.clipboard import copy
@@ -24,7 +24,7 @@ from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.text_tail import TextTail
 
 if TYPE_CHECKING:
-    from proxy.traces.analysis.diff_facts import DiffFacts, SegmentFacts, Side
+    from proxy.traces.analysis.comparing.diff_facts import DiffFacts, SegmentFacts, Side
 
 _STYLES = {"same": "muted", "changed": "bad", "only in A": "bad", "only in B": "ok"}
 _CALLS, _CALL_CELLS = 3, 28  # of an answer that are shown, and how much of each

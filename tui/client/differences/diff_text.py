@@ -8,7 +8,7 @@ from tui.client.figures import count, seconds
 from tui.client.wire_text import line_text
 
 if TYPE_CHECKING:
-    from proxy.traces.analysis.diff_facts import DiffFacts, SegmentFacts
+    from proxy.traces.analysis.comparing.diff_facts import DiffFacts, SegmentFacts
 
 MARKS = {"same": "=", "changed": "≠", "only in A": "-", "only in B": "+"}
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from difflib import unified_diff
+from bisect import bisect_right
+from itertools import accumulate
 
 from pydantic import BaseModel
 
+from proxy.traces.analysis.comparing.diff import Kind, SegmentDiff, diff
+from proxy.traces.analysis.comparing.line_diff import unified_lines
 from proxy.traces.analysis.context_pieces import argument, beginning
-from proxy.traces.analysis.diff import Kind, SegmentDiff, diff
 from proxy.traces.index import TraceIndex
 from proxy.traces.schema import Trace
 
-MOST_LINES = 400  # of one segment's difference
-_CONTEXT = 2  # equal lines around each change
-_MOST_CHARACTERS = 2_000  # of a line: a tool's definition is one
+MOST_CHARACTERS = 4_000_000  # of one segment's difference: a line of a megabyte on both sides, and more
+_MOST_IN_ALL = 8_000_000
 
 
 class Side(BaseModel):
@@ -45,7 +46,7 @@ class SegmentFacts(BaseModel):
 
 
 class DiffFacts(BaseModel):
-    """Two requests; `position`, `recomputed` and `cost_s` are B's, as in `proxy.traces.analysis.diff`."""
+    """Two requests; `position`, `recomputed` and `cost_s` are B's, as in the module `diff`."""
 
     a: Side
     b: Side
@@ -69,10 +70,15 @@ def compare(a: Trace, b: Trace) -> DiffFacts:
             (b, [part.b for part in found.segments]),
         )
     ]
+    parts: list[SegmentFacts] = []
+    room = _MOST_IN_ALL
+    for part in found.segments:
+        parts.append(_segment(part, rates[0], rates[1], min(room, MOST_CHARACTERS)))
+        room -= sum(map(len, parts[-1].lines))
     return DiffFacts(
         a=_side(a),
         b=_side(b),
-        segments=[_segment(part, rates[0], rates[1]) for part in found.segments],
+        segments=parts,
         first=found.first,
         position=found.position,
         estimated=found.estimated,
@@ -121,15 +127,17 @@ def _side(trace: Trace) -> Side:
     )
 
 
-def _segment(part: SegmentDiff, rate_a: float, rate_b: float) -> SegmentFacts:
+def _segment(part: SegmentDiff, rate_a: float, rate_b: float, most: int) -> SegmentFacts:
     lines = _lines(part)
+    # Whole lines: where both sides differ late in a long one, its beginning would look the same.
+    kept = bisect_right(list(accumulate(map(len, lines))), most)
     return SegmentFacts(
         name=part.name,
         kind=part.kind,
         a_tokens=round(len(part.a) * rate_a) if part.a_tokens is None else part.a_tokens,
         b_tokens=round(len(part.b) * rate_b) if part.b_tokens is None else part.b_tokens,
-        lines=[line[:_MOST_CHARACTERS] for line in lines[:MOST_LINES]],
-        left_out=max(0, len(lines) - MOST_LINES),
+        lines=lines[:kept],
+        left_out=len(lines) - kept,
     )
 
 
@@ -141,5 +149,4 @@ def _lines(part: SegmentDiff) -> list[str]:
             return [f"-{line}" for line in part.a.split("\n")]
         case "only in B":
             return [f"+{line}" for line in part.b.split("\n")]
-    a, b = part.a.split("\n"), part.b.split("\n")
-    return list(unified_diff(a, b, lineterm="", n=_CONTEXT))[2:]
+    return unified_lines(part.a.split("\n"), part.b.split("\n"))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.events.types import CacheMiss, CacheVerdict, Timings, Usage
-from proxy.traces.analysis.diff import diff, segments
-from proxy.traces.analysis.diff_facts import compare
+from proxy.traces.analysis.comparing.diff import diff, segments
+from proxy.traces.analysis.comparing.diff_facts import compare
 from proxy.traces.schema import CountedPart, Trace, TraceRequest
 from tests.proxy.trace_making import body_of, trace_of
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.events.types import Usage
-from proxy.traces.analysis.diff_facts import MOST_LINES, compare, request_before
+from proxy.traces.analysis.comparing.diff_facts import MOST_CHARACTERS, compare, request_before
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse
 from tests.proxy.trace_making import trace_of
 from tests.proxy.traces.folders import Folder
@@ -48,9 +48,16 @@ def test_tokens_are_shares_and_only_what_differs_has_lines() -> None:
 
 
 def test_long_differences_say_how_much_is_left_out() -> None:
-    found = compare(asked(1, "a"), asked(2, "a", "\n".join(map(str, range(MOST_LINES + 50)))))
+    line, lines = "x" * 9_999, MOST_CHARACTERS // 10_000
+    found = compare(asked(1, "a"), asked(2, "a", "\n".join([line] * (lines + 5))))
     [part] = found.segments[1:]
-    assert (len(part.lines), part.left_out) == (MOST_LINES, 51)
+    assert (len(part.lines), part.left_out) == (lines, 6)  # before them stands the role
+
+
+def test_a_difference_late_in_a_long_line_is_in_it() -> None:
+    text = "x" * 100_000
+    found = compare(asked(1, text + "1"), asked(2, text + "2"))
+    assert found.segments[0].lines == ["@@ -1 +1 @@", f"-{text}1", f"+{text}2"]
 
 
 def test_the_request_before_is_of_its_session_and_lane_and_was_counted(folder: Folder) -> None:

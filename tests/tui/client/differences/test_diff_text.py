@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from proxy.traces.analysis.diff_facts import DiffFacts
-from tui.client.diff_text import diff_sentence, segment_note
+from proxy.traces.analysis.comparing.diff_facts import DiffFacts
+from tui.client.differences.diff_text import diff_sentence, segment_note
 
 
 def facts(kinds: str, *, first: int | None, **more: Any) -> DiffFacts:

@@ -1,0 +1,1 @@
+"""Two prompts compared: segment by segment, and line by line within one."""

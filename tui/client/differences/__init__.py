@@ -1,0 +1,1 @@
+"""What differs between two prompts, in words, rows and stretches of lines."""
