@@ -69,6 +69,26 @@ def joined(parts: Iterable[Line], gap: str = "   ") -> Line:
     return out
 
 
+def broken(line: Line, texts: Iterable[str]) -> list[Line]:
+    """`line` in pieces as long as `texts`, which together are as long as its text."""
+    out: list[Line] = []
+    rest = iter(line)
+    (text, style), at = next(rest, ("", "")), 0
+    for part in texts:
+        piece: Line = []
+        missing = len(part)
+        while missing > 0:
+            if at == len(text):
+                (text, style), at = next(rest), 0
+            some = text[at : at + missing]  # by index: a copy of the rest for each line would be quadratic
+            if some:
+                piece.append((some, style))
+            at += len(some)
+            missing -= len(some)
+        out.append(piece)
+    return out
+
+
 def joined_lines(lines: Iterable[Line]) -> Line:
     """Lines as one run of spans, with line breaks between them."""
     out: Line = []

@@ -18,12 +18,15 @@ def width_class(columns: int) -> str:
     return "200" if columns >= WIDE else "120" if columns >= NARROW else "80"
 
 
-def is_beside(app: App[None], pane: str, columns: int) -> bool:
-    """Whether the parts of `pane` stand beside each other at this width."""
-    if columns < NARROW:
+def is_beside(app: App[None], pane: str, columns: int, *, wide: int = WIDE, narrow: int = NARROW) -> bool:
+    """Whether the parts of `pane` stand beside each other at this width.
+
+    They do from `wide` columns on unless something else was chosen, and never with fewer than `narrow`.
+    """
+    if columns < narrow:
         return False
     chosen = _chosen(app).get(f"{pane} {width_class(columns)}")
-    return columns >= WIDE if chosen is None else chosen == "beside"
+    return columns >= wide if chosen is None else chosen == "beside"
 
 
 def keep_layout(app: App[None], pane: str, columns: int, *, beside: bool) -> None:

@@ -6,29 +6,35 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 
 from tui.client.differences.diff_text import MARKS, diff_sentence, segment_note
-from tui.client.figures import count, day_and_clock, plural, seconds
+from tui.client.differences.rows import DiffRow, diff_rows
+from tui.client.figures import clock, count, day_and_clock, plural, seconds
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
+from tui.screen.choices.layouts import is_beside, keep_layout
 from tui.screen.clipboard import copy
-from tui.screen.keymap import bindings
+from tui.screen.keymap import bindings, key_of
+from tui.screen.panes.pane import SHORT, TINY
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
+from tui.screen.widgets.diff_view import DiffView
 from tui.screen.widgets.in_background import in_background
 from tui.screen.widgets.line_table import LineTable
-from tui.screen.widgets.text_tail import TextTail
 
 if TYPE_CHECKING:
     from proxy.traces.analysis.comparing.diff_facts import DiffFacts, SegmentFacts, Side
 
 _STYLES = {"same": "muted", "changed": "bad", "only in A": "bad", "only in B": "ok"}
 _CALLS, _CALL_CELLS = 3, 28  # of an answer that are shown, and how much of each
-_LINES = {"+": "ok", "-": "bad", "@": "accent"}
+WIDE, NARROW = (
+    160,
+    110,
+)  # columns: from the first on both sides stand beside each other, below the second never
 
 
 class DiffScreen(OpenedScreen):
@@ -51,7 +57,7 @@ class DiffScreen(OpenedScreen):
             self._columns(), key=lambda row: str(row[0]), id="segments", newest_first=True
         )
         yield Heading("Difference", id="difference-heading")
-        yield TextTail()
+        yield DiffView()
         yield Heading("Answers", id="answers-heading")
         yield Canvas(self._answers, id="answers")
 
@@ -100,7 +106,47 @@ class DiffScreen(OpenedScreen):
         note = segment_note(self._found, place)
         title: Line = [(line_text(part.name), "bold"), (f"  {note}" if note else "", "muted")]
         self.query_one("#difference-heading", Heading).set_text(title)
-        self.query_one(TextTail).show_from_top(difference_pieces(part))
+        self._view.show(difference_rows(part), beside=self._is_beside, titles=self._titles)
+        self._draw_note()
+
+    @on(DiffView.Moved)
+    def _draw_note(self) -> None:
+        """Which difference is the present one, and the key for the other way to see it."""
+        place, number = self._view.place
+        note: Line = [(f"{place} of {plural(number, 'difference')}  ", "muted")] if number else []
+        if self._part is not None and self._part.kind == "changed" and self.size.width >= NARROW:
+            other = "one below the other" if self._is_beside else "side by side"
+            key = key_of("diff.turn_sides")
+            note += [(f"{key} ", "accent @screen.turn_sides"), (other, "muted @screen.turn_sides")]
+        self.query_one("#difference-heading", Heading).set_text(note=note)
+
+    @property
+    def _view(self) -> DiffView:
+        return self.query_one(DiffView)
+
+    @property
+    def _part(self) -> SegmentFacts | None:
+        row = self._table.selected
+        return row[1] if row is not None else None
+
+    @property
+    def _is_beside(self) -> bool:
+        """Whether both sides stand beside each other; a segment of one side has nothing beside it."""
+        is_changed = self._part is not None and self._part.kind == "changed"
+        return is_changed and is_beside(self.app, "diff", self.size.width, wide=WIDE, narrow=NARROW)
+
+    @property
+    def _titles(self) -> tuple[str, str]:
+        if self._found is None:
+            return "", ""
+        return f"A  {clock(self._found.a.time)}", f"B  {clock(self._found.b.time)}"
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.height < SHORT, "short")
+        self.set_class(event.size.height < TINY, "tiny")
+        if self._found is not None:
+            self._view.turn(beside=self._is_beside, titles=self._titles)
+            self._draw_note()
 
     # -- pure drawing -------------------------------------------------------------------------------------
 
@@ -174,28 +220,64 @@ class DiffScreen(OpenedScreen):
             self._ids = (self._found.a.id, self._found.b.id)
             in_background(self, "diff", partial(self._fetch, sort=False))
 
+    def action_back(self) -> None:
+        """Back to the segments; from there to where it was opened from."""
+        if self._view.has_focus:
+            self._table.focus()
+        else:
+            self.dismiss()
+
+    def action_close(self) -> None:
+        """Back to where it was opened from."""
+        self.dismiss()
+
+    @on(LineTable.Opened)
+    def action_read(self) -> None:
+        """To the difference, to scroll in it."""
+        self._view.focus()
+
     def action_next_change(self) -> None:
         """Select the next segment that differs; behind the last one the first."""
+        self._next_segment(1)
+
+    def action_difference(self, steps: int) -> None:
+        """Go to the next difference, or the one before, in other segments too."""
+        if not self._view.step(steps):
+            self._next_segment(steps)
+            if steps < 0:
+                self.call_after_refresh(self._view.to_last)
+
+    def _next_segment(self, steps: int) -> None:
         if self._found is None:
             return
+        here = self._table.cursor
         changed = [place for place, part in enumerate(self._found.segments) if part.kind != "same"]
+        further = [place for place in changed if (place - here) * steps > 0]
         if changed:
-            further = [place for place in changed if place > self._table.cursor]
-            self._table.select((further or changed)[0])
+            self._table.select((further or changed)[0] if steps > 0 else (further or changed)[-1])
+
+    def action_turn_sides(self) -> None:
+        """Put both sides beside each other, or one below the other; remember it."""
+        columns = self.size.width
+        if columns < NARROW:
+            words = f"Side by side needs {NARROW} columns; here are {columns}."
+            self.app.notify(words, timeout=3, markup=False)
+            return
+        beside = not is_beside(self.app, "diff", columns, wide=WIDE, narrow=NARROW)
+        keep_layout(self.app, "diff", columns, beside=beside)
+        self._view.turn(beside=self._is_beside, titles=self._titles)
+        self._draw_note()
 
     def action_copy(self) -> None:
-        """Copy the difference of the selected segment."""
-        copy(self.app, self.query_one(TextTail).text, "difference")
+        """Copy the difference of the selected segment, as a patch has it."""
+        copy(self.app, "\n".join(self._part.lines) if self._part is not None else "", "difference")
 
 
-def difference_pieces(part: SegmentFacts) -> list[tuple[str, str]]:
-    """The lines of a segment that differs."""
+def difference_rows(part: SegmentFacts) -> list[DiffRow]:
+    """The lines of a segment that differ, or that none does."""
     if part.kind == "same":
-        return [("The same in both.", "muted")]
-    pieces = [(line + "\n", _LINES.get(line[:1], "muted")) for line in part.lines]
-    if part.left_out:
-        pieces.append((f"… {part.left_out:,} more lines: anyclaude-tui traces diff has them all\n", "muted"))
-    return pieces
+        return [DiffRow("note", words="The same in both.")]
+    return diff_rows(part.lines, part.left_out)
 
 
 def _side(name: str, side: Side) -> Line:

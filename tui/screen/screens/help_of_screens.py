@@ -117,6 +117,11 @@ SCREENS_HELP: dict[str, tuple[Group, ...]] = {
                 ("", "", "What stands before the first difference could be restored; all behind it was"),
                 ("", "", "prefilled again, also where the text is the same. m marks a request in a list;"),
                 ("", "", "then d on another one compares these two, whatever their order."),
+                (
+                    "",
+                    "",
+                    "From 160 columns on both sides stand beside each other; v turns that, from 110 on.",
+                ),
             ),
         ),
         (
@@ -124,7 +129,10 @@ SCREENS_HELP: dict[str, tuple[Group, ...]] = {
             (
                 ("=", "muted", "the same in both"),
                 ("≠", "bad", "changed"),
-                ("+ -", "ok", "only in B, only in A"),
+                ("+ -", "ok", "only in B, only in A: a segment, or a line of one"),
+                ("word", "bad underline", "differs from the line beside it, or from the one below it"),
+                ("→ ·", "warn", "a tab, a space: where these are what differs"),
+                ("⋯", "dim", "what is the same is left out"),
                 ("███", "restored", "its place in B's prompt, where it could be restored"),
                 ("▒▒▒", "prefill", "its place in B's prompt, behind the first difference"),
             ),

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from tui.client.wire_text import wrap
-from tui.screen.styled_line import Line
+from tui.screen.styled_line import Line, broken
 from tui.screen.widgets.strip_view import StripView
 
 KEEP = 20_000  # screen lines
@@ -182,19 +182,4 @@ class TextTail(StripView, can_focus=True):
 
 def wrap_line(spans: Line, cells: int) -> list[Line]:
     """One logical line of spans in screen lines of at most `cells` cells (`tui.client.wire_text.wrap`)."""
-    out: list[Line] = []
-    rest = iter(spans)
-    (text, style), at = next(rest, ("", "")), 0
-    for part in wrap("".join(text for text, _ in spans), cells):
-        line: Line = []
-        missing = len(part)
-        while missing > 0:
-            if at == len(text):
-                (text, style), at = next(rest), 0
-            piece = text[at : at + missing]  # by index: a copy of the rest for each line would be quadratic
-            if piece:
-                line.append((piece, style))
-            at += len(piece)
-            missing -= len(piece)
-        out.append(line)
-    return out
+    return broken(spans, wrap("".join(text for text, _ in spans), cells))
