@@ -23,6 +23,8 @@ class HostRun:
         self._clock = clock
         self._started = clock()
         self._new: list[Row] = []
+        self._failed: set[str] = set()  # requests
+        self._repeated: set[str] = set()  # requests that a later one repeats
         self._lock = threading.Lock()  # of what follows
         self._table = RequestTable()
         self._sums = self._all = request_sums(self._table, prices=prices)
@@ -30,6 +32,12 @@ class HostRun:
     def ended(self, trace: Trace) -> None:
         """Count a request that has ended; for the event loop, so it does no more than to note it."""
         self._new.append(storable_row(request_row(trace)))
+        if trace.own_command:
+            return
+        if trace.retry_of:
+            self._repeated.add(trace.retry_of)
+        if trace.response.error is not None and not trace.response.cancelled:
+            self._failed.add(trace.id)
 
     def sums(self, *, own: bool = False) -> RequestSums:
         """The sums of this run; `own`: also of what commands of this program asked."""
@@ -54,8 +62,9 @@ class HostRun:
         if not total.requests:
             return []
         own = f"; {sums.left_out:,} of verify, doctor and replay not counted" if sums.left_out else ""
+        requests = _requests(total, len(self._failed & self._repeated))
         lines = [
-            f"this run: {_requests(total)} in {_duration(self._clock() - self._started)}{own}",
+            f"this run: {requests} in {_duration(self._clock() - self._started)}{own}",
             f"cache: {_share(total.request_hit_rate)} of requests and {_share(total.token_hit_rate)} of"
             f" {total.prompt:,} prompt tokens hit ({total.read:,} restored, {total.created:,} cached,"
             f" {total.input:,} not kept); {total.output:,} tokens out",
@@ -72,9 +81,12 @@ class HostRun:
         return [*lines, "; ".join(saved)] if saved else lines
 
 
-def _requests(total: Group) -> str:
+def _requests(total: Group, repeated: int) -> str:
+    """Their number; `repeated` of those that failed were asked again: the others failed for good."""
+    failed = total.failed - repeated
     parts = [f"{total.requests:,} request{'s' if total.requests != 1 else ''}"]
-    parts += [f"{total.failed:,} failed"] if total.failed else []
+    parts += [f"{failed:,} failed"] if failed > 0 else []
+    parts += [f"{repeated:,} failed and repeated"] if repeated else []
     parts += [f"{total.cancelled:,} cancelled"] if total.cancelled else []
     return ", ".join(parts)
 

@@ -5,8 +5,9 @@ import random
 import pytest
 
 from proxy.events.metrics import Estimates
-from proxy.events.types import Timings, Usage
+from proxy.events.types import ErrorInfo, Timings, Usage
 from proxy.traces.metrics.host_run import HostRun
+from proxy.traces.schema import TraceResponse
 from tests.proxy.trace_making import trace_of
 from tests.proxy.traces.analysis.test_analysis import PRICES, some_trace, sums, told
 
@@ -54,3 +55,15 @@ def test_the_report_says_what_it_leaves_out_and_the_estimates_are_of_all_request
     run.ended(trace_of(2, usage=usage, model="nobody's", upstream_model=""))
     assert run.report()[0] == "this run: 1 request in 0.0 s; 1 of verify, doctor and replay not counted"
     assert run.estimates().unpriced == 2
+
+
+def test_what_was_repeated_did_not_fail_for_good() -> None:
+    run = HostRun(PRICES, clock=lambda: 0.0)
+    broke = TraceResponse(status=529, error=ErrorInfo(type="overloaded_error", message="the engine ended"))
+    left = broke.model_copy(update={"cancelled": True})
+    run.ended(trace_of(1, response=broke))
+    run.ended(trace_of(2, response=broke, retry_of="req_0001"))
+    assert run.report()[0] == "this run: 2 requests, 1 failed, 1 failed and repeated in 0.0 s"
+    run.ended(trace_of(3, retry_of="req_0002"))
+    run.ended(trace_of(4, response=left))
+    assert run.report()[0] == "this run: 4 requests, 2 failed and repeated, 1 cancelled in 0.0 s"
