@@ -44,6 +44,8 @@ ENGINE_FAULTS = frozenset(
         "answer broken off",
     }
 )
+# Causes that are found when the prompt is counted.
+TOO_LONG = frozenset({"prompt too long", "max_tokens too large"})
 
 _BY_WORDS = tuple(
     (re.compile(pattern, re.IGNORECASE), cause)

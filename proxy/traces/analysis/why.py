@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from statistics import median
 
+from proxy.configuration.known_backends import backend_kind
+from proxy.events.causes import TOO_LONG, cause_of
 from proxy.events.engine_times import EngineTimes
 from proxy.events.types import Timings
 from proxy.filters.terms import SLOW_S
@@ -79,6 +81,8 @@ def phases_of(trace: Trace) -> list[Phase]:
     """
     times = trace.timings
     ends = _told(times) if times.engine is not None else _seen(trace)
+    if _was_refused_for_its_length(trace):
+        ends = [("sending", times.queued), ("tokenizing", times.done)]
     ends += [("decode", times.last_token), ("finishing", times.done)]
     phases: list[Phase] = []
     at = 0.0
@@ -87,6 +91,15 @@ def phases_of(trace: Trace) -> list[Phase]:
             phases.append(Phase(name=name, start=at, seconds=end - at))
             at = end
     return phases
+
+
+def _was_refused_for_its_length(trace: Trace) -> bool:
+    """The built-in engine counted the prompt and took it no further; it reports no times then."""
+    error, times = trace.response.error, trace.timings
+    if error is None or times.engine is not None or times.first_token is not None:
+        return False
+    cause = error.cause or cause_of(error.type, error.message)
+    return cause in TOO_LONG and backend_kind(trace.backend) == "mlx"
 
 
 def _told(times: Timings) -> list[tuple[PhaseName, float | None]]:

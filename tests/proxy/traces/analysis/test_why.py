@@ -63,6 +63,27 @@ def test_an_upstream_that_tells_nothing_has_one_phase_up_to_its_first_token() ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("backend", "message", "last"),
+    [
+        ("mlx", "prompt is too long: 360011 tokens > 262144 maximum", "tokenizing"),
+        (
+            "vllm-mlx",
+            "input length and max_tokens exceed context limit: 190000 + 90000 > 262144",
+            "tokenizing",
+        ),
+        ("mlx", "the engine ended", "upstream"),
+        ("openrouter", "prompt is too long: 360011 tokens > 262144 maximum", "upstream"),
+    ],
+)
+def test_a_prompt_that_the_engine_refused_for_its_length_was_being_tokenized(
+    backend: str, message: str, last: str
+) -> None:
+    refused = TraceResponse(status=400, error=ErrorInfo(type="invalid_request_error", message=message))
+    trace = trace_of(1, backend=backend, response=refused, timings=Timings(done=7.6))
+    assert [(phase.name, phase.seconds) for phase in phases_of(trace)] == [(last, 7.6)]
+
+
 def told(**seconds: float) -> EngineTimes:
     before = {"render_wait_s": 0.1, "template_s": 0.5, "tokenize_s": 0.2, "grammar_s": 0.1}
     return EngineTimes(**before | seconds)
