@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from proxy.configuration.known_backends import backend_kind
 from proxy.events.causes import ENGINE_FAULTS, UPSTREAM_FAULTS, cause_of, end_of_cancelled
 from proxy.timeline.log_levels import Level, level_of, without_level
 
@@ -40,7 +41,8 @@ class LogReader:
         self._probe_ok = True
         self._upstream: bool | None = None
         self._last_exit = ""
-        self._requests: OrderedDict[str, tuple[str, str]] = OrderedDict()  # session, the request it repeats
+        # Session, the request that it repeats, backend.
+        self._requests: OrderedDict[str, tuple[str, str, str]] = OrderedDict()
 
     def read(self, type: str, request: str | None, data: Any) -> list[LogFact]:
         """The lines that one event is, oldest first; most are none."""
@@ -139,13 +141,13 @@ class LogReader:
 
     def _request(self, type: str, request: str, data: Any) -> list[LogFact]:
         if type == "request.received":
-            self._requests[request] = (data.session, data.retry_of)
+            self._requests[request] = (data.session, data.retry_of, data.backend)
             if len(self._requests) > _KEPT_REQUESTS:
                 self._requests.popitem(last=False)
             if data.retry_of:
                 return [LogFact("host", "info", f"{_who(data.session)}repeats its failed request", request)]
             return []
-        session, retry_of = self._requests.pop(request, ("", ""))
+        session, retry_of, backend = self._requests.pop(request, ("", "", ""))
         who = _who(session)
         if type == "request.finished":
             if not retry_of:
@@ -158,7 +160,8 @@ class LogReader:
         if data.cancelled:
             return [LogFact("host", "info", f"{who}{end_of_cancelled(error.cause)}", request)]
         cause = error.cause or cause_of(error.type, error.message)
-        engine = self._state not in ("", "stopped")
+        # By the request where it says so: of one from before this host no state of an engine is known.
+        engine = backend_kind(backend) == "mlx" if backend else self._state not in ("", "stopped")
         source: Source = "upstream" if not engine and cause in UPSTREAM_FAULTS else "host"
         # The engine's end is the error; the client repeats what broke with it.
         level: Level = "warning" if engine and data.status == 529 and cause in ENGINE_FAULTS else "error"

@@ -94,6 +94,27 @@ def test_an_engine_that_dies_is_one_error_and_what_broke_with_it_are_warnings() 
     ]
 
 
+@pytest.mark.parametrize(
+    ("backend", "cause", "source", "level"),
+    [
+        ("mlx", "engine died", "host", "warning"),
+        ("mlx", "connection lost", "host", "warning"),
+        ("mlx", "prompt too long", "host", "error"),
+        ("openrouter", "connection lost", "upstream", "error"),
+    ],
+)
+def test_a_failure_from_before_a_restart_weighs_what_it_weighed_then(
+    backend: str, cause: str, source: str, level: str
+) -> None:
+    error = {"type": "overloaded_error", "message": "it broke", "cause": cause}
+    request: list[Any] = [
+        ("request.received", {"session": "9f3c1e7a", "backend": backend}, "r1"),
+        ("request.failed", {"status": 529, "error": error}, "r1"),
+    ]
+    live = facts(*([READY] if backend == "mlx" else []), *request)
+    assert live == facts(*request) == [(source, level, f"9f3c1e: {cause}: it broke", "r1")]
+
+
 def test_an_upstream_is_told_by_its_probes_and_by_failed_requests() -> None:
     refused = {"ok": False, "detail": "connection refused"}
     error = {"type": "overloaded_error", "message": "x cannot be reached", "cause": "no upstream"}
