@@ -387,7 +387,7 @@ class SampleHost:
         return TracePage(traces=rows[offset : offset + limit], total=len(rows), offset=offset, place=place)
 
     def _chosen(self, query: str, since: float) -> list[TraceSummary]:
-        fits = matcher(query.replace("file:", ""))  # a row has the files of its calls among its words
+        fits = matcher(query.replace("file:", ""), 0.0)  # a row has the files of its calls among its words
         return [row for row in self.rows if row.time >= since and fits(row, row.model_dump_json().lower())]
 
     async def histogram(self, query: str = "", *, since: float = 0.0, parts: int = 60) -> Histogram:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,13 +39,15 @@ class RecordFacts:
         return self.states
 
 
-def matcher(query: str) -> Callable[[Any, str], bool]:
+def matcher(query: str, now: float) -> Callable[[Any, str], bool]:
     """Whether a row with this lower-case text fits `query`; an empty query fits everything.
+
+    Times are counted back from `now` (epoch seconds), which in a recording is the moment shown.
 
     Raises:
         proxy.filters.terms.FilterError: the query cannot be read.
     """
-    wanted = parse_filter(query, now=time.time())
+    wanted = parse_filter(query, now=now)
     return lambda row, text: fits(facts_of(row, text), wanted)
 
 

@@ -50,13 +50,13 @@ MISS = MissRecord(3.0, "req_1", "9f3c", "main", 1000, "diverged", 100, "a", "b")
     ],
 )
 def test_all_words_must_occur_and_none_of_the_unwanted(query: str, fits: bool) -> None:
-    assert matcher(query)(None, "main read /etc/hosts") is fits
+    assert matcher(query, 0.0)(None, "main read /etc/hosts") is fits
 
 
 @pytest.mark.parametrize("query", ["!", '"main', "tool:"])
 def test_a_filter_that_is_not_whole_is_an_error(query: str) -> None:
     with pytest.raises(FilterError):
-        matcher(query)
+        matcher(query, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_filter_that_is_not_whole_is_an_error(query: str) -> None:
     ],
 )
 def test_each_record_tells_what_it_knows(row: object, query: str, fits: bool) -> None:
-    assert matcher(query)(row, "") is fits
+    assert matcher(query, 0.0)(row, "") is fits
 
 
 def test_completion_gets_the_values_that_rows_have() -> None:

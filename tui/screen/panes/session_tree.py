@@ -212,7 +212,7 @@ class SessionTree(LineTable[TreeRow]):
         now = self._moment
         folders = {one.folder for one in self._sessions if one.folder}
         differ = (len(folders) > 1, len(self._sessions) > 1)
-        fits = matcher(self.filter) if self.filter.strip() else None
+        fits = matcher(self.filter, now) if self.filter.strip() else None
         rows: list[TreeRow] = []
         self.matching = 0
         held: dict[str, _Held] = {}

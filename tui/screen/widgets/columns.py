@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from tui.screen.styled_line import Line
+from tui.screen.styled_line import Line, fit
 
 Row = TypeVar("Row")
 GAP = 2
@@ -47,6 +47,35 @@ def lay_out(columns: Sequence[Column[Row]], cells: int) -> list[tuple[Column[Row
     if len(kept) == 1:
         widths[id(kept[0])] = max(1, min(cells, widths[id(kept[0])]))
     return [(column, widths[id(column)]) for column in kept]
+
+
+def header_line(layout: Sequence[tuple[Column[Row], int]]) -> Line:
+    """The titles of a layout."""
+    line: Line = []
+    for number, (column, cells) in enumerate(layout):
+        gap = " " * GAP if number else ""
+        line += [(gap, ""), *fit([(column.title, "label")], cells, column.align)]
+    return line
+
+
+def cells_line(row: Row, layout: Sequence[tuple[Column[Row], int]], now: float) -> Line:
+    """The cells of a row in a layout."""
+    line: Line = []
+    for number, (column, cells) in enumerate(layout):
+        if number:
+            line.append((" " * GAP, ""))
+        line += fit(column.cell(row, now, cells), cells, column.align)
+    return line
+
+
+def title_at(x: int, layout: Sequence[tuple[Column[Row], int]]) -> str:
+    """The title of the column at a cell; empty between columns."""
+    begin = 0
+    for column, cells in layout:
+        if begin <= x < begin + cells:
+            return column.title
+        begin += cells + GAP
+    return ""
 
 
 def _needed(columns: Sequence[Column[Row]]) -> int:

@@ -13,8 +13,8 @@ from textual.strip import Strip
 
 from tui.client.filter import matcher
 from tui.client.loaded_rows import LoadedRows
-from tui.screen.styled_line import Line, fit
-from tui.screen.widgets.columns import GAP, Column, lay_out
+from tui.screen.styled_line import Line
+from tui.screen.widgets.columns import Column, cells_line, header_line, lay_out, title_at
 from tui.screen.widgets.strip_view import StripView
 
 Row = TypeVar("Row")
@@ -184,7 +184,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
     def _filtered(self) -> Sequence[Row | None]:
         if not self.filter.strip():
             return self._all
-        fits = matcher(self.filter)
+        fits = matcher(self.filter, self._now)
         return [row for row in self._all if row is not None and fits(row, self._search(row))]
 
     def _place(self, rows: Sequence[Row | None]) -> None:
@@ -230,7 +230,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if not self._rows:
             return self.theme_styles.strip(self._empty_line(y), self.size.width)
         if y == 0:
-            self._head = self._head or self.theme_styles.strip(self._header(), self.size.width)
+            line = [(" " * GUTTER, ""), *header_line(self._layout)]
+            self._head = self._head or self.theme_styles.strip(line, self.size.width)
             return self._head
         index = round(self.scroll_y) + y - 1
         if index >= len(self._rows):
@@ -242,13 +243,6 @@ class LineTable(StripView, Generic[Row], can_focus=True):
                 [("▌ …" if index == self._cursor else "  …", "dim")], self.size.width
             )
         return self._row_strip(row, index == self._cursor)
-
-    def _header(self) -> Line:
-        line: Line = [(" " * GUTTER, "")]
-        for number, (column, cells) in enumerate(self._layout):
-            gap = " " * GAP if number else ""
-            line += [(gap, ""), *fit([(column.title, "label")], cells, column.align)]
-        return line
 
     def _row_strip(self, row: Row, at_cursor: bool) -> Strip:
         base = ("on-selected" if self.has_focus else "on-resting") if at_cursor else ""
@@ -271,12 +265,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
 
     def row_line(self, row: Row, layout: Sequence[tuple[Column[Row], int]]) -> Line:
         """A row in the columns of `layout`, each with its cells."""
-        line: Line = []
-        for number, (column, cells) in enumerate(layout):
-            if number:
-                line.append((" " * GAP, ""))
-            line += fit(column.cell(row, self._now, cells), cells, column.align)
-        return line
+        return cells_line(row, layout, self._now)
 
     def _empty_line(self, y: int) -> Line:
         lines: Sequence[Line] = self.empty
@@ -379,18 +368,9 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if self.selected is not None:
             self.post_message(self.Opened(self))
 
-    def _title_at(self, x: int) -> str:
-        """The title of the column at this cell; empty between columns."""
-        begin = GUTTER
-        for column, cells in self._layout:
-            if begin <= x < begin + cells:
-                return column.title
-            begin += cells + GAP
-        return ""
-
     def on_click(self, event: events.Click) -> None:
         index = round(self.scroll_y) + event.y - 1
-        if event.y == 0 and (title := self._title_at(event.x)):
+        if event.y == 0 and (title := title_at(event.x - GUTTER, self._layout)):
             self.post_message(self.TitleClicked(self, title))
         if event.y == 0 or index >= len(self._rows):
             return
