@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 NOTHING_RUNS = "this is a recording: there is no host that could do it"
 
 NO_ANSWER = "the recording has no answer to that"
+NOT_YET = "not recorded yet"
 
 
 class _IndexThen(TraceIndex):
@@ -127,12 +129,18 @@ class PlayedHost:
         return self._engine() or EngineState(state="stopped")
 
     def answer(self, path: str) -> HostAnswer | None:
-        """What the host answered to this path last before the moment shown, else first after it."""
+        """What the host answered to this path last before the moment shown.
+
+        Raises:
+            NotFound: it was asked later for the first time.
+        """
         answers = self._answers.get(path)
         if not answers:
             return None
         place = bisect_right(answers, self._now(), key=lambda one: one[0])
-        return answers[max(0, place - 1)][1]
+        if not place:
+            raise NotFound(f"{NOT_YET}: the recording has it from {_clock(answers[0][0])} on")
+        return answers[place - 1][1]
 
     def __getattr__(self, name: str) -> Any:
         raise NotFound(NO_ANSWER)
@@ -149,7 +157,14 @@ def played_api(host: PlayedHost) -> ASGIApp:
             error = InvalidRequest(NOTHING_RUNS)
             told = {"type": "error", "error": {"type": error.info.type, "message": NOTHING_RUNS}}
             await JSONResponse(told, 409)(scope, receive, send)
-        elif scope["type"] == "http" and (answer := host.answer(scope["path"])) is not None:
+            return
+        try:
+            answer = host.answer(scope["path"]) if scope["type"] == "http" else None
+        except NotFound as fault:
+            told = {"type": "error", "error": {"type": fault.info.type, "message": fault.info.message}}
+            await JSONResponse(told, 404)(scope, receive, send)
+            return
+        if answer is not None:
             await Response(encode_json(answer.body), 200, media_type="application/json")(scope, receive, send)
         else:
             await app(scope, receive, send)
@@ -187,6 +202,10 @@ def _entry(row: TraceSummary, trace: Trace | None) -> IndexEntry:
         usage=row.usage,
     )
     return IndexEntry(row, list_row(trace, row), TraceFacts.of(trace, row.path))
+
+
+def _clock(moment: float) -> str:
+    return datetime.fromtimestamp(moment).strftime("%H:%M:%S")
 
 
 def _mark(folder: Path, trace_id: str) -> None:

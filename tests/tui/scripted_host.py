@@ -43,6 +43,7 @@ class ScriptedHost:
         self.can_stop = False  # as hosts of earlier versions
         self.asked_to_stop = threading.Event()
         self.cache: dict[str, Any] = {}  # what the prefix cache holds
+        self.cache_missing = False  # as while the engine starts
         self.cache_done: dict[str, Any] = {}  # the answer to each change of it
         self.cache_refusal = ""
         self.cache_asked: list[str] = []
@@ -135,6 +136,8 @@ class ScriptedHost:
         return self._refused(request) or JSONResponse({"stopping": True, "running": 0}, 202)
 
     async def _cache(self, request: Request) -> Response:
+        if self.cache_missing:
+            return JSONResponse({"error": {"message": "the engine is starting"}}, 529)
         return self._refused(request) or JSONResponse(self.cache)
 
     async def _change_cache(self, request: Request) -> Response:

@@ -18,6 +18,8 @@ from tests.tui.demo.texts import task
 END = 124.0  # seconds
 BUSY = 117.6  # a moment for pictures: two agents and both conversations are at work
 EXPORT, RETRY = "9f3c1e7a-41d2-4c55-b7a0-6e2f3d9b8c11", "c07d52be-8a90-4f1e-9d36-1b7a4e5f6023"
+FIRST_STORED = 26.52  # when the first prompt is in the cache
+CACHE_TOLD = (5.2, 26.6, 46.4, 60.0, 95.0, END)  # when the engine said what it holds: first when it was up
 _COLD = {"reason": "cold"}
 _DIVERGED = {
     "reason": "diverged",
@@ -199,6 +201,7 @@ def held(moment: float) -> CacheHoldings:
         entries.append(_entry("e1b7a6c3d2f40918", "head", 8_960, [EXPORT], at - 5, 4, lane="subagent"))
     if late:
         entries.append(_entry("9d04ee81b7c26a5f", "subagent", 480, [EXPORT], at - 40, 1, lane="subagent"))
+    entries = entries if moment > FIRST_STORED else []
     tokens = sum(entry.tokens for entry in entries)
     return CacheHoldings(
         entries=entries,
@@ -225,7 +228,7 @@ def write_demo(writer: RecordingWriter) -> None:
     writer.write("state", START, story.state())
     for event in story.events():
         writer.write("event", event.time, event)
-    for moment in (20.0, 60.0, 95.0, END):
+    for moment in CACHE_TOLD:
         holdings = held(moment)
         answer = HostAnswer(path="/anyclaude/cache", body=holdings.model_dump(exclude_defaults=True))
         writer.write("answer", START + moment, answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from proxy.events.types import Event, HostState
@@ -22,7 +22,7 @@ HELD_WITHIN_S = 20.0  # so long the events that a host still has may take
 ROWS = 200
 MOST_MARKED = 20
 ASKED = ("/anyclaude/cache",)  # of the host API: what is in no event and in no trace
-ASKED_EVERY_S = 30.0
+ASKED_EVERY_S, ASKED_AGAIN_S = 30.0, 5.0  # after an answer, and after none, as of an engine that starts
 MOST_BODIES = 24 << 20  # bytes of traces with their texts
 
 
@@ -65,6 +65,7 @@ class RecordingTaker:
         self._facts = RecordedFacts(Redactor(wish.secrets), wish.contents)
         self._follower = EventFollower(client)
         self._contact = True
+        self._next_asked = 0.0  # when what is in no event is asked for again (epoch seconds)
 
     async def take_held(self) -> None:
         """Take what the host still has.
@@ -94,7 +95,7 @@ class RecordingTaker:
 
     async def take_on(self, flushed_s: float = 1.0) -> None:
         """Take what comes, until cancelled; each break is noted, and followed by a new attempt."""
-        flushed = asked = self._clock()
+        flushed = self._clock()
         async with aclosing(self._follower.follow()) as items:
             async for item in items:
                 match item:
@@ -104,9 +105,8 @@ class RecordingTaker:
                         self._write(event)
                     case Break(reason):
                         self._note_contact("reconnecting", reason)
-                if self._clock() - asked >= ASKED_EVERY_S:
+                if self._clock() >= self._next_asked:
                     await self._ask_paths()
-                    asked = self._clock()
                 if self._clock() - flushed >= flushed_s:
                     self._writer.flush()
                     flushed = self._clock()
@@ -143,10 +143,15 @@ class RecordingTaker:
 
     async def _ask_paths(self) -> None:
         """Note what only the host knows; one of another version or backend may have no answer."""
+        every = ASKED_EVERY_S
         for path in ASKED:
-            with suppress(HostError):
+            try:
                 answer = self._facts.answer(path, await self._client.fields(path))
+            except HostError:
+                every = ASKED_AGAIN_S
+            else:
                 self._writer.write("answer", self._clock(), answer)
+        self._next_asked = self._clock() + every
 
     async def _begin(self, state: HostState, events: list[Event]) -> None:
         if self._wish.minutes is not None:

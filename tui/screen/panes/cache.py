@@ -279,7 +279,10 @@ class CachePane(Pane):
             *(totals.cache_insertions, totals.cache_evictions, totals.cache_entries, totals.cache_bytes),
             *(totals.finished, totals.failed, len(snapshot.active), engine.pid),
         )
-        if wanted == self._loaded_for or 0.0 <= self.now - self._loaded_at < AGAIN_S:
+        awaits = (
+            bool(self._fault) and snapshot.link.recorded
+        )  # what is played may have its answer a little later
+        if (wanted == self._loaded_for and not awaits) or 0.0 <= self.now - self._loaded_at < AGAIN_S:
             return
         self._loaded_for, self._loaded_at = wanted, self.now
         self.reload()
@@ -295,6 +298,8 @@ class CachePane(Pane):
             self._fault = ""
         except Exception as error:
             self._fault = line_text(str(error), 300)
+            if self.snapshot.link.recorded:  # what was told later is not known at this moment
+                self._held = None
         finally:
             self._loading = False
         if self.is_attached:

@@ -17,7 +17,7 @@ from tests.tui.demo.story import START
 from tests.tui.scripted_host import ScriptedHost, scripted_host
 from tui.client.host_client import HostClient, HostError
 from tui.client.recording.player import Player
-from tui.client.recording.taking import RecordingTaker, RecordingWish, Taken
+from tui.client.recording.taking import ASKED_AGAIN_S, RecordingTaker, RecordingWish, Taken
 from tui.client.records import Snapshot
 from tui.client.store import Store
 
@@ -140,6 +140,26 @@ async def test_it_goes_on_with_what_comes_over_breaks_and_a_new_host() -> None:
     snapshot = at_end(recording)
     assert [record.preview for record in snapshot.requests] == ["two"]
     assert (snapshot.link.state, snapshot.link.recorded, snapshot.lost) == ("live", True, 0)
+
+
+async def test_an_engine_that_had_no_answer_is_asked_again_soon() -> None:
+    with scripted_host() as host:
+        host.emit("request.received", {"preview": "one"}, "req_1")
+        take = Take(host, RecordingWish())
+        now = [START + 130.0]
+        take.taker = RecordingTaker(take.client, take.writer, RecordingWish(), clock=lambda: now[0])
+        async with take as taker:
+            host.cache_missing = True
+            await taker.take_held()
+            host.cache_missing = False
+            following = asyncio.create_task(taker.take_on(flushed_s=0))
+            now[0] += ASKED_AGAIN_S
+            host.emit("request.finished", {"status": 200}, "req_1")
+            host.emit("request.received", {"preview": "two"}, "req_2")
+            await until(lambda: take.writer.events == 3)
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+    assert [at for at, _ in take.read().answers["/anyclaude/cache"]] == [START + 130 + ASKED_AGAIN_S]
 
 
 async def test_without_a_host_nothing_is_taken() -> None:

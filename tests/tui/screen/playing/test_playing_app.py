@@ -7,7 +7,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from proxy.recordings.format import Recording
-from proxy.recordings.playing import NO_ANSWER, NOTHING_RUNS, PlayedTraces
+from proxy.recordings.playing import NO_ANSWER, NOT_YET, NOTHING_RUNS, PlayedTraces
 from proxy.traces.reading import TraceNotFound
 from proxy.traces.schema import TraceSummary
 from tests.tui.demo.plot import BUSY, demo_recording
@@ -17,6 +17,9 @@ from tests.tui.stage import drawn, loaded
 from tui.client.host_client import HostClient, HostError
 from tui.client.recording.player import Incident, Player
 from tui.screen.keymap import NEEDS_HOST
+from tui.screen.panes.cache import CachePane
+from tui.screen.panes.streams import StreamsPane
+from tui.screen.panes.tools import ToolsPane
 from tui.screen.panes.traces import TracesPane
 from tui.screen.playing.play_bar import PlayBar, bar_line
 from tui.screen.playing.playing_app import PlayingApp
@@ -104,6 +107,40 @@ async def test_what_had_ended_by_then_is_listed_and_can_be_opened_explained_and_
         await pilot.press("enter")
         await ready(app, pilot)
         assert isinstance(app.screen, TraceScreen)
+
+
+async def test_filters_count_times_back_from_the_moment_that_is_shown() -> None:
+    app = played_app(BUSY)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, pilot)
+        turns = app.screen.query_one(StreamsPane).turns
+        for pane, table in (("1", turns), ("3", app.screen.query_one(ToolsPane).main_table)):
+            await pilot.press(pane)
+            await ready(app, pilot)
+            for query, some in (
+                ("since:1m", True),
+                ("before:1m", True),
+                ("since:2w", True),
+                ("before:2w", False),
+            ):
+                app.main.current.set_filter(query)
+                assert bool(table.rows) is some, (pane, query)
+            app.main.current.set_filter("since:1m")
+            assert 0 < len(table.rows) < table.total
+            app.main.current.set_filter("")
+
+
+async def test_what_only_the_host_knew_is_not_told_before_it_was_asked() -> None:
+    app = played_app(1)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("2")
+        await ready(app, pilot)
+        held = app.screen.query_one(CachePane).main_table
+        for moment, words in ((2.0, NOT_YET), (8.0, "Nothing is held yet"), (50.0, "main"), (4.0, NOT_YET)):
+            app.player.seek(START + moment)
+            await ready(app, pilot)
+            await ready(app, pilot)
+            assert words in "\n".join(drawn(held)), moment
 
 
 def test_one_whose_texts_were_not_recorded_says_so(tmp_path: Path) -> None:
