@@ -8,10 +8,12 @@ from typing import Any
 
 from textual.widgets import Input
 
+from tests.tui.stage import drawn
 from tests.tui.trace_samples import SampleHost, summaries
-from tests.tui.traffic import Morning
+from tests.tui.traffic import SESSIONS, Morning
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
+from tui.screen.panes.streams import StreamsPane
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.help import HelpScreen
 from tui.screen.screens.main import MainScreen
@@ -92,3 +94,55 @@ async def test_filter_list_and_boxes_by_mouse_alone() -> None:
         await pilot.click(offset=(1, 1))
         await pilot.pause()
         assert answers == [False]
+
+
+async def test_the_note_of_each_part_leads_to_what_is_out_of_sight_there() -> None:
+    async with screen() as (app, pilot):
+        pane = app.main.current
+        assert isinstance(pane, StreamsPane)
+        await pilot.press("end", "left", "right", "end")
+        assert pane.session == SESSIONS[0]
+        other, before = Morning().play(), len(Morning().play().events)
+        other.request(session=0, until="decode")
+        for event in other.events[before:]:
+            app.inbox.put(event)
+        app.frame()
+        app.draw_state()  # the frame may wait for its turn
+        await pilot.pause()
+        await click_on(pilot, pane.query_one("#turns-heading", Heading), "newer")
+        assert (pane.turns.following, pane.turns.cursor, pane.session) == (True, 0, SESSIONS[0])
+
+        pane.answer.tail.add([("one more line\n" * 300, "")])
+        await pilot.press("enter", "home")
+        pane.answer.tail.add([("one more line\n" * 3, "")])
+        pane.update()
+        await click_on(pilot, pane.answer.query_one(Heading), "below")
+        assert pane.answer.tail.following
+
+        await pilot.press("escape", "escape", "down", "up", "down")
+        assert not pane.main_table.following
+        await click_on(pilot, pane.query_one("#sessions-heading", Heading), "home")
+        assert pane.main_table.following
+
+        await pilot.press("4")
+        log = app.main.current.query_one(LineTable)
+        await pilot.press("up")
+        log.show([*log.everything, log.everything[0]], app.main.current.now)
+        app.main.current._draw_headings()  # type: ignore[attr-defined]
+        await click_on(pilot, app.main.current.query_one("#log-heading", Heading), "newer")
+        assert log.following
+
+
+async def test_parts_that_come_to_light_have_their_content_at_once() -> None:
+    async with screen() as (app, pilot):
+        pane = app.main.current
+        assert isinstance(pane, StreamsPane)
+        await pilot.press("end")
+        assert not pane.has_class("wide")
+        await pilot.press("vertical_line")
+        await pilot.pause()
+        assert "Bash" in "\n".join(drawn(pane.feed.calls))
+        await pilot.press("vertical_line")
+        await pilot.resize_terminal(200, 50)
+        await pilot.pause()
+        assert "Bash" in "\n".join(drawn(pane.feed.calls))

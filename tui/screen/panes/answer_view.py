@@ -14,7 +14,7 @@ from tui.client.reducers.transcript import Transcript, TranscriptPiece
 from tui.client.store import Store
 from tui.screen.calls.call_draft import CallDraft, read_draft
 from tui.screen.calls.call_lines import call_lines, draft_lines
-from tui.screen.panes.pane import paragraphs
+from tui.screen.panes.pane import paragraphs, way_to_newest
 from tui.screen.panes.request_cells import lane, session
 from tui.screen.styled_line import Line, joined, joined_lines
 from tui.screen.widgets.canvas import Canvas, Heading
@@ -42,7 +42,7 @@ class AnswerView(Vertical):
     def compose(self) -> ComposeResult:
         yield Heading("Answer", id="answer-heading")
         yield Canvas(self._facts, id="answer-facts")
-        yield TextTail()
+        yield TextTail(id="answer-text")
 
     @property
     def tail(self) -> TextTail:
@@ -144,7 +144,7 @@ class AnswerView(Vertical):
             title += [("  ", ""), (who, lane(record.lane)[1])]
         note: Line = []
         if tail.pending:
-            note = [(f"{plural(tail.pending, 'line')} below  ", "warn"), ("end", "accent")]
+            note = way_to_newest(tail, f"{plural(tail.pending, 'line')} below", "end")
         elif record is not None and record.phase == "decode" and tail.following:
             note = [("following", "dim")]
         self.query_one("#answer-heading", Heading).set_text(title, note)

@@ -21,7 +21,7 @@ from tui.screen.health.log_table import FILTERS, LogTable
 from tui.screen.health.timeline_rows import LABEL, cells_of, timeline_lines
 from tui.screen.host_actions.questions import cannot_restart, cannot_stop
 from tui.screen.keymap import bindings, key_of
-from tui.screen.panes.pane import Pane, paragraphs
+from tui.screen.panes.pane import Pane, paragraphs, way_to_newest
 from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.line_table import LineTable
@@ -207,7 +207,7 @@ class HealthPane(Pane):
             note += [(key_of("main.filter"), "accent"), (" search  ", "dim")]
             note += [(key_of("health.error:-1"), "accent"), (" next error  ", "dim")]
         if table.pending:
-            note += [(f"{table.pending} newer  ", "warn"), ("end", "accent")]
+            note += way_to_newest(table, f"{table.pending} newer", "end")
         elif table.following and table.rows:
             note.append(("following", "dim"))
         return note

@@ -111,7 +111,11 @@ class Pane(Container):
         self.set_class(is_beside(self.app, self.place, event.size.width), "wide")
         self.set_class(event.size.height < SHORT, "short")
         self.set_class(event.size.height < TINY, "tiny")
-        if self.now:  # what fits has changed
+        self._update_after_layout()
+
+    def _update_after_layout(self) -> None:
+        """Draw at once what fits now: a part that comes to light was not drawn while it was out."""
+        if self.now:
             self.call_after_refresh(self.update)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
@@ -125,6 +129,7 @@ class Pane(Container):
             return
         keep_layout(self.app, self.place, self.size.width, beside=beside)
         self.set_class(beside, "wide")
+        self._update_after_layout()
 
     def on_line_table_selected(self, event: LineTable.Selected) -> None:
         self.update()
@@ -145,11 +150,16 @@ def list_note(table: LineTable[Any], newest_key: str = "end") -> Line:
     if table.filter:
         words += [("/", "accent"), (table.filter, "bold"), (f"  {len(table.rows)} of {table.total}", "muted")]
     if table.pending:
-        words += [("  " if words else "", ""), (f"{table.pending} newer  ", "warn @screen.newest")]
-        words.append((newest_key, "accent @screen.newest"))
+        words += [("  " if words else "", ""), *way_to_newest(table, f"{table.pending} newer", newest_key)]
     elif table.following and table.rows:
         words += [("  " if words else "", ""), ("following", "dim")]
     return words
+
+
+def way_to_newest(part: LineTable[Any] | TextTail, what: str, key: str) -> Line:
+    """What is out of sight in a list or a text, and the key that leads there; a click does so too."""
+    click = f"@screen.newest('{part.id or ''}')"
+    return [(f"{what}  ", f"warn {click}"), (key, f"accent {click}")]
 
 
 def paragraphs(*lines: str | Sequence[Span]) -> list[Line]:

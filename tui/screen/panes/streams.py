@@ -196,7 +196,14 @@ class StreamsPane(Pane):
             note += [("/", "accent"), (tree.filter, "bold"), (found, "muted"), ("  ", "")]
         if tree.rows:
             following: Line = [("following", "dim")]
-            note += following if tree.following else [("home", "accent"), (" follows what runs", "dim")]
+            note += (
+                following
+                if tree.following
+                else [
+                    ("home", "accent @screen.newest"),
+                    (" follows what runs", "dim @screen.newest"),
+                ]
+            )
         self.query_one("#sessions-heading", Heading).set_text(title, note)
 
     # -- commands -----------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ from tui.screen.trace_list.source import ListSource
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.filter_input import FilterInput
 from tui.screen.widgets.key_bar import KeyBar
+from tui.screen.widgets.line_table import LineTable
+from tui.screen.widgets.text_tail import TextTail
 from tui.screen.widgets.top_bar import TopBar
 from tui.screen.widgets.vital_signs import VitalSigns
 
@@ -184,10 +186,11 @@ class MainScreen(Screen[None]):
         if field.has_class("open"):
             act[which](*arguments)
 
-    def action_newest(self) -> None:
-        """To the newest row of the list, which follows again: a click on its note."""
-        if self.current.main_table is not None:
-            self.current.main_table.action_newest()
+    def action_newest(self, part: str = "") -> None:
+        """To what is newest in a part of the pane, which follows again: a click on the note above it."""
+        for found in self.current.query(f"#{part}") if part else (self.current.main_table,):
+            if isinstance(found, LineTable | TextTail):
+                found.action_newest()
 
     def action_zoom(self) -> None:
         """Show only the part that has the focus, or all again."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tui.client.figures import clock
 from tui.client.wire_text import shorten
 from tui.screen.keymap import key_of
-from tui.screen.panes.pane import paragraphs
+from tui.screen.panes.pane import paragraphs, way_to_newest
 from tui.screen.styled_line import Line
 from tui.screen.trace_list.columns import SORT_OF
 from tui.screen.trace_list.list_query import ListQuery
@@ -41,7 +41,7 @@ def list_note(table: LineTable[TraceSummary], query: ListQuery) -> Line:
             (f" {key_of('traces.sort')}", "accent"),
         ]
     elif table.pending:
-        note += [_GAP, (f"{table.pending} newer  ", "warn"), ("home", "accent")]
+        note += [_GAP, *way_to_newest(table, f"{table.pending} newer", "home")]
     elif table.following and len(table.rows):
         note += [_GAP, ("live", "dim")]
     return note

@@ -172,6 +172,10 @@ class TextTail(StripView, can_focus=True):
         self._settle()
         self.refresh()
 
+    def action_newest(self) -> None:
+        """Show the end, and follow."""
+        self.scroll_end(animate=False, force=True)
+
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         if self.at_end != self._follow:
