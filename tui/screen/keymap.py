@@ -263,7 +263,11 @@ WHILE_FILTERING = (
     Command("Clear the filter", "filter_key('clear')", "escape", short="clear the filter", shown="esc"),
     Command("Take the first completion", "filter_key('complete')", "tab", short="complete"),
 )
-
+# Where what is typed is looked for as it is, as in a log.
+WHILE_LOOKING = (
+    Command("Keep the search", "filter_key('keep')", "enter", short="keep the search"),
+    Command("End the search", "filter_key('clear')", "escape", short="end the search", shown="esc"),
+)
 
 WHILE_SEARCHING = (
     Command("Keep the marks", "keep_search", "enter", short="keep the marks"),

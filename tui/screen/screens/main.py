@@ -15,7 +15,16 @@ from tui.client.filter import known_values
 from tui.client.records import Snapshot
 from tui.client.store import Store
 from tui.screen.choices.layouts import ZOOMED, toggle_zoom
-from tui.screen.keymap import PANES, WHILE_FILTERING, Command, bindings, commands, footer, without_host
+from tui.screen.keymap import (
+    PANES,
+    WHILE_FILTERING,
+    WHILE_LOOKING,
+    Command,
+    bindings,
+    commands,
+    footer,
+    without_host,
+)
 from tui.screen.panes.cache import CachePane
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.pane import Pane
@@ -119,7 +128,7 @@ class MainScreen(Screen[None]):
 
     def _footer(self, pane: Pane) -> Sequence[Command]:
         if self.query_one(FilterInput).has_class("open"):
-            return WHILE_FILTERING
+            return WHILE_LOOKING if pane.searches else WHILE_FILTERING
         shown = footer(commands("main", pane.place))
         left_out = pane.unavailable | (_OF_A_ROW if pane.main_table is None else set())
         words, first = {"filter": "search"} if pane.searches else {}, ""
@@ -151,7 +160,9 @@ class MainScreen(Screen[None]):
 
     async def action_run(self, title: str) -> None:
         """Run the command with this title: a click in the key bar."""
-        filtering = WHILE_FILTERING if self.query_one(FilterInput).has_class("open") else ()
+        filtering = (
+            (*WHILE_FILTERING, *WHILE_LOOKING) if self.query_one(FilterInput).has_class("open") else ()
+        )
         for command in (*filtering, *self.command_list()):
             if command.title == title:
                 await self.run_command(command)

@@ -31,6 +31,7 @@ from tui.screen.health.engine_lines import engine_lines, fact_lines
 from tui.screen.health.timeline_rows import LABEL, VALUE, timeline_lines
 from tui.screen.panes.health import HealthPane, TimelineCanvas
 from tui.screen.styled_line import Line, line_width, plain_text
+from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.strip_view import StripView
 from tui.screen.widgets.vital_signs import vital_signs
 
@@ -308,6 +309,12 @@ async def test_the_search_goes_up_from_the_newest_line_and_round() -> None:
         await press("N")
         assert pane.main_table.selected is not first  # round the end
         assert "found" not in await press("escape")
+        bar = pane.screen.query_one(KeyBar)
+        await press("slash")
+        assert "enter keep the search" in (keys := lines_of([bar]))
+        assert "esc end the search" in keys
+        assert "filter" not in keys
+        await press("escape")
         assert "0 found" in await press("slash", *'"(is', "enter")  # no filter, whose quotes must close
         await press("escape", "slash", *"died", "enter")
         assert pane.request.startswith("req_")  # the line of a request leads to its trace
