@@ -80,16 +80,17 @@ def columns(
 
 
 def _sorted_by(column: Column[TraceSummary], arrow: str) -> Column[TraceSummary]:
-    """The column of the order, which no narrow screen drops."""
+    """The column of the order, which no narrow screen drops, with room for its mark."""
     title = f"{column.title}{arrow}"
     return Column(
         title,
         column.cell,
         max(column.width, len(title)),
         column.align,
-        max(column.minimum, min(column.width, len(title))),
+        max(column.minimum, len(title)),
         column.grow,
         column.most,
+        rank=-1,
     )
 
 

@@ -10,6 +10,7 @@ from textual.strip import Strip
 from tui.screen.styled_line import Line, fit, line_width, spread
 from tui.screen.widgets.strip_view import StripView
 
+_LEAST_TITLE = 12  # cells of a heading beside a long note
 Draw = Callable[[int, int], list[Line]]
 
 
@@ -72,6 +73,7 @@ def heading(title: Line, note: Line, width: int) -> Line:
     left: Line = [(" ", ""), *title, (" ", "")]
     right: Line = [(" ", ""), *note, (" ", "")] if note else []
     rule = width - line_width(left) - line_width(right)
-    if rule < 1:
-        return spread(left, right, width)
+    if rule < 1:  # the title gives way, down to its first word; then the note is shortened
+        least = min(line_width(left), _LEAST_TITLE)
+        return spread(left, fit(right, max(0, min(line_width(right), width - least))), width)
     return [*left, ("─" * rule, "rule"), *right]

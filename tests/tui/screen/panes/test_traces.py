@@ -19,11 +19,15 @@ from tui.client.loaded_rows import PAGE, LoadedRows
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
 from tui.screen.choices.remembered import Remembered
+from tui.screen.styled_line import Line, line_width, plain_text
 from tui.screen.trace_list.column_memory import ColumnMemory
 from tui.screen.trace_list.columns import HELP, USUAL, columns
 from tui.screen.trace_list.detail import detail_lines, detail_title
+from tui.screen.trace_list.list_query import SORTS
 from tui.screen.trace_list.listed_calls import records, tool_stats
 from tui.screen.widgets.canvas import Canvas, Heading
+from tui.screen.widgets.canvas import heading as canvas_heading
+from tui.screen.widgets.columns import header_line, lay_out
 
 END = next(column for column in columns({}) if column.title == "END")
 
@@ -196,6 +200,23 @@ async def test_the_list_is_sorted_ranged_and_gone_to_by_keys() -> None:
         host.rows.insert(0, host.rows[0].model_copy(update={"id": "req_new", "duration_s": 2.5}))
         await press("f5", "end")
         assert (table.selected, table.cursor, len(table.rows)) == (before, 15, 16)
+
+
+@pytest.mark.parametrize("cells", [42, 60, 78, 118])
+@pytest.mark.parametrize("sort", SORTS)
+def test_the_mark_of_the_order_is_on_any_screen(sort: str, cells: int) -> None:
+    for way, reverse in (("↓", False), ("↑", True)):
+        titles = columns({}, USUAL, sort, reverse, roomy=cells >= 100)
+        line = plain_text(header_line(lay_out(titles, cells)))
+        assert line.count(way) == 1, line
+
+
+def test_a_long_note_at_a_heading_is_shortened_and_not_dropped() -> None:
+    note: Line = [("/" + "word " * 12, ""), ("by took ↓", "bold")]
+    line = plain_text(canvas_heading([("Traces", "bold")], note, 44))
+    assert line_width([(line, "")]) == 44
+    assert line.startswith(" Traces ")
+    assert "/word word" in line
 
 
 async def test_found_marks_the_detail_and_the_columns_of_the_list() -> None:
