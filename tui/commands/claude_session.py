@@ -15,6 +15,7 @@ from pathlib import Path
 from proxy.configuration.destination import public_url, without_password
 from proxy.configuration.known_backends import backend_kind
 from proxy.configuration.settings import SETTINGS
+from proxy.configuration.settled import HostConfig
 from proxy.configuration.settling import Settled
 from proxy.events.types import HostState
 from proxy.supervision.task_end import end_tasks
@@ -31,7 +32,7 @@ from tui.commands.managed_settings import managed_settings_files, precedence_not
 from tui.commands.model_size import on_diet
 from tui.commands.narration import Narrator, destination_of, listen
 from tui.commands.port_check import check_ports
-from tui.commands.program_name import program_name, program_path
+from tui.commands.program_name import claude_command, program_name, program_path
 from tui.commands.resume_hint import resume_hint
 from tui.commands.trust_question import question
 from tui.commands.user_settings import UserSettings, read_user_settings
@@ -63,10 +64,13 @@ def _prints(arguments: Sequence[str]) -> bool:
     return any(argument in ("-p", "--print") for argument in arguments)
 
 
-def _claude_command(invocation: Invocation) -> str:
+def _claude_command(invocation: Invocation, config: HostConfig) -> str:
     """The command that starts a session as this one was started, but for its settings."""
-    attached = f" --attach {shlex.quote(without_password(invocation.attach))}" if invocation.attach else ""
-    return f"{program_name(invocation.environ)}{attached} claude"
+    if invocation.attach:
+        attached = f" --attach {shlex.quote(without_password(invocation.attach))}"
+        return f"{program_name(invocation.environ)}{attached} claude"
+    named = str(invocation.options.get("config") or "")
+    return claude_command(config.port, invocation.environ, home=config.home, config=named)
 
 
 async def _session(
@@ -112,7 +116,7 @@ async def _session(
             say(f"the host ended during the session (exit code {process.exit_code}); see {process.log_path}")
         if not (answered or _prints(theirs.arguments)):
             hint = resume_hint(
-                _claude_command(invocation),
+                _claude_command(invocation, config),
                 environ=invocation.environ,
                 cwd=Path.cwd(),
                 user_home=Path.home(),

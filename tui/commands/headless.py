@@ -109,7 +109,7 @@ class _Foreground:
         config = self.config
         port = urlsplit(url).port or config.port
         say(f"proxy: listening on {url}, backend {config.backend_name}, state in {config.home}")
-        say(f"Claude Code on it: {claude_command(port, os.environ)}")
+        say(f"Claude Code on it: {claude_command(port, os.environ, home=config.home)}")
         if config.backend == "mlx" and not config.model:
             say(f"model: the {bundled_model.NAME}, which is very small: {bundled_model.CHOOSE}")
         self.client = HostClient(local_url(config.host, port), config.token)

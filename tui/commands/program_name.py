@@ -8,17 +8,42 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from proxy.configuration.files import STATE_FOLDER
+
 NAME = "anyclaude-tui"
 _USUAL_PORT = 8082
 
 
-def claude_command(port: int, environ: Mapping[str, str], program: str | None = None) -> str:
-    """The command line that starts Claude Code on the host at `port`, from any working directory.
+def program_with_options(
+    port: int,
+    environ: Mapping[str, str],
+    program: str | None = None,
+    *,
+    home: Path | None = None,
+    config: str = "",
+) -> str:
+    """This program with what leads it to the host at `port`, from any working directory.
 
-    `program` is the file that was started (default: this process's).
+    `home` is the host's state folder, `config` the configuration file that was named; the usual ones are left
+    out. `program` is the file that was started (default: this process's).
     """
-    option = "" if port in (0, _USUAL_PORT) else f" --port {port}"
-    return f"{program_name(environ, program)}{option} claude"
+    options = f" --config {_shown(Path(config).expanduser().absolute(), environ)}" if config else ""
+    if home is not None and home != Path(environ.get("HOME", "")) / STATE_FOLDER:
+        options += f" --home {_shown(home.absolute(), environ)}"
+    options += "" if port in (0, _USUAL_PORT) else f" --port {port}"
+    return program_name(environ, program) + options
+
+
+def claude_command(
+    port: int,
+    environ: Mapping[str, str],
+    program: str | None = None,
+    *,
+    home: Path | None = None,
+    config: str = "",
+) -> str:
+    """The command line that starts Claude Code on that host; see `program_with_options`."""
+    return f"{program_with_options(port, environ, program, home=home, config=config)} claude"
 
 
 def program_name(environ: Mapping[str, str], program: str | None = None) -> str:
@@ -29,8 +54,13 @@ def program_name(environ: Mapping[str, str], program: str | None = None) -> str:
     found = shutil.which(NAME, path=environ.get("PATH", ""))
     if found is not None and Path(found).samefile(path):
         return NAME
+    return _shown(path, environ)
+
+
+def _shown(path: Path, environ: Mapping[str, str]) -> str:
+    """A path for a shell, short where it is in the user's home."""
     home = Path(environ.get("HOME", ""))
-    if home.is_absolute() and path.is_relative_to(home):
+    if home.is_absolute() and path != home and path.is_relative_to(home):
         return f"~/{shlex.quote(str(path.relative_to(home)))}"
     return shlex.quote(str(path))
 

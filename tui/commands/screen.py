@@ -20,7 +20,7 @@ from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.output import write_data
 from tui.commands.port_check import check_ports
-from tui.commands.program_name import claude_command, program_name
+from tui.commands.program_name import program_name, program_with_options
 from tui.commands.trust_question import question
 
 if TYPE_CHECKING:
@@ -59,14 +59,22 @@ def run_screen(invocation: Invocation) -> int:
         url = invocation.base_url(settled)
         state = asyncio.run(_must_answer(url, config.token))
         say(f"requests go to {destination_of(state)}, according to the host on {public_url(url)}")
-        own = invocation.own_file if is_loopback_name(urlsplit(url).hostname or "") else None
-        claude = claude_command(urlsplit(url).port or 0, invocation.environ)
-        return _show(config, url, claude, choices, own, _bundler(settled))
+        here = is_loopback_name(urlsplit(url).hostname or "")
+        own = invocation.own_file if here else None
+        home = Path(state.home) if here and state.home else None
+        program = _program(invocation, urlsplit(url).port or 0, home)
+        return _show(config, url, program, choices, own, _bundler(settled))
     check_ports(config)
     for line in settled.account:
         say(line)
-    claude = claude_command(config.port, invocation.environ)
-    return _show(config, None, claude, choices, invocation.own_file, _bundler(settled), invocation)
+    program = _program(invocation, config.port, config.home)
+    return _show(config, None, program, choices, invocation.own_file, _bundler(settled), invocation)
+
+
+def _program(invocation: Invocation, port: int, home: Path | None) -> str:
+    """The command line of this program that leads to the host which is shown."""
+    config = str(invocation.options.get("config") or "")
+    return program_with_options(port, invocation.environ, home=home, config=config)
 
 
 def no_screen(environ: Mapping[str, str]) -> str:
@@ -80,7 +88,7 @@ def no_screen(environ: Mapping[str, str]) -> str:
 def _show(
     config: HostConfig,
     attach_url: str | None,
-    claude: str,
+    program: str,
     choices: ScreenChoices | None = None,
     own: Path | None = None,
     bundler: Bundler | None = None,
@@ -98,7 +106,7 @@ def _show(
     code = run_app(
         host,
         attach_url,
-        claude=claude,
+        program=program,
         token=config.token,
         log_path=logs / "screen.log",
         theme_path=config.home / FILE_NAME,

@@ -28,6 +28,7 @@ from tui.client.inbox import Inbox
 from tui.client.records import Link, ModelFit
 from tui.client.wire_text import line_text
 from tui.screen.choices.configured import DEFAULT_CHOICES, ScreenChoices
+from tui.screen.choices.own_command import take_command
 from tui.screen.command_palette import CommandProvider
 from tui.screen.host_actions.bundling import Bundler
 from tui.screen.host_protocols import HostApi, OwnedHost
@@ -57,9 +58,9 @@ MOST_EVENTS_A_FRAME = 4000  # a long replay is drawn in steps and does not freez
 class ControlCenter(NavigatingApp):
     """The screen. It owns `host` (worker "host"), or follows a host that runs elsewhere at `attach_url`.
 
-    With neither it shows the content of its `inbox`, for the replay of a recording. `claude` is the command
-    line that starts Claude Code on the host. After the run, `return_code` is the command's exit code and
-    `exit_message` goes to stderr.
+    With neither it shows the content of its `inbox`, for the replay of a recording. `program` is the command
+    line that starts this program for the same host, in texts that name a command to type. After the run,
+    `return_code` is the command's exit code and `exit_message` goes to stderr.
     """
 
     CSS_PATH = "theme.tcss"
@@ -73,14 +74,14 @@ class ControlCenter(NavigatingApp):
         attach_url: str | None = None,
         *,
         token: str = "",
-        claude: str = "anyclaude-tui claude",
+        program: str = "",
         themes: ThemeChoice | None = None,
         choices: ScreenChoices = DEFAULT_CHOICES,
         suggest: Callable[[], ModelFit | None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(host)
-        self._claude = claude
+        take_command(program)
         self.inbox = Inbox()
         self.exit_message = ""
         self._attach_url = attach_url
@@ -144,7 +145,7 @@ class ControlCenter(NavigatingApp):
 
     def get_default_screen(self) -> Screen[None]:
         source = ListSource(self._host_api, self._clock)
-        return MainScreen(self.store, self._clock, source, self._claude, ColumnMemory(self.remembered))
+        return MainScreen(self.store, self._clock, source, ColumnMemory(self.remembered))
 
     # -- the two workers, and the frame -------------------------------------------------------------------
 
@@ -304,7 +305,7 @@ def run_app(
     host: OwnedHost | None,
     attach_url: str | None,
     *,
-    claude: str,
+    program: str = "",
     token: str = "",
     log_path: Path | None = None,
     theme_path: Path | None = None,
@@ -326,7 +327,7 @@ def run_app(
         host,
         attach_url,
         token=token,
-        claude=claude,
+        program=program,
         themes=themes,
         choices=choices,
         suggest=suggest,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tui.commands.program_name import claude_command, program_name
+from tui.commands.program_name import claude_command, program_name, program_with_options
 
 
 @pytest.fixture
@@ -54,3 +54,13 @@ def test_the_usual_port_is_not_named(program: Path) -> None:
 
 def test_a_start_as_a_module_is_named_as_it_is_installed() -> None:
     assert program_name({"PATH": ""}, "/somewhere/cli.py") == "anyclaude-tui"
+
+
+def test_the_line_leads_to_the_host_wherever_it_is_typed(program: Path, tmp_path: Path) -> None:
+    environ = {"PATH": os.defpath, "HOME": str(tmp_path)}
+    home, config = tmp_path / "a state" / "it's", tmp_path / "my rc.json"
+    line = program_with_options(0, environ, str(program), home=home, config=str(config))
+    told = typed(f"{line} traces list", environ, Path("/"))
+    assert told == f"--config {config} --home {home} traces list\n"
+    usual = program_with_options(8082, environ, str(program), home=tmp_path / ".anyclaude")
+    assert typed(usual, environ, Path("/")) == "\n"

@@ -129,7 +129,7 @@ def test_a_crash_is_one_line_with_the_path_of_its_traceback(
             app._handle_exception(error)
 
     monkeypatch.setattr(ControlCenter, "run_async", crashes)
-    assert run_app(None, None, claude="c", log_path=tmp_path / "screen.log") == 1
+    assert run_app(None, None, log_path=tmp_path / "screen.log") == 1
     said = capfd.readouterr().err.splitlines()
     assert said == [
         "anyclaude-tui: the screen failed (ValueError: [/] no such row);"

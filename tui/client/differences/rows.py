@@ -46,11 +46,11 @@ class DiffRow:
     words: str = ""
 
 
-def diff_rows(lines: Sequence[str], left_out: int = 0) -> list[DiffRow]:
-    """The rows of a segment's `lines` (`proxy.traces.analysis.comparing.diff_facts`)."""
+def diff_rows(lines: Sequence[str], left_out: int = 0, *, command: str = "traces diff --json") -> list[DiffRow]:
+    """The rows of a segment's `lines` (`proxy.traces.analysis.comparing.diff_facts`); `command` shows all of them."""
     rows = list(_rows(lines))
     if left_out:
-        rows.append(DiffRow("note", words=f"… {plural(left_out, 'more line')}: traces diff --json has all"))
+        rows.append(DiffRow("note", words=f"… {plural(left_out, 'more line')}: {command} has all"))
     return rows
 
 

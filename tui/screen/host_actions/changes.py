@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tui.client.figures import plural, rate, size
 from tui.client.records import Snapshot
 from tui.client.wire_text import line_text
+from tui.screen.choices.own_command import own_command
 from tui.screen.keymap import key_of
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def model_consequence(model: LocalModel, snapshot: Snapshot) -> list[tuple[str, 
         lines.append(
             (
                 f"Its window has {model.served_tokens:,} tokens here; Claude Code was told {told:,}."
-                " A longer conversation is refused until a new start: anyclaude-tui claude --continue",
+                f" A longer conversation is refused until a new start: {own_command('claude --continue')}",
                 "warn",
             )
         )
@@ -37,7 +38,7 @@ def model_consequence(model: LocalModel, snapshot: Snapshot) -> list[tuple[str, 
         speed = f"{prefill}decode {rate(model.decode_speed)} tokens/s"
         lines.append((f"Measured here: {speed}.", "muted"))
     else:
-        lines.append((f"Its speed: anyclaude-tui models bench {line_text(model.name)}", "muted"))
+        lines.append((f"Its speed: {own_command('models bench')} {line_text(model.name)}", "muted"))
     return [*lines, ("If it does not come up, the model before is loaded again.", "muted")]
 
 

@@ -11,6 +11,7 @@ from tui.client.figures import clock, count, plural, rate, seconds
 from tui.client.records import ModelFit, RequestSnapshot, Snapshot, ToolRecord
 from tui.client.store import Store
 from tui.client.wire_text import shorten_middle
+from tui.screen.choices.own_command import own_command
 from tui.screen.engine_label import uses_other_backend
 from tui.screen.host_actions.questions import cannot_cancel
 from tui.screen.keymap import bindings
@@ -75,11 +76,9 @@ class StreamsPane(Pane):
             super().__init__()
             self.request = request
 
-    def __init__(self, store: Store, claude: str) -> None:
-        """`claude` is the command line that starts Claude Code on this host."""
+    def __init__(self, store: Store) -> None:
         super().__init__()
         self._store = store
-        self._claude = claude
         self._row = ""  # whose turns are shown
         self._of: tuple[RequestSnapshot, ...] = ()  # what `_turns` is made of
         self._turns: list[RequestSnapshot] = []
@@ -148,7 +147,7 @@ class StreamsPane(Pane):
 
     def update(self) -> None:
         tree = self.main_table
-        tree.empty = first_steps(self.snapshot, self._claude, self._fit)
+        tree.empty = first_steps(self.snapshot, own_command("claude"), self._fit)
         tree.show_sessions(self.snapshot.sessions, _window(self.snapshot), self.now)
         self._draw_heading()
         self._update_turns(tree.selected)
@@ -300,7 +299,7 @@ class StreamsPane(Pane):
 
     def action_copy_command(self) -> None:
         """Copy the command line that starts Claude Code on this host."""
-        self.copy(self._claude, "command")
+        self.copy(own_command("claude"), "command")
 
 
 def in_order(records: tuple[RequestSnapshot, ...]) -> list[RequestSnapshot]:

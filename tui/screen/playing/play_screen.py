@@ -30,10 +30,8 @@ class PlayScreen(MainScreen):
 
     BINDINGS = bindings("play")
 
-    def __init__(
-        self, store: Store, clock: Callable[[], float], source: ListSource, claude: str, player: Player
-    ) -> None:
-        super().__init__(store, clock, source, claude)
+    def __init__(self, store: Store, clock: Callable[[], float], source: ListSource, player: Player) -> None:
+        super().__init__(store, clock, source)
         self._player = player
 
     def compose(self) -> ComposeResult:

@@ -42,7 +42,7 @@ class PlayingApp(ControlCenter):
 
     def get_default_screen(self) -> Screen[None]:
         source = ListSource(self._host_api, self._clock)
-        return PlayScreen(self.store, self._clock, source, self._claude, self.player)
+        return PlayScreen(self.store, self._clock, source, self.player)
 
     def _start(self) -> None:
         self.run_worker(self._serve(), name="recording", group="recording", exit_on_error=False)

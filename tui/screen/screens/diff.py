@@ -14,6 +14,7 @@ from tui.client.differences.rows import DiffRow, diff_rows
 from tui.client.figures import clock, count, day_and_clock, plural, seconds
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
 from tui.screen.choices.layouts import is_beside, keep_layout
+from tui.screen.choices.own_command import own_command
 from tui.screen.clipboard import copy
 from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.pane import SHORT, TINY
@@ -277,7 +278,7 @@ def difference_rows(part: SegmentFacts) -> list[DiffRow]:
     """The lines of a segment that differ, or that none does."""
     if part.kind == "same":
         return [DiffRow("note", words="The same in both.")]
-    return diff_rows(part.lines, part.left_out)
+    return diff_rows(part.lines, part.left_out, command=own_command("traces diff --json"))
 
 
 def _side(name: str, side: Side) -> Line:

@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.widgets import Input, Label
 
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
+from tui.screen.choices.own_command import own_command
 from tui.screen.host_actions.changes import setting_consequence, value_text
 from tui.screen.keymap import WHILE_EDITING, Command, bindings
 from tui.screen.screens.opened import OpenedScreen
@@ -152,7 +153,7 @@ class SettingsScreen(OpenedScreen):
         if setting is None:
             return
         if self._own_file is None:
-            text = "The host may be on another machine; there: anyclaude-tui config set KEY VALUE --save"
+            text = f"The host may be on another machine; there: {own_command('config set KEY VALUE --save')}"
             self.app.notify(text, timeout=6, markup=False)
             return
         from proxy.changes.own_file import save_setting  # slow to import, and rarely needed

@@ -61,14 +61,13 @@ class MainScreen(Screen[None]):
         store: Store,
         clock: Callable[[], float],
         source: ListSource,
-        claude: str,
         columns: ColumnMemory | None = None,
     ) -> None:
         super().__init__()
         self._store = store
         self._clock = clock
         traces = TracesPane(source, columns)
-        panes = (StreamsPane(store, claude), CachePane(), ToolsPane(source), HealthPane(store), traces)
+        panes = (StreamsPane(store), CachePane(), ToolsPane(source), HealthPane(store), traces)
         self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
         self._place: str = PANES[0][0]
         self._vitals = VitalSigns()

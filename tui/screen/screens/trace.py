@@ -17,6 +17,7 @@ from proxy.events.causes import cause_of
 from tui.client.figures import clock, day_and_clock, seconds, size
 from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.charts import without_bars
+from tui.screen.choices.own_command import own_command
 from tui.screen.clipboard import copy
 from tui.screen.host_actions.questions import cannot_restart
 from tui.screen.keymap import WHILE_SEARCHING, Command, bindings
@@ -371,7 +372,7 @@ class TraceScreen(OpenedScreen):
             return
         # The model of then first, where the host still has it.
         models = sorted(models, key=lambda model: model not in (trace.model, trace.upstream_model))
-        command = f"anyclaude-tui traces replay {trace.id} --model NAME"
+        command = own_command(f"traces replay {trace.id} --model NAME")
         host = app.store.snapshot().host
         elsewhere = host is not None and backend_kind(host.backend) != "mlx"
         question = ReplayQuestion(

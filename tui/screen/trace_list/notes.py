@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tui.client.figures import clock
 from tui.client.wire_text import shorten
+from tui.screen.choices.own_command import own_command
 from tui.screen.keymap import key_of
 from tui.screen.panes.pane import paragraphs, way_to_newest
 from tui.screen.styled_line import Line
@@ -60,7 +61,7 @@ def no_contact(since: float) -> list[Line]:
     """That the host is out of reach."""
     return paragraphs(
         [(f"No contact with the host since {clock(since)}, so it lists no traces.", "warn")],
-        "They are kept. Without a host, this lists them:  anyclaude-tui traces list",
+        f"They are kept. Without a host, this lists them:  {own_command('traces list')}",
     )
 
 

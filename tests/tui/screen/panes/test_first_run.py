@@ -16,7 +16,8 @@ from tui.screen.panes.first_run import better_model, first_steps
 from tui.screen.styled_line import plain_text
 
 FIT = ModelFit("org/Big-30B-4bit", 17.5, 64, "anyclaude-tui models pull org/Big-30B-4bit", here=False)
-CLAUDE = "anyclaude-tui --port 23000 claude"
+PROGRAM = "anyclaude-tui --port 23000"
+CLAUDE = f"{PROGRAM} claude"
 
 
 def running(**more: Any) -> Snapshot:
@@ -51,7 +52,7 @@ def test_a_model_is_suggested_where_a_lesser_one_runs(
 
 
 async def test_an_empty_screen_leads_to_a_model_and_to_claude_code_by_a_key_each() -> None:
-    app = ControlCenter(clock=lambda: 2000.0, claude=CLAUDE, suggest=lambda: FIT)
+    app = ControlCenter(clock=lambda: 2000.0, program=PROGRAM, suggest=lambda: FIT)
     app.client = SampleHost([])
     async with app.run_test(size=(120, 40)) as pilot:
         while app.model_fit is None:
