@@ -75,6 +75,7 @@ async def _run(host: Host, server: WebServer, listener: socket.socket, stop: asy
 
     async def begin_the_end() -> None:
         await stop.wait()
+        host.end(now=True)  # a signal ended it: nothing changes meanwhile
         host.end_streams()
         # Now, not after the open answers: they end sooner when the engine says that it goes.
         await host.stop_engine()

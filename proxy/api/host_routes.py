@@ -18,6 +18,7 @@ from proxy.api.query_parameters import DEFAULT_ROWS, is_set, number, parameters
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.upstream import Backend
 from proxy.events.bus import BusReader, EventBus, Published
+from proxy.events.causes import HOST_ENDS
 from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.metrics import CONTENT_TYPE, Metrics
 from proxy.events.types import EngineState, Event, HostNotice, HostState
@@ -100,6 +101,7 @@ class ObservedHost(Protocol):
     metrics: Metrics
     recorder: Recorder
     health: HealthKeeper
+    stopping: bool
 
     def state(self) -> HostState:
         """The host and its state."""
@@ -154,6 +156,8 @@ def _add_feed(router: APIRouter, host: ObservedHost, keep_alive_s: float) -> Non
         """Restart the engine now, also after it has failed for good, or after the requests that run."""
         if host.supervisor is None:
             raise InvalidRequest("this host runs no engine of its own, so there is none to restart")
+        if host.stopping:
+            raise InvalidRequest(HOST_ENDS)
         running = host.supervisor.restart(drain=is_set(request, "drain"))
         when = f"after the requests that run ({running}); new ones are told to retry, " if running else ""
         text = f"the engine is being restarted, {when}as a person asked"

@@ -15,6 +15,7 @@ from proxy.changes.change_facts import Changed, LiveSetting, LocalModel, LocalMo
 from proxy.changes.live_settings import live_settings, read_changes, with_model
 from proxy.configuration.settings import ENGINE_SETTINGS, SETTINGS
 from proxy.configuration.settled import HostConfig
+from proxy.events.causes import HOST_ENDS
 from proxy.local_models.bench_records import BenchRecords
 from proxy.local_models.facts import ModelFacts
 from proxy.local_models.local_models import LocalModels, NoSuchModel, is_called
@@ -127,7 +128,7 @@ class LiveChanges:
 
     def _check_open(self) -> None:
         if self.closed:
-            raise CannotChange("the host is being stopped: nothing changes any more")
+            raise CannotChange(HOST_ENDS)
 
     def local_models(self) -> LocalModelList:
         """The models of this machine; reads their folders, so call it in a thread."""

@@ -13,6 +13,8 @@ import re
 CANCELLED_BY_YOU = "cancelled by you"  # on the host, by its API
 RESTART_REQUESTED = "the engine was stopped because a restart was requested"
 """The last exit of an engine that a person restarted."""
+HOST_ENDS = "the host is being stopped: nothing changes any more"
+"""Why a change, a switch or a restart is refused."""
 
 # Causes that say something about the upstream, not about the request.
 UPSTREAM_FAULTS = frozenset(

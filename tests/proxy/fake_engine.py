@@ -1,13 +1,14 @@
 """A program that behaves like an engine, or as badly as its settings say; started by the supervisor's tests.
 
 Settings: `health` (a file whose JSON is the answer to /health, read at each request), `starts` (a file that
-gets a line at each start), `behave` (see below), `port`.
+gets a line at each start), `behave` (see below), `port`. An answer to "while FILE is there" waits so long.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -53,10 +54,13 @@ class Answers(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
+        asked_for = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
+        self.chunk(delta={"content": "So: "})
+        while (file := re.search(r"while (/\S+) is there", asked_for)) and os.path.exists(file[1]):
+            time.sleep(0.01)
         for number in range(20):
             self.chunk(delta={"content": f"{number} "})
             time.sleep(0.002)

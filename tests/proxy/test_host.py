@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -547,6 +547,40 @@ async def test_a_host_that_is_asked_to_stop_ends_after_the_requests_that_run(tmp
             assert (await running).json()["content"][0]["text"] == "Hi. More."
             async with asyncio.timeout(10):
                 await host.stop.wait()
+
+
+async def test_nothing_is_restarted_or_changed_while_the_host_ends(tmp_path: Path) -> None:
+    (tmp_path / "hold").touch()
+    ask = ASK | {"messages": [{"role": "user", "content": f"Count while {tmp_path}/hold is there."}]}
+    async with served(tmp_path) as host:
+        before = await host.until_engine("ready")
+        running = asyncio.create_task(host.client.post("/v1/messages", json=ask))
+        await host.events(lambda event: event["type"] == "request.first_token", params={"since": "0"})
+        assert (await host.client.post("/anyclaude/stop")).json() == {"stopping": True, "running": 1}
+        for path, body in (
+            ("engine/restart", None),
+            ("engine/restart?drain=1", None),
+            ("model", {"model": "bundled demo model"}),
+            ("settings", {"changes": {"keepAwake": False}}),
+            ("settings", {"changes": {"loopTokens": 400}}),
+        ):
+            answer = await host.client.post(f"/anyclaude/{path}", json=body)
+            assert answer.status_code == 400, path
+            assert "the host is being stopped" in answer.json()["error"]["message"]
+        # To be asked again is no change, and the way to end it sooner.
+        assert (await host.client.post("/anyclaude/stop")).json() == {"stopping": True, "running": 1}
+        assert (await host.state()).engine.pid == before.engine.pid
+        (tmp_path / "hold").unlink()
+        assert (await running).status_code == 200
+
+
+async def test_a_host_that_a_signal_ends_changes_nothing_either(tmp_path: Path) -> None:
+    async with served(tmp_path) as host:
+        await host.until_engine("ready")
+        host.stop.set()
+        with suppress(httpx.HTTPError):  # its socket may be closed by then
+            answer = await host.client.post("/anyclaude/engine/restart")
+            assert (answer.status_code, "being stopped" in answer.text) == (400, True)
 
 
 async def test_an_idle_host_ends_at_once_and_one_that_shall_end_now_does_not_wait(tmp_path: Path) -> None:
