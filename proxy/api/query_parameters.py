@@ -28,6 +28,10 @@ _KINDS = {
     "q": ("string", "a filter, as `anyclaude-tui traces list --help` has them"),
     "with": ("string", "the id of the trace to compare with; left out: the request before it"),
     "drain": ("boolean", "only after the requests that run; new ones are told to retry meanwhile"),
+    "settled": (
+        "boolean",
+        "once the engine is up with them, or they are taken back; after 5 s at the latest",
+    ),
     "now": ("boolean", "do not wait for the requests that run"),
 }
 

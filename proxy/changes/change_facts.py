@@ -8,7 +8,11 @@ from pydantic import BaseModel
 
 
 class LiveSetting(BaseModel):
-    """One setting of a running host, as JSON has its values; `changed`: not as the host was started."""
+    """One setting of a running host, as JSON has its values; `changed`: not as the host was started.
+
+    `held`: it counts at once, or an engine came up with this value; else `awaited` says whether one is still
+    tried. `refused` is why the last change of it did not work, until it is changed again.
+    """
 
     key: str
     meaning: str
@@ -18,6 +22,9 @@ class LiveSetting(BaseModel):
     default_text: str
     effect: Literal["at once", "engine restart"]
     changed: bool
+    held: bool = True
+    awaited: bool = False
+    refused: str = ""
 
 
 class LiveSettings(BaseModel):
@@ -27,9 +34,13 @@ class LiveSettings(BaseModel):
 
 
 class Changed(BaseModel):
-    """What follows from a change: the keys that differ now, and the requests that the engine waits for."""
+    """What follows from a change: the keys that differ now, and the requests that the engine waits for.
+
+    `values` are those that were asked for, also where they counted already, by the whole keys.
+    """
 
     changed: list[str]
+    values: dict[str, Any] = {}
     restarting: bool = False
     running: int = 0
     model: str = ""

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from proxy.api.client_side import read_body
+from proxy.api.query_parameters import is_set, parameters
 from proxy.changes.change_facts import Changed, LiveSettings, LocalModelList
 from proxy.changes.live_changes import CannotChange, LiveChanges
 from proxy.configuration.settled import ConfigError
@@ -18,6 +19,7 @@ from proxy.events.errors import InvalidRequest
 _Responses = dict[int | str, dict[str, Any]]
 _Wish = TypeVar("_Wish", bound=BaseModel)
 _MOST_BYTES = 1 << 16
+_SETTLES_WITHIN_S = 5.0  # clients wait 10 s for an answer, and ask again
 _CHANGED: _Responses = {202: {"model": Changed}}
 
 
@@ -61,9 +63,15 @@ def change_routes(changes: LiveChanges) -> APIRouter:
         except CannotChange as error:
             raise InvalidRequest(str(error)) from None
 
-    @router.get("/anyclaude/settings", responses={200: {"model": LiveSettings}})
-    async def settings() -> Response:
-        """The settings that can be changed while this host runs."""
+    @router.get(
+        "/anyclaude/settings",
+        responses={200: {"model": LiveSettings}},
+        openapi_extra=parameters("settled"),
+    )
+    async def settings(request: Request) -> Response:
+        """The settings that can be changed while this host runs, once the engine is up with them, or not."""
+        if is_set(request, "settled"):
+            await changes.until_settled(_SETTLES_WITHIN_S)
         return _json(LiveSettings(settings=changes.settings()))
 
     @router.post(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import Any
 from engine import bundled_model
 from engine.options.kinds import printable
 from proxy.changes.change_facts import Changed, LiveSetting, LocalModel, LocalModelList
-from proxy.changes.live_settings import live_settings, read_changes, with_model
+from proxy.changes.live_settings import fields_by_key, live_settings, read_values, with_model
 from proxy.configuration.settings import ENGINE_SETTINGS, SETTINGS
 from proxy.configuration.settled import HostConfig
 from proxy.events.causes import HOST_ENDS
@@ -59,6 +60,7 @@ class LiveChanges:
         self._at_once = at_once
         self._engine_settings = engine_settings
         self._notice = notice
+        self._refused: dict[str, str] = {}  # why the last change of a field did not work
 
     @property
     def model(self) -> str:
@@ -67,30 +69,53 @@ class LiveChanges:
 
     def settings(self) -> list[LiveSetting]:
         """The settings that can change here."""
-        return live_settings(self.now, self._begun, engine=self.supervisor is not None)
+        supervisor = self.supervisor
+        if supervisor is None:
+            return live_settings(self.now, self._begun, engine=False)
+        held = self.now if supervisor.holds else supervisor.held_choice or self._begun
+        listed = live_settings(self.now, self._begun, engine=True, held=held)
+        names = fields_by_key(self.now.backend_name)
+        gave_up = "" if supervisor.awaits else supervisor.board.state.detail or "the engine did not come up"
+        for one in listed:
+            one.awaited = not one.held and supervisor.awaits
+            one.refused = self._refused.get(names[one.key], "") or ("" if one.held else gave_up)
+        return listed
+
+    async def until_settled(self, within_s: float) -> None:
+        """Wait, no longer than that, until an engine is up with what counts now, or it was taken back."""
+        if self.supervisor is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await self.supervisor.until_settled()
 
     def change(self, wished: Mapping[str, Any], *, drain: bool = False) -> Changed:
         """Change settings; where one is the engine's, it restarts, with `drain` after its requests.
 
         Raises:
-            proxy.configuration.settled.ConfigError: see `read_changes`; nothing was changed.
+            proxy.configuration.settled.ConfigError: see `read_values`; nothing was changed.
             CannotChange: the host ends.
         """
         self._check_open()
-        changes = read_changes(wished, self.now, engine=self.supervisor is not None)
-        keys = {name: SETTINGS[name].key_of(self.now.backend_name) for name in changes}
-        of_engine = [key for name, key in keys.items() if name in ENGINE_SETTINGS]
+        values = read_values(wished, self.now, engine=self.supervisor is not None)
+        changes = {name: value for name, value in values.items() if value != getattr(self.now, name)}
+        keys = {name: SETTINGS[name].key_of(self.now.backend_name) for name in values}
+        for name in values:
+            self._refused.pop(name, None)
         after = replace(self.now, **changes)
         for name, value in changes.items():
             if name in self._at_once:
                 self._at_once[name](value)
-        changed = Changed(changed=list(keys.values()))
+        changed = Changed(
+            changed=[keys[name] for name in changes],
+            values={keys[name]: value for name, value in values.items()},
+        )
+        of_engine = [keys[name] for name in changes if name in ENGINE_SETTINGS]
         if of_engine:
             changed = self._restart_with(after, ", ".join(of_engine), changed, drain=drain)
         else:
             self.now = after
-        if keys:
-            self._notice(f"changed, as a person asked: {', '.join(keys.values())}", "info")
+        if changes:
+            self._notice(f"changed, as a person asked: {', '.join(changed.changed)}", "info")
         return changed
 
     def find_model(self, name: str) -> ChosenModel:
@@ -152,7 +177,10 @@ class LiveChanges:
         def take_back(reason: str, proven: HostConfig | None) -> None:
             # Only what the engine has: the rest may have changed meanwhile, and took effect at once.
             again = proven or self._begun
-            self.now = replace(self.now, **{name: getattr(again, name) for name in ENGINE_SETTINGS})
+            before = {name: getattr(again, name) for name in ENGINE_SETTINGS}
+            taken = [name for name, value in before.items() if value != getattr(self.now, name)]
+            self._refused |= dict.fromkeys(taken, reason)
+            self.now = replace(self.now, **before)
             self._notice(f"{printable(what)} did not work: {reason}; what was before counts again", "error")
 
         self.now = after

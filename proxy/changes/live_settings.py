@@ -19,8 +19,13 @@ LIVE: dict[str, Setting] = {name: setting for name, setting in SETTINGS.items() 
 """The settings that can be changed while a host runs, by the names of their fields."""
 
 
-def live_settings(now: HostConfig, begun: HostConfig, *, engine: bool) -> list[LiveSetting]:
-    """Those of a host with the configuration `now`, begun with `begun`; `engine`: it runs one of its own."""
+def live_settings(
+    now: HostConfig, begun: HostConfig, *, engine: bool, held: HostConfig | None = None
+) -> list[LiveSetting]:
+    """Those of a host with the configuration `now`, begun with `begun`; `engine`: it runs one of its own.
+
+    `held` is the configuration that an engine came up with, where that is another one.
+    """
     return [
         LiveSetting(
             key=setting.key_of(now.backend_name),
@@ -31,6 +36,7 @@ def live_settings(now: HostConfig, begun: HostConfig, *, engine: bool) -> list[L
             default_text=setting.default_text,
             effect="engine restart" if name in ENGINE_SETTINGS else "at once",
             changed=getattr(now, name) != getattr(begun, name),
+            held=held is None or name not in ENGINE_SETTINGS or getattr(now, name) == getattr(held, name),
         )
         for name, setting in LIVE.items()
         if engine or name not in ENGINE_SETTINGS
@@ -44,7 +50,17 @@ def fields_by_key(backend: str) -> dict[str, str]:
 
 
 def read_changes(wished: Mapping[str, Any], now: HostConfig, *, engine: bool) -> dict[str, Any]:
-    """The fields that really change, by keys of the configuration file with values as JSON has them.
+    """The fields of `read_values` that really change.
+
+    Raises:
+        ConfigError: see `read_values`.
+    """
+    values = read_values(wished, now, engine=engine)
+    return {name: value for name, value in values.items() if value != getattr(now, name)}
+
+
+def read_values(wished: Mapping[str, Any], now: HostConfig, *, engine: bool) -> dict[str, Any]:
+    """The values for fields, by keys of the configuration file with values as JSON has them.
 
     A key may be short: `loopTokens` stands for `backends.mlx.loopTokens`. null takes a change back to the
     default. `engine`: the host runs one of its own.
@@ -53,7 +69,7 @@ def read_changes(wished: Mapping[str, Any], now: HostConfig, *, engine: bool) ->
         ConfigError: a key is unknown or cannot be changed here, or a value is not allowed.
     """
     problems: list[str] = []
-    changes: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     names = fields_by_key(now.backend_name)
     for key, value in wished.items():
         name = names.get(key)
@@ -69,12 +85,12 @@ def read_changes(wished: Mapping[str, Any], now: HostConfig, *, engine: bool) ->
             try:
                 setting = LIVE[name]
                 as_default = value in (None, setting.default) and not isinstance(value, bool)
-                changes[name] = setting.default if as_default else checked(setting.kind, value, key)
+                values[name] = setting.default if as_default else checked(setting.kind, value, key)
             except ValueError as error:
                 problems.append(str(error))
     if problems:
         raise ConfigError(problems)
-    return {name: value for name, value in changes.items() if value != getattr(now, name)}
+    return values
 
 
 def with_model(now: HostConfig, begun: HostConfig, model: str) -> HostConfig:

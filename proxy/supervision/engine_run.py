@@ -67,6 +67,11 @@ class EngineRun:
         self._monotonic = monotonic
         self._last_line = ""
 
+    @property
+    def came_up(self) -> bool:
+        """Whether the engine was ready once."""
+        return self._watch.ready_since is not None
+
     async def run(
         self, stop_requested: asyncio.Event, *, on_stop: Callable[[], None] = lambda: None
     ) -> RunEnd:
@@ -116,7 +121,7 @@ class EngineRun:
             process.exit_code,
             announced=process.announced_error,
             last_line=self._last_line,
-            was_ready=self._watch.ready_since is not None,
+            was_ready=self.came_up,
         )
 
     def _show_end(self, exit: EngineExit, broken: int) -> None:

@@ -61,10 +61,17 @@ class StatusBoard:
     async def until(self, *states: EngineStatus) -> EngineState:
         """Wait until the engine is in one of these states."""
         while self.state.state not in states:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.add(waiter)
-            await waiter
+            await self.changed()
         return self.state
+
+    async def changed(self) -> None:
+        """Wait until it is set again."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
 
 
 class RequestTracker:

@@ -85,7 +85,8 @@ class Supervisor:
             monotonic=monotonic,
         )
         self._chosen = _Chosen(command, first.model)
-        self._proven: _Chosen | None = None  # the last that came up
+        self._proven: _Chosen | None = None  # the last that came up, of runs that have ended
+        self._running: tuple[_Chosen, EngineRun] | None = None
         self._on_refused: Callable[[str, Any], None] = lambda reason, choice: None
         self._new_run = partial(
             EngineRun,
@@ -148,6 +149,32 @@ class Supervisor:
         self._on_refused = refused
         return self.restart(drain=drain)
 
+    @property
+    def holds(self) -> bool:
+        """Whether an engine came up with what was chosen last."""
+        ran, run = self._running or (None, None)
+        came_up = ran is self._chosen and run is not None and run.came_up
+        return came_up or self._chosen is self._proven
+
+    @property
+    def awaits(self) -> bool:
+        """Whether it is still tried to bring an engine up with what was chosen last."""
+        began = self._running is not None and self._running[0] is self._chosen
+        gave_up = began and self.board.state.state in ("failed", "stopped")
+        return not (self.holds or gave_up or self._stopping)
+
+    @property
+    def held_choice(self) -> Any:
+        """What the newest settings that an engine came up with were chosen with; None: those of the start."""
+        ran, run = self._running or (None, None)
+        held = ran if run is not None and run.came_up else self._proven
+        return held.choice if held is not None else None
+
+    async def until_settled(self) -> None:
+        """Wait until an engine has come up with what was chosen last, or that was taken back."""
+        while self.awaits:
+            await self.board.changed()
+
     def gate(self) -> UpstreamError | None:
         """The error for a request that arrives now; None: the engine accepts it."""
         if self.board.drain and self.board.state.state in TAKES_REQUESTS:
@@ -186,6 +213,7 @@ class Supervisor:
                     self.board.set(model=chosen.model, context_tokens=0, notes=[])
                     shown = chosen
                 run = self._new_run(chosen.command, watch=self._new_watch())
+                self._running = chosen, run
                 end = await run.run(self._woken, on_stop=self._show_stop)
                 if not self._went_back(chosen, end) and end.exit is not None:
                     await self._after(end.exit, end)

@@ -110,6 +110,9 @@ if behave == "port busy":
 if behave == "no model" or settings.get("model", "").endswith("broken"):
     print("no model at models/none: no such folder", file=sys.stderr, flush=True)
     fail(4)
+if settings.get("loop_tokens") == 6666:
+    print("no memory for so many", file=sys.stderr, flush=True)
+    fail(4)
 if behave == "tracked":
     say(error="org/model could not be downloaded", exit_code=4)
     print("org/model could not be downloaded", file=sys.stderr)

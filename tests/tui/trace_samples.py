@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -361,6 +362,9 @@ class SampleHost:
         self.wishes: list[str] = []  # to change something
         self.refuses = ""
         self.changed: dict[str, Any] = {}  # settings, by their fields
+        self.engine_up = asyncio.Event()
+        self.engine_up.set()
+        self.engine_refused = ""  # why it did not come up with what was changed
         self.held: CacheHoldings | None = None  # what the cache holds, if it is not made up
 
     async def traces(
@@ -545,7 +549,20 @@ class SampleHost:
     async def settings(self) -> list[LiveSetting]:
         """Those of a host as it begins, but for what was changed."""
         begun = HostConfig(home=Path("/home/ada/.anyclaude"))
-        return live_settings(replace(begun, **self.changed), begun, engine=True)
+        up = self.engine_up.is_set()
+        now = replace(begun, **self.changed)
+        listed = live_settings(now, begun, engine=True, held=now if up else begun)
+        for one in listed:
+            one.awaited = not one.held
+            one.refused = self.engine_refused if up and one.effect == "engine restart" else ""
+        return listed
+
+    async def settled_setting(self, key: str) -> LiveSetting | None:
+        """The setting when the engine is up; where that refused, as it was before."""
+        await self.engine_up.wait()
+        if self.engine_refused:
+            self.changed.clear()
+        return next(one for one in await self.settings() if one.key == key)
 
     async def change(self, changes: Mapping[str, Any], *, drain: bool = True) -> Changed:
         """Keep the wish, and the change."""

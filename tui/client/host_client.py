@@ -221,10 +221,18 @@ class HostClient:
         wish = {"model": model, "drain": drain}
         return _whole(Changed, await self._ask("POST", "/anyclaude/model", json=wish), "the answer")
 
-    async def settings(self) -> list[LiveSetting]:
-        """The settings that can be changed while the host runs."""
-        answer = await self._ask("GET", "/anyclaude/settings")
+    async def settings(self, *, settled: bool = False) -> list[LiveSetting]:
+        """The settings that can be changed while the host runs; `settled`: see docs/architecture.md."""
+        answer = await self._ask("GET", "/anyclaude/settings", params={"settled": "1"} if settled else {})
         return _whole(LiveSettings, answer, "the settings").settings
+
+    async def settled_setting(self, key: str) -> LiveSetting | None:
+        """The setting, once an engine has come up with its value, or none is tried any more."""
+        while True:
+            listed = await self.settings(settled=True)
+            setting = next((one for one in listed if one.key == key), None)
+            if setting is None or not setting.awaited:
+                return setting
 
     async def change(self, changes: Mapping[str, Any], *, drain: bool = True) -> Changed:
         """Change settings by their keys; None takes one back to its default."""

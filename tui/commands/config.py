@@ -61,7 +61,7 @@ SET_HELP = """Change a setting of the running host. Without KEY: list those that
 
 KEY is a key of the configuration file, or its last part. Some count at once, those of the engine by a restart
 of it, after the requests that run. A change lasts until the host ends; with --save also your own file gets it
-(~/.anyclauderc.json, or that of --config).
+(~/.anyclauderc.json, or that of --config), once the engine is up with it.
 
 \b
 Examples
@@ -70,7 +70,8 @@ Examples
   anyclaude-tui config set prefixCacheBytes 6000000000 --save
   anyclaude-tui config set keepAwake --default
 
-Exit code 1 if no host runs, or it refuses the change; then nothing is written either.
+Exit code 1 if no host runs, if it refuses the change, or if the engine does not come up with it where --save
+waits for that; then nothing is written.
 """
 
 KEYS_HELP = """List the commands of the screen: the name of each, its keys, and what it does.

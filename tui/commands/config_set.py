@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 from engine.options.kinds import shown
-from proxy.changes.change_facts import LiveSetting
+from proxy.changes.change_facts import Changed, LiveSetting
 from proxy.changes.live_settings import LIVE, fields_by_key
 from proxy.changes.own_file import save_setting
 from proxy.configuration.provenance import Origin
 from proxy.configuration.settings import SETTINGS
 from tui.client.figures import plural
-from tui.client.host_client import HostClient
+from tui.client.host_client import HostClient, HostError
 from tui.commands.doctor.report import terminal_width
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.host_actions import ask_host, refused
@@ -41,22 +43,60 @@ def run_config_set(
     if (value is None) is not default:
         raise CommandFailed(ExitCode.USAGE, "give a value, or --default to take the setting back")
     wished = None if value is None else _typed(key, value)
+    told = (lambda line: None) if as_json else say
     try:
-        changed = ask_host(invocation, lambda client: client.change({key: wished}, drain=not now))
+        changed, unproven = ask_host(
+            invocation, lambda client: _change(client, key, wished, drain=not now, save=save, told=told)
+        )
     except CommandFailed as failed:
         return refused(failed, as_json, changed=[])
-    saved = _save(invocation, next(iter(changed.changed), key), wished) if save else ""
+    whole = next(iter(changed.values), key)
+    saved = _save(invocation, whole, wished) if save and not unproven else ""
     if as_json:
-        write_data(json.dumps(changed.model_dump(exclude={"model"}) | {"saved": saved}) + "\n")
-        return ExitCode.FINE
-    if not changed.changed:
-        say(f"{key} has this value already")
-    elif changed.running:
-        say(f"the engine restarts with it after {plural(changed.running, 'request')}")
+        answer = changed.model_dump(include={"changed", "restarting", "running"}) | {"saved": saved}
+        write_data(json.dumps(answer | ({"reason": unproven} if unproven else {})) + "\n")
+    elif unproven:
+        raise CommandFailed(ExitCode.FAILED, f"not written to {invocation.own_file}: {unproven}")
     else:
-        say("the engine restarts with it" if changed.restarting else f"{key} counts from now on")
-    say(f"written to {saved}" if saved else "until the host ends; --save writes it to your file as well")
-    return ExitCode.FINE
+        say(f"written to {saved}" if saved else "until the host ends; --save writes it to your file as well")
+    return ExitCode.FAILED if unproven else ExitCode.FINE
+
+
+async def _change(
+    client: HostClient, key: str, wished: Any, *, drain: bool, save: bool, told: Callable[[str], None]
+) -> tuple[Changed, str]:
+    """Change it; where it shall be saved, also why it must not be, once that is known."""
+    changed = await client.change({key: wished}, drain=drain)
+    if not changed.changed:
+        told(f"{key} has this value already")
+    elif changed.running:
+        told(f"the engine restarts with it after {plural(changed.running, 'request')}")
+    else:
+        told("the engine restarts with it" if changed.restarting else f"{key} counts from now on")
+    if not save:
+        return changed, ""
+    if changed.restarting:
+        told("it is written once the engine is up with it …")
+    try:
+        return changed, await _unproven(client, changed)
+    except HostError as error:
+        return changed, f"the host answers no more, and its engine was not up with it: {error}"
+    except asyncio.CancelledError:
+        told("not written: the engine is not up with it yet")
+        raise
+
+
+async def _unproven(client: HostClient, changed: Changed) -> str:
+    """Why the value must not be saved, once the engine is up, or not; empty where it holds."""
+    for key, value in changed.values.items():
+        setting = await client.settled_setting(key)
+        if setting is None or (setting.held and setting.value == value):
+            continue
+        if not setting.refused:
+            return f"somebody else changed it meanwhile, to {shown(setting.value)}"
+        back = f"; {shown(setting.value)} counts again" if setting.value != value else ""
+        return f"the engine did not come up with it: {setting.refused}{back}"
+    return ""
 
 
 def _typed(key: str, text: str) -> Any:

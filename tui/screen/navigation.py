@@ -103,7 +103,7 @@ class NavigatingApp(BundlingApp):
 
     def open_settings(self) -> None:
         """Open the settings of the running host."""
-        self.open(SettingsScreen(lambda: self._host_api().settings(), self.own_file))
+        self.open(SettingsScreen(lambda: self._host_api().settings()))
 
     # -- what the screens ask of the host -----------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from proxy.configuration.settled import ConfigError, HostConfig
 from proxy.library_loggers import DebugLevel
 from proxy.local_models.bench_records import BenchRecords, BenchRun
 from tests.proxy.test_host import ASK, Served, served, served_with_upstream
+from tui.client.host_client import HostClient
 from tui.commands.config_set import run_config_set
 from tui.commands.exit_codes import CommandFailed
 from tui.commands.invocation import Invocation
@@ -77,7 +78,11 @@ async def test_models_are_listed_with_what_fits_and_one_is_loaded_in_place_of_an
         assert listed["limit_bytes"] > 0
         begun = await changed(host, "model", model="second")
         assert begun == {
-            "changed": ["backends.mlx.model"], "restarting": True, "running": 0, "model": "second",
+            "changed": ["backends.mlx.model"],
+            "values": {},
+            "restarting": True,
+            "running": 0,
+            "model": "second",
         }  # fmt: skip
         await host.events(lambda event: event["type"] == "engine.state" and event["data"]["state"] == "ready")
         state = await host.state()
@@ -122,7 +127,11 @@ async def test_settings_change_at_once_or_with_a_restart_of_the_engine(tmp_path:
         assert before["backends.mlx.loopTokens"]["effect"] == "engine restart"
         assert before["keepAwake"]["effect"] == "at once"
         assert await changed(host, "settings", changes={"keepAwake": False}) == {
-            "changed": ["keepAwake"], "restarting": False, "running": 0, "model": "",
+            "changed": ["keepAwake"],
+            "values": {"keepAwake": False},
+            "restarting": False,
+            "running": 0,
+            "model": "",
         }  # fmt: skip
         assert (await host.state()).sleep == "not prevented: keepAwake is false"
         await changed(host, "settings", changes={"keepAwake": None})
@@ -181,6 +190,78 @@ async def test_commands_list_change_and_write_and_say_what_follows(
         assert "has bundled demo model already" in await said(run_models_use, "bundled demo model")
         with pytest.raises(CommandFailed, match="no model"):
             await said(run_models_use, "nowhere-at-all")
+
+
+async def test_only_what_an_engine_came_up_with_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / ".anyclauderc.json"
+    async with served(tmp_path) as host:
+        await host.until_engine("ready")
+        invocation = Invocation({"config": None}, host.url, {"HOME": str(tmp_path)})
+
+        async def said(value: str, code: int, **options: Any) -> str:
+            asked = asyncio.to_thread(run_config_set, invocation, "loopTokens", value, save=True, **options)
+            if code and not options:
+                with pytest.raises(CommandFailed) as failed:
+                    await asked
+                return str(failed.value)
+            assert await asked == code
+            return "".join(capsys.readouterr())
+
+        # The fake engine does not come up with this one.
+        refusal = await said("6666", code=1)
+        assert f"not written to {file}: the engine did not come up with it: " in refusal
+        assert "no memory for so many" in refusal
+        assert refusal.endswith("; 2000 counts again")
+        capsys.readouterr()
+        assert json.loads(await said("6666", code=1, as_json=True)) == {
+            "changed": ["backends.mlx.loopTokens"], "restarting": True, "running": 0, "saved": "",
+            "reason": refusal.partition(": ")[2],
+        }  # fmt: skip
+        assert not file.exists()
+        listed = (await settings(host))["backends.mlx.loopTokens"]
+        assert (listed["value"], listed["held"], listed["awaited"]) == (2000, True, False)
+        assert "no memory for so many" in listed["refused"]
+        saved = await said("400", code=0)
+        assert re.search(r"once the engine is up with it …\nwritten to", saved)
+        assert json.loads(file.read_text()) == {"backends": {"mlx": {"loopTokens": 400}}}
+        assert (await settings(host))["backends.mlx.loopTokens"]["refused"] == ""
+
+
+async def test_a_value_is_not_written_while_its_engine_waits_for_requests(tmp_path: Path) -> None:
+    (tmp_path / "hold").touch()
+    ask = ASK | {"messages": [{"role": "user", "content": f"Count while {tmp_path}/hold is there."}]}
+    async with served(tmp_path) as host:
+        await host.until_engine("ready")
+        running = asyncio.create_task(host.client.post("/v1/messages", json=ask))
+        await host.events(lambda event: event["type"] == "request.first_token", params={"since": "0"})
+        begun = await changed(host, "settings", changes={"loopTokens": 400})
+        assert (begun["running"], begun["values"]) == (1, {"backends.mlx.loopTokens": 400})
+        listed = (await settings(host))["backends.mlx.loopTokens"]
+        assert (listed["value"], listed["held"], listed["awaited"]) == (400, False, True)
+        client = HostClient(host.url)
+        settled = asyncio.create_task(client.settled_setting("backends.mlx.loopTokens"))
+        (tmp_path / "hold").unlink()
+        await running
+        held = await settled
+        assert held is not None
+        assert (held.value, held.held, held.awaited, held.refused) == (400, True, False, "")
+        await client.close()
+
+
+async def test_an_engine_that_failed_for_good_proves_no_value(tmp_path: Path) -> None:
+    async with served(tmp_path, model="broken") as host:
+        await host.until_engine("failed")
+        await changed(host, "settings", changes={"loopTokens": 400})
+        client = HostClient(host.url)
+        one = await client.settled_setting("backends.mlx.loopTokens")
+        await client.close()
+        assert one is not None
+        assert (one.value, one.held, one.awaited) == (400, False, False)
+        assert "no model at models/none" in one.refused
 
 
 async def test_without_an_engine_of_its_own_a_host_offers_neither_models_nor_the_engines_settings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,35 @@ async def test_a_setting_is_changed_taken_back_and_written(tmp_path: Path) -> No
         assert len(it.host.wishes) == 3
         await it.press("escape")
         assert it.app.screen is it.app.main
+
+
+@pytest.mark.parametrize("refused", ["", "no memory for it"])
+async def test_a_value_is_written_once_the_engine_is_up_with_it(tmp_path: Path, refused: str) -> None:
+    async with scene() as it:
+        it.app.own_file = file = tmp_path / "rc.json"
+        it.host.engine_up.clear()
+        await it.press("comma")
+        table = it.app.screen.query_one(LineTable)
+        table.select(next(place for place, row in enumerate(table.rows) if row.key.endswith("loopTokens")))
+        await it.press("enter", *"4000", "enter", "w")
+        assert "The engine is not up with this value yet." in it.text()
+        assert not file.exists()
+        await it.press("escape")  # it is written also when the list is closed meanwhile
+        it.host.engine_refused = refused
+        it.host.engine_up.set()
+        await asyncio.gather(*(worker.wait() for worker in it.app.workers if worker.name == "save"))
+        await it.settle()
+        assert file.exists() is not bool(refused)
+        said = [notice.message for notice in it.app._notifications]
+        assert any(
+            (f"was not written to {file}: no memory" if refused else f"written to {file}.") in text
+            for text in said
+        )
+        await it.press("comma")
+        table = it.app.screen.query_one(LineTable)
+        table.select(next(place for place, row in enumerate(table.rows) if row.key.endswith("loopTokens")))
+        await it.settle()
+        assert ("Its last change did not work: no memory for it." in it.text()) is bool(refused)
 
 
 async def test_a_value_is_of_the_setting_that_was_opened() -> None:

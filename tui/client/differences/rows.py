@@ -46,8 +46,13 @@ class DiffRow:
     words: str = ""
 
 
-def diff_rows(lines: Sequence[str], left_out: int = 0, *, command: str = "traces diff --json") -> list[DiffRow]:
-    """The rows of a segment's `lines` (`proxy.traces.analysis.comparing.diff_facts`); `command` shows all of them."""
+def diff_rows(
+    lines: Sequence[str], left_out: int = 0, *, command: str = "traces diff --json"
+) -> list[DiffRow]:
+    """The rows of a segment's `lines` (`proxy.traces.analysis.comparing.diff_facts`).
+
+    `command` is named where lines were left out: it shows all of them.
+    """
     rows = list(_rows(lines))
     if left_out:
         rows.append(DiffRow("note", words=f"… {plural(left_out, 'more line')}: {command} has all"))

@@ -13,7 +13,9 @@ from tui.client.figures import plural
 from tui.client.holdings.text import done_text
 from tui.client.store import Store
 from tui.client.wire_text import line_text
+from tui.screen.choices.own_command import own_command
 from tui.screen.host_actions.cache_questions import ask_drop, cannot_change, flush_choices, pinned_stays
+from tui.screen.host_actions.changes import save_value
 from tui.screen.host_actions.questions import (
     START_AGAIN,
     Question,
@@ -103,8 +105,32 @@ class AskingApp(CallingApp):
                 self.notify_user("It has this value already.")
             elif changed.restarting:
                 self.notify_user(f"The engine restarts with it{_after(changed.running)}.")
+                self._reload_settings()
+                await self._host_api().settled_setting(changed.changed[0])
+        self._reload_settings()
+
+    def _reload_settings(self) -> None:
         if isinstance(self.screen, SettingsScreen):
             self.screen.reload()
+
+    @on(SettingsScreen.SaveWished)
+    @work(name="save", group="save", exit_on_error=False)
+    async def _save_setting(self, event: SettingsScreen.SaveWished) -> None:
+        """Write a value to the user's file once it holds: the next start must come up with it."""
+        wished, file = event.setting, self.own_file
+        if file is None:
+            there = f"The host may be on another machine; there: {own_command('config set KEY VALUE --save')}"
+            self.notify_user(there)
+            return
+        with self._reporting(f"{wished.key} was not written to {file}"):
+            now = next((one for one in await self._host_api().settings() if one.key == wished.key), None)
+            if now is not None and now.awaited:
+                self.notify_user(f"{wished.key} is written to {file} once the engine is up with it.")
+                now = await self._host_api().settled_setting(wished.key)
+            if now is None or now.value != wished.value or not now.held:
+                raise ValueError((now and now.refused) or "it was changed meanwhile")
+            self.notify_user(save_value(file, now))
+        self._reload_settings()
 
     @on(CachePane.Asked)
     @work(name="cache action", group="cache action", exclusive=True, exit_on_error=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui.client.figures import plural, rate, size
@@ -49,6 +50,28 @@ def setting_consequence(setting: LiveSetting, snapshot: Snapshot) -> str:
     return (
         f"{engine_restart(snapshot)} Until the host ends; {key_of('settings.save')} writes it to your file."
     )
+
+
+def save_value(file: Path, setting: LiveSetting) -> str:
+    """Write its value to the user's own file, or take it out where it is the default; says which.
+
+    Raises:
+        ValueError, OSError: see `save_setting`.
+    """
+    from proxy.changes.own_file import save_setting  # slow to import, and rarely needed
+
+    value = None if setting.value == setting.default else setting.value
+    save_setting(file, setting.key, value)
+    return f"{setting.key} is {'taken out of' if value is None else 'written to'} {file}."
+
+
+def unproven_text(setting: LiveSetting) -> str:
+    """That no engine came up with a value yet, or why its last change did not work; empty where it holds."""
+    if setting.awaited:
+        return "The engine is not up with this value yet."
+    if not setting.refused:
+        return ""
+    return f"Its last change did not work: {line_text(setting.refused)}."
 
 
 def engine_restart(snapshot: Snapshot) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import on
@@ -15,8 +14,7 @@ from textual.message import Message
 from textual.widgets import Input, Label
 
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
-from tui.screen.choices.own_command import own_command
-from tui.screen.host_actions.changes import setting_consequence, value_text
+from tui.screen.host_actions.changes import setting_consequence, unproven_text, value_text
 from tui.screen.keymap import WHILE_EDITING, Command, bindings
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class SettingsScreen(OpenedScreen):
-    """Lists the settings; enter edits one. `own_file` is the user's, where it is on the host's machine."""
+    """Lists the settings; enter edits one."""
 
     place = "settings"
     BINDINGS = bindings("settings")
@@ -49,10 +47,16 @@ class SettingsScreen(OpenedScreen):
             super().__init__()
             self.changes = changes
 
-    def __init__(self, load: Callable[[], Awaitable[list[LiveSetting]]], own_file: Path | None) -> None:
+    class SaveWished(Message):
+        """A person wants this value in their own file."""
+
+        def __init__(self, setting: LiveSetting) -> None:
+            super().__init__()
+            self.setting = setting
+
+    def __init__(self, load: Callable[[], Awaitable[list[LiveSetting]]]) -> None:
         super().__init__()
         self._load = load
-        self._own_file = own_file
         self._edited: LiveSetting | None = None  # the one whose value is being typed
 
     @property
@@ -149,25 +153,8 @@ class SettingsScreen(OpenedScreen):
 
     def action_save(self) -> None:
         """Write the selected value to the user's own file."""
-        setting = self._table.selected
-        if setting is None:
-            return
-        if self._own_file is None:
-            text = f"The host may be on another machine; there: {own_command('config set KEY VALUE --save')}"
-            self.app.notify(text, timeout=6, markup=False)
-            return
-        from proxy.changes.own_file import save_setting  # slow to import, and rarely needed
-
-        value = None if setting.value == setting.default else setting.value
-        try:
-            save_setting(self._own_file, setting.key, value)
-        except (ValueError, OSError) as error:
-            self.app.notify(
-                line_text(f"Not written: {error}", 500), severity="error", timeout=6, markup=False
-            )
-            return
-        what = "taken out of" if value is None else "written to"
-        self.app.notify(line_text(f"{setting.key} is {what} {self._own_file}."), timeout=4, markup=False)
+        if (setting := self._table.selected) is not None:
+            self.app.post_message(self.SaveWished(setting))
 
     def _setting(self, width: int, height: int) -> list[Line]:
         setting = self._table.selected if self._table.rows else None
@@ -175,6 +162,7 @@ class SettingsScreen(OpenedScreen):
             return []
         lines: list[Line] = []
         for text, style in (
+            (unproven_text(setting), "warn" if setting.awaited else "bad"),
             (line_text(setting.meaning), ""),
             (f"Allowed: {line_text(setting.allowed)}", "muted"),
             (f"Default: {value_text(setting, setting.default)}", "muted"),
@@ -183,7 +171,7 @@ class SettingsScreen(OpenedScreen):
                 "warn" if setting.effect != "at once" else "",
             ),
         ):
-            lines += [[(" " + part, style)] for part in wrap(text, width - 2)]
+            lines += [[(" " + part, style)] for part in wrap(text, width - 2)] if text else []
         return lines[:height]
 
 
