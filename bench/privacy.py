@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from proxy.traces.secret_shapes import redact_shapes
+from proxy.traces.redaction.secret_shapes import redact_shapes
 
 _SHORTEST_NAME = 4  # a shorter name is a part of too many words
 # Names of folders may have spaces and apostrophes; removing too much is better than too little.

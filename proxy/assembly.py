@@ -60,7 +60,7 @@ from proxy.traces.analysis.prices import PriceTable
 from proxy.traces.files import TRACES_FOLDER, trace_files
 from proxy.traces.metrics.cache_metrics import METRICS_FOLDER
 from proxy.traces.metrics.host_run import HostRun
-from proxy.traces.redact import Redactor
+from proxy.traces.redaction.redact import Redactor
 from proxy.traces.retention import Limits
 from proxy.traces.writing import TraceStore
 

@@ -18,7 +18,7 @@ import orjson
 
 from engine.process.private_files import write_private
 from engine.wire.json_text import encode_json
-from proxy.traces.redact import Redactor
+from proxy.traces.redaction.redact import Redactor
 from proxy.translate.late_tools.shown_tools import ShownTools
 
 _log = logging.getLogger(__name__)

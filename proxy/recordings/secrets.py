@@ -13,7 +13,7 @@ from proxy.configuration.destination import without_password
 from proxy.events.types import Event, HostState
 from proxy.recordings.format import Contents, HostAnswer
 from proxy.traces.export.without_contents import blank, without_contents, word
-from proxy.traces.redact import Redactor, redacted_trace
+from proxy.traces.redaction.redact import Redactor, redacted_trace
 from proxy.traces.schema import Trace, TraceSummary
 
 MOST_HELD = 256 * 1024  # characters of one block of an answer; a longer one is redacted in parts

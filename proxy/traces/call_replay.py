@@ -16,8 +16,8 @@ from engine.tool_calls.recovery.recovery import RecoveredCall, Unrecovered, reco
 from engine.tool_calls.schemas.tools import ToolSchemas, Verdict
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import ToolVerdict
+from proxy.traces.redaction.secret_shapes import REDACTED
 from proxy.traces.schema import Trace
-from proxy.traces.secret_shapes import REDACTED
 from proxy.translate.tools import ToolSet, tool_set
 
 # As stored where no family wrote the raw text: name and arguments in one object, or the arguments alone.

@@ -16,7 +16,7 @@ import orjson
 
 from proxy.events.types import ErrorInfo, Timings, Usage
 from proxy.traces.reading import TraceDamaged
-from proxy.traces.redact import Redactor, credentials_in, redacted_trace
+from proxy.traces.redaction.redact import Redactor, credentials_in, redacted_trace
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse
 
 _NOTE = "imported from a trace of an earlier version; it has no timings and no cache verdict"

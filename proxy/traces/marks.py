@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from engine.process.private_files import write_private
 from engine.wire.json_text import encode_json
 from proxy.traces.files import is_trace_id
-from proxy.traces.redact import Redactor
+from proxy.traces.redaction.redact import Redactor
 
 _FOLDER, _SUFFIX = ".marks", ".json"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from engine.wire.json_text import encode_json
 from proxy.events.types import Usage
+from proxy.traces.redaction.secret_shapes import REDACTED
 from proxy.traces.schema import Trace
-from proxy.traces.secret_shapes import REDACTED
 
 PATH = "/v1/messages"
 

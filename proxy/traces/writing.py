@@ -22,7 +22,7 @@ from proxy.traces.index import IndexEntry, TraceIndex
 from proxy.traces.metrics.cache_metrics import CacheMetrics
 from proxy.traces.reading import TraceUnreadable, load_trace, read_trace
 from proxy.traces.reconcile import reconcile
-from proxy.traces.redact import Redactor, credentials_in, redacted_trace
+from proxy.traces.redaction.redact import Redactor, credentials_in, redacted_trace
 from proxy.traces.retention import Limits, PrunePlan, plan_prune, prune, removal_begins
 from proxy.traces.schema import Trace
 

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from engine.wire.json_text import encode_json
-from proxy.traces.redact import is_secret_header
+from proxy.traces.redaction.redact import is_secret_header
+from proxy.traces.redaction.secret_shapes import REDACTED
 from proxy.traces.schema import Trace
-from proxy.traces.secret_shapes import REDACTED
 
 # What curl sets by itself, or what belongs to the connection of then.
 _LEFT_OUT = frozenset(

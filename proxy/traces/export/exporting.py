@@ -11,7 +11,7 @@ from proxy.traces.export.har import har_entry, har_log
 from proxy.traces.export.otlp import all_spans, resource
 from proxy.traces.export.page import PAGE_END, page_article, page_head
 from proxy.traces.export.without_contents import without_contents
-from proxy.traces.redact import Redactor, redacted_trace
+from proxy.traces.redaction.redact import Redactor, redacted_trace
 from proxy.traces.schema import Trace
 
 ExportFormat = Literal["jsonl", "curl", "har", "html", "otlp"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.record.tool_history import ToolHistory
-from proxy.traces.redact import Redactor
+from proxy.traces.redaction.redact import Redactor
 from proxy.translate.late_tools.shown_tools import ShownTools, ToolChange
 
 

@@ -22,7 +22,7 @@ from proxy.recordings.playing import PlayedHost, PlayedTraces
 from proxy.recordings.reading import IN_BUNDLE, read_recording
 from proxy.recordings.secrets import RecordedFacts
 from proxy.recordings.writing import RecordingFull, RecordingWriter, new_private_file
-from proxy.traces.redact import Redactor
+from proxy.traces.redaction.redact import Redactor
 from tests.any_json import any_json, examples
 from tests.tui.demo import texts
 from tests.tui.demo.plot import demo

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.traces.importing import imported_trace
 from proxy.traces.reading import TraceDamaged
-from proxy.traces.redact import Redactor
+from proxy.traces.redaction.redact import Redactor
 
 MESSAGE = {
     "id": "msg_1",

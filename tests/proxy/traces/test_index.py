@@ -22,7 +22,7 @@ from proxy.traces.index import INDEX_NAME, IndexEntry, TraceIndex
 from proxy.traces.index_tables import INDEX_VERSION, make_tables
 from proxy.traces.opened_index import asked_index
 from proxy.traces.reading import read_trace
-from proxy.traces.redact import Redactor
+from proxy.traces.redaction.redact import Redactor
 from proxy.traces.schema import TraceResponse
 from proxy.traces.writing import TraceStore
 from tests.proxy.trace_making import AT, body_of, call_of, trace_of

@@ -24,7 +24,7 @@ from proxy.recordings.writing import RecordingFull, RecordingWriter, new_private
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.marks import read_marks
 from proxy.traces.reading import TraceError, load_trace
-from proxy.traces.redact import Redactor
+from proxy.traces.redaction.redact import Redactor
 from tui.client.host_client import HostClient, HostError
 from tui.client.recording.taking import MOST_MARKED, RecordingTaker, RecordingWish, Taken
 

@@ -13,7 +13,7 @@ from proxy.recordings.beginning import state_before
 from proxy.recordings.format import Contact, Contents
 from proxy.recordings.secrets import RecordedFacts
 from proxy.recordings.writing import RecordingWriter
-from proxy.traces.redact import Redactor
+from proxy.traces.redaction.redact import Redactor
 from proxy.traces.schema import Trace, TraceSummary
 from tui.client.event_stream import Arrival, Break, EventFollower
 from tui.client.host_client import HostClient, HostError

@@ -16,7 +16,7 @@ from proxy.traces.export.exporting import FORMATS, LOCAL_HOST, ExportFormat, exp
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.marks import read_marks
 from proxy.traces.reading import TraceError, read_trace
-from proxy.traces.redact import Redactor
+from proxy.traces.redaction.redact import Redactor
 from proxy.traces.schema import Trace
 from tui.client.figures import plural
 from tui.commands.exit_codes import CommandFailed, ExitCode

@@ -15,7 +15,7 @@ from proxy.traces.importing import imported_trace
 from proxy.traces.marks import set_mark
 from proxy.traces.opened_index import opened_index
 from proxy.traces.reading import TraceDamaged
-from proxy.traces.redact import Redactor
+from proxy.traces.redaction.redact import Redactor
 from proxy.traces.retention import DAY_S
 from tui.client.figures import plural
 from tui.commands.exit_codes import CommandFailed, ExitCode

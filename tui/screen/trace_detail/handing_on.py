@@ -108,7 +108,7 @@ class ExportScreen(ModalScreen["ExportChoice | None"]):
 def exported_text(trace: Trace, form: ExportFormat, *, token: str, url: str) -> str:
     """The trace in a format; `token` is taken out where it stands in it, `url` is that of the host."""
     from proxy.traces.export.exporting import LOCAL_HOST, export
-    from proxy.traces.redact import Redactor
+    from proxy.traces.redaction.redact import Redactor
 
     pieces = export(
         [trace], form, version=version("anyclaude-tui"), redactor=Redactor((token,)), url=url or LOCAL_HOST

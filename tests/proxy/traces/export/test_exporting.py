@@ -9,7 +9,7 @@ import pytest
 from proxy.events.engine_times import EngineTimes
 from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo, Timings, Usage
 from proxy.traces.export.exporting import FORMATS, export
-from proxy.traces.redact import Redactor
+from proxy.traces.redaction.redact import Redactor
 from proxy.traces.schema import CountedPart, Trace, TraceRequest, TraceResponse, WrittenPart
 from tests.proxy.trace_making import AT, body_of, call_of, trace_of
 

@@ -25,11 +25,11 @@ from pydantic import ValidationError
 from engine.wire.json_text import encode_json
 from proxy.events.types import ErrorInfo, Timings
 from proxy.traces.export.exporting import FORMATS, export
-from proxy.traces.redact import Redactor
+from proxy.traces.redaction.redact import Redactor
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse
 from tests.proxy.trace_making import body_of, call_of, trace_of
 from tests.proxy.traces.export.test_exporting import SECRET, exported, rich
-from tests.proxy.traces.test_redact import FRAMES, KEYS
+from tests.proxy.traces.redaction.test_redact import FRAMES, KEYS
 
 HAR = Draft202012Validator(json.loads(Path(__file__).with_name("har_schema.json").read_text("utf-8")))
 HOSTILE = (

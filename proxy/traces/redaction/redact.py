@@ -15,8 +15,8 @@ from urllib.parse import quote
 from engine.wire.json_text import plain_text
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import ErrorInfo
+from proxy.traces.redaction.secret_shapes import REDACTED, redact_shapes
 from proxy.traces.schema import Trace, plain_id
-from proxy.traces.secret_shapes import REDACTED, redact_shapes
 
 _SECRET_HEADER = re.compile(
     r"authori[sz]ation|(?:api|access|subscription|virtual)[-_]?key|cookie|token|secret|password|credential",

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo
-from proxy.traces.redact import Redactor, redacted_trace
+from proxy.traces.redaction.redact import Redactor, redacted_trace
+from proxy.traces.redaction.secret_shapes import redact_shapes
 from proxy.traces.schema import TraceRequest, TraceResponse, WrittenPart
-from proxy.traces.secret_shapes import redact_shapes
 from tests.proxy.trace_making import call_of, trace_of
 
 ALNUM = string.ascii_letters + string.digits
