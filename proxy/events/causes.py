@@ -87,6 +87,11 @@ def cause_of(type: str, message: str) -> str:
     return found or _BY_TYPE.get(type, type)
 
 
+def is_engine_fault(cause: str) -> bool:
+    """Whether a cause says something about the engine; it may end with a note in brackets."""
+    return cause.partition(" (")[0] in ENGINE_FAULTS
+
+
 def end_of_cancelled(cause: str) -> str:
     """Who ended a cancelled request, as the beginning of a sentence."""
     return "you cancelled it" if cause == CANCELLED_BY_YOU else "the client left"

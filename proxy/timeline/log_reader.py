@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from proxy.configuration.known_backends import backend_kind
-from proxy.events.causes import ENGINE_FAULTS, UPSTREAM_FAULTS, cause_of, end_of_cancelled
+from proxy.events.causes import UPSTREAM_FAULTS, cause_of, end_of_cancelled, is_engine_fault
 from proxy.timeline.log_levels import Level, level_of, without_level
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class LogReader:
         engine = backend_kind(backend) == "mlx" if backend else self._state not in ("", "stopped")
         source: Source = "upstream" if not engine and cause in UPSTREAM_FAULTS else "host"
         # The engine's end is the error; the client repeats what broke with it.
-        level: Level = "warning" if engine and data.status == 529 and cause in ENGINE_FAULTS else "error"
+        level: Level = "warning" if engine and data.status == 529 and is_engine_fault(cause) else "error"
         return [LogFact(source, level, f"{who}{cause}: {error.message}", request)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from proxy.events.causes import ENGINE_FAULTS, UPSTREAM_FAULTS
+from proxy.events.causes import UPSTREAM_FAULTS, is_engine_fault
 from proxy.timeline.buckets import HealthSample
 from proxy.timeline.health_history import HealthHistory, StateMark
 from tui.client.figures import clock, day_and_clock, plural, rate, seconds, size
@@ -158,7 +158,7 @@ def _broken(snapshot: Snapshot, start: float, end: float) -> list[tuple[str, str
         if record.phase == "failed"
         and record.ended is not None
         and start - _BEFORE_S <= record.ended <= end
-        and record.cause in ENGINE_FAULTS
+        and is_engine_fault(record.cause)
     ]
     if not broke:
         return [("Lost", _nothing_lost(snapshot))]

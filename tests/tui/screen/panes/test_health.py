@@ -224,6 +224,23 @@ def test_a_restart_by_you_is_no_fault_of_the_engine() -> None:
     assert [line.level for line in snapshot.log] == ["info", "info"]
 
 
+@pytest.mark.parametrize("cause", ["engine died", "engine died (signal 9)"])
+def test_requests_that_broke_with_the_engine_are_not_said_to_be_none(cause: str) -> None:
+    store = Store()
+    error = {"type": "overloaded_error", "message": "the engine ended", "cause": cause}
+    story: list[tuple[float, str, str | None, dict[str, Any]]] = [
+        (100.0, "engine.state", None, {"state": "ready"}),
+        (101.0, "request.received", "r1", {"session": "s1"}),
+        (110.0, "engine.state", None, {"state": "exited", "last_exit": "signal 9"}),
+        (110.1, "request.failed", "r1", {"error": error, "status": 529}),
+    ]
+    for seq, (moment, type_, request, data) in enumerate(story, 1):
+        store.apply(Event(seq=seq, time=moment, type=type_, request=request, data=data))
+    told = happened(store.snapshot(), store.health, 105.0, 115.0, 130.0).text
+    assert "Broke: 1 request: s1." in told
+    assert "no request broke" not in told
+
+
 # -- the pane, by its keys -----------------------------------------------------------------------------------
 
 MORNING = Morning().play()
