@@ -132,6 +132,7 @@ class Host:
             metrics=config.home / METRICS_FOLDER,
             prices=prices,
             notice=self.notice,
+            unwritten=self.health.unwritten,
         )
         self.recorder = Recorder(
             self.bus, self.store if config.trace else None, clock=clock, ended=self.run.ended

@@ -28,11 +28,16 @@ class LogEntry(EventData):
 
 
 class HostDisk(EventData):
-    """What the host takes of the disk, and what is left; 0: not known."""
+    """What the host takes of the disk, and what is left; 0: not known.
+
+    `unwritten` requests in a row could not be recorded, `refusal` says why; 0 again after one could.
+    """
 
     free_bytes: int = 0
     traces_bytes: int = 0
     traces: int = 0  # files
+    unwritten: int = 0
+    refusal: str = ""
 
 
 class HostHistory(EventData):

@@ -65,6 +65,8 @@ class HealthKeeper:
         self._handler = FeedHandler(lambda line: bus.publish("host.log", line))
         self._tasks: list[asyncio.Task[None]] = []
         self._failing = False
+        self._unwritten = (0, "")
+        self._look = asyncio.Event()  # at the disk, before its time
         self.history.begin(started)
         bus.listen(self._observe)
 
@@ -87,6 +89,11 @@ class HealthKeeper:
         if self._tasks and self.keep:
             self.history.marks.append(StateMark(self._clock(), "off"))
             await self._save()
+
+    def unwritten(self, number: int, why: str) -> None:
+        """So many requests in a row could not be recorded: the disk is looked at, and screens are told."""
+        self._unwritten = (number, why)
+        self._look.set()
 
     def past_event(self) -> Event:
         """All that is known by now, as the event that a screen begins with."""
@@ -157,9 +164,23 @@ class HealthKeeper:
                 free = (await asyncio.to_thread(shutil.disk_usage, self._home)).free
                 if counted[0] < MANY_TRACES or turn % COUNT_TIMES == 0:
                     counted = await asyncio.to_thread(_counted, traces)
-                self._tell(HostDisk(free_bytes=free, traces_bytes=counted[1], traces=counted[0]))
+                number, why = self._unwritten
+                self._tell(
+                    HostDisk(
+                        free_bytes=free,
+                        traces_bytes=counted[1],
+                        traces=counted[0],
+                        unwritten=number,
+                        refusal=why,
+                    )
+                )
             turn += 1
-            await asyncio.sleep(DISK_S)
+            timer = asyncio.get_running_loop().call_later(DISK_S, self._look.set)
+            try:
+                await self._look.wait()
+            finally:
+                timer.cancel()
+            self._look.clear()
 
     def _tell(self, disk: HostDisk) -> None:
         before, self.disk = self.disk, disk
@@ -167,6 +188,7 @@ class HealthKeeper:
             before is None
             or abs(before.free_bytes - disk.free_bytes) >= _DISK_STEP
             or before.traces != disk.traces
+            or before.unwritten != disk.unwritten
         ):
             self._bus.publish("host.disk", disk)
 

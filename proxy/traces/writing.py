@@ -47,8 +47,9 @@ class TraceStore:
 
     A folder's first removal is announced a week ahead.
     `metrics` is the folder of cache metrics, which get a line for each trace, after its answer has ended.
-    `notice` is called on the event loop with what people should know. Nothing here raises because of a disk:
-    what cannot be written is counted and reported.
+    `notice` is called on the event loop with what people should know, `unwritten` with the number of traces
+    in a row that could not be written and why, and with 0 after one could. Nothing here raises because of a
+    disk: what cannot be written is counted and reported.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class TraceStore:
         metrics: Path | None = None,
         prices: PriceTable | None = None,
         notice: Callable[[str], None],
+        unwritten: Callable[[int, str], None] = lambda number, why: None,
     ) -> None:
         self.folder = folder
         self._limits = limits
@@ -67,6 +69,7 @@ class TraceStore:
         self._secrets = tuple(secrets)
         self._redactor = Redactor(self._secrets)  # replaced by the writer's thread alone
         self._notice = notice
+        self._tell_unwritten = unwritten
         self._loop = asyncio.get_running_loop()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="traces")
         self._stopped = threading.Event()
@@ -129,6 +132,7 @@ class TraceStore:
         if self._unwritten:
             self._notify(f"traces are written again; {self._unwritten} could not be")
             self._unwritten = 0
+            self._on_loop(self._tell_unwritten, 0, "")
         with suppress(RuntimeError):  # the store closes; the next start adds the line
             self._writer.submit(self._collect, trace.id)
         return path
@@ -248,20 +252,23 @@ class TraceStore:
         self._background.start()
 
     def _failed(self, path: str, error: Exception) -> None:
-        self._unwritten += 1
-        if self._unwritten > 1:
-            return
         if isinstance(error, OSError):
             why, remedy = error.strerror or str(error), "free space or make the folder writable"
         else:
             why, remedy = repr(error), "please report this"
-        self._notify(
-            f"traces cannot be written ({why}: {self.folder / path}); requests go on without; {remedy}"
-        )
+        self._unwritten += 1
+        self._on_loop(self._tell_unwritten, self._unwritten, why)
+        if self._unwritten == 1:
+            self._notify(
+                f"traces cannot be written ({why}: {self.folder / path}); requests go on without; {remedy}"
+            )
 
     def _notify(self, text: str) -> None:
+        self._on_loop(self._notice, text)
+
+    def _on_loop(self, call: Callable[..., None], *arguments: object) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._notice, text)
+            self._loop.call_soon_threadsafe(call, *arguments)
         except RuntimeError:
             pass  # the loop is closed, and its readers are gone
 

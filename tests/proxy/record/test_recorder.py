@@ -46,7 +46,17 @@ class Host:
         self.now = 100.0
         self.notices: list[str] = []
         self.bus = EventBus()
-        store = TraceStore(self.folder, secrets=secrets, notice=self.notices.append) if trace else None
+        self.unwritten: list[tuple[int, str]] = []
+        store = (
+            TraceStore(
+                self.folder,
+                secrets=secrets,
+                notice=self.notices.append,
+                unwritten=lambda number, why: self.unwritten.append((number, why)),
+            )
+            if trace
+            else None
+        )
         self.recorder = Recorder(self.bus, store, clock=lambda: 1790000000.0, monotonic=lambda: self.now)
 
     def begin(
@@ -485,6 +495,7 @@ async def test_a_folder_that_cannot_be_written_costs_the_trace_and_not_the_reque
     await finish(record)
     await asyncio.sleep(0)
     assert host.notices[1] == "traces are written again; 2 could not be"
+    assert [number for number, _ in host.unwritten] == [1, 2, 0]
     assert host.trace(record)
 
 
@@ -498,6 +509,7 @@ async def test_a_full_disk_is_reported_and_leaves_no_partial_file(
     await finish(host.begin())
     await asyncio.sleep(0)
     assert "No space left on device" in host.notices[0]
+    assert host.unwritten == [(1, "No space left on device")]
     assert [file.name for file in (host.folder / "mlx").iterdir()] == []
 
 

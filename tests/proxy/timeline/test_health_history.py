@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from proxy.events.bus import EventBus
 from proxy.events.causes import RESTART_REQUESTED
-from proxy.events.health_types import HostHistory
+from proxy.events.health_types import HostDisk, HostHistory
 from proxy.events.types import PAYLOADS
 from proxy.timeline.buckets import TIERS, HealthSample, HealthSamples
 from proxy.timeline.health_file import HealthFileDamaged, health_path, read_health, write_health
@@ -200,3 +201,19 @@ async def test_a_host_begins_with_what_earlier_ones_left_and_leaves_its_own(tmp_
     assert [mark.state for mark in third.history.marks] == ["host"]
     await third.close()
     assert read_health(tmp_path / "health" / "mlx.json", HealthHistory(), now=NOW + 1) is not None
+
+
+async def test_screens_are_told_at_once_that_requests_are_not_recorded(tmp_path: Path) -> None:
+    bus = EventBus(clock=lambda: NOW)
+    disks: asyncio.Queue[HostDisk] = asyncio.Queue()
+    bus.listen(lambda type, request, data: disks.put_nowait(data) if isinstance(data, HostDisk) else None)
+    keeper = HealthKeeper(bus, tmp_path, "mlx", started=NOW, clock=lambda: NOW, keep=False)
+    keeper.start(Index(), list)
+    assert (await disks.get()).unwritten == 0
+    keeper.unwritten(2, "No space left on device")
+    told = await disks.get()
+    assert (told.unwritten, told.refusal) == (2, "No space left on device")
+    assert keeper.disk == told  # for a screen that comes later
+    keeper.unwritten(0, "")
+    assert (await disks.get()).unwritten == 0
+    await keeper.close()

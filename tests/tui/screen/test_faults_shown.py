@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from proxy.events.health_types import HostDisk
 from proxy.events.totals import Totals
 from proxy.events.types import PAYLOADS, EngineCache, EngineState, Event, Probe
 from tui.client.records import HostFacts, Link, LinkState, RequestPhase, RequestSnapshot, Snapshot
@@ -45,6 +46,7 @@ class Fault:
     log: tuple[str, ...] = ()  # the level and the words of the lines that it makes
     told: tuple[str, ...] = ()  # what `enter` says of now
     probe: dict[str, Any] | None = None  # of the upstream, the newest
+    disk: dict[str, Any] = field(default_factory=dict)
 
 
 FAULTS = {
@@ -115,6 +117,15 @@ FAULTS = {
         ("ready", "ok"), ("short of memory",), alert="memory pressure critical",
         engine={"state": "ready", "memory": {"limit_bytes": 10, "pressure": "critical"}},
         glyph="▄", log=("error this machine is short of memory (critical)",),
+    ),
+    "the disk is full": Fault(
+        ("ready", "ok"), ("READY", "5 requests not recorded: No space left on device"), glyph="▄",
+        alert="5 not recorded", disk={"unwritten": 5, "refusal": "No space left on device"},
+    ),
+    "the disk of a host on another backend is full": Fault(
+        ("openai", "ok"), ("1 request not recorded: No space left on device",), backend="openai",
+        engine={"state": "stopped"}, results=(("done", ""),),
+        alert="1 not recorded", disk={"unwritten": 1, "refusal": "No space left on device"},
     ),
     "an upstream that was not asked yet": Fault(
         ("openai", "muted"), ("not probed",), ("STOPPED", "stopped"), engine={"state": "stopped"},
@@ -223,6 +234,7 @@ def snapshot_of(fault: Fault, name: str) -> Snapshot:
         requests=requests,
         totals=Totals(requests=len(requests), failed=failed),
         lost=fault.lost,
+        disk=HostDisk(**fault.disk),
     )
 
 

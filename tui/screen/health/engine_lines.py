@@ -270,6 +270,15 @@ def _restarts(snapshot: Snapshot, history: HealthHistory, engine: EngineState, n
     return line
 
 
+def unrecorded_words(snapshot: Snapshot, room: int) -> Line:
+    """How many requests in a row could not be recorded, and why; nothing where the last one was."""
+    disk = snapshot.disk
+    if disk is None or not disk.unwritten:
+        return []
+    words = f"{plural(disk.unwritten, 'request')} not recorded: {line_text(disk.refusal)}"
+    return [(shorten(words, room), "bad"), ("   ", "")]
+
+
 def _host(snapshot: Snapshot, room: int) -> Line:
     host, disk = snapshot.host, snapshot.disk
     if host is None:
@@ -281,6 +290,8 @@ def _host(snapshot: Snapshot, room: int) -> Line:
         f"{size(disk.free_bytes)} of disk free" if disk and disk.free_bytes else "",
         host.home,
     ]
+    unrecorded = unrecorded_words(snapshot, room)
+    room -= line_width(unrecorded)
     order = (1, 3, 2, 0, 4)  # of importance
     kept: set[int] = set()
     for number in order:
@@ -288,4 +299,5 @@ def _host(snapshot: Snapshot, room: int) -> Line:
         if fact and sum(len(facts[one]) + 3 for one in kept) + len(fact) <= room:
             kept.add(number)
     low = disk is not None and 0 < disk.free_bytes < 5_000_000_000
-    return joined([[(facts[number], "warn" if number == 3 and low else "muted")] for number in sorted(kept)])
+    line = joined([[(facts[number], "warn" if number == 3 and low else "muted")] for number in sorted(kept)])
+    return [*unrecorded, *line]

@@ -1,4 +1,4 @@
-"""What needs a person: four things, none of which passes by itself."""
+"""What needs a person: five things, none of which passes by itself."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tui.client.records import Snapshot
 from tui.screen.engine_label import uses_other_backend
 from tui.screen.widgets.vital_signs import VitalSigns
 
-Kind = Literal["engine", "request", "host", "compaction"]
-KINDS: tuple[Kind, ...] = ("engine", "request", "host", "compaction")
+Kind = Literal["engine", "request", "host", "compaction", "disk"]
+KINDS: tuple[Kind, ...] = ("engine", "request", "host", "compaction", "disk")
 REPEATED_WITHIN_S = 20.0  # a client that repeats a failed request does it sooner
 GONE_S = 5.0  # a connection that breaks off is back sooner
 NEAR = 0.93  # of the tokens at which Claude Code compacts
@@ -40,6 +40,8 @@ def needs(snapshot: Snapshot, vitals: VitalSigns, now: float) -> Iterator[Need]:
     if engine is not None and engine.state == "failed" and not uses_other_backend(snapshot):
         why = f": {engine.last_exit or engine.detail}" if engine.last_exit or engine.detail else ""
         yield Need("engine", str(engine.since), f"the engine failed for good{why}")
+    if snapshot.disk is not None and snapshot.disk.unwritten:
+        yield Need("disk", snapshot.disk.refusal, f"requests are not recorded: {snapshot.disk.refusal}")
     # None from before this host: whoever starts a screen sees those on it.
     began = snapshot.host.started if snapshot.host is not None else 0.0
     failed = [

@@ -15,7 +15,6 @@ from textual.message import Message
 from textual.timer import Timer
 
 from proxy.traces.files import TRACES_FOLDER
-from tui.client.figures import clock
 from tui.client.loaded_rows import PAGE, LoadedRows
 from tui.client.wire_text import line_text, shorten
 from tui.screen.keymap import bindings
@@ -26,7 +25,7 @@ from tui.screen.trace_list.columns import SORT_OF, columns, day_name
 from tui.screen.trace_list.day_strip import Strip, day_strip, found_in, parts_in
 from tui.screen.trace_list.detail import detail_keys, detail_lines, detail_title
 from tui.screen.trace_list.list_query import ListQuery, next_range
-from tui.screen.trace_list.notes import list_note, no_contact, nothing_found, place_note
+from tui.screen.trace_list.notes import list_note, no_contact, nothing_found, old_note, unrecorded
 from tui.screen.trace_list.repeats import note_repeats
 from tui.screen.trace_list.source import ListSource
 from tui.screen.trace_list.trace_table import TraceTable
@@ -82,6 +81,7 @@ class TracesPane(Pane):
         self._problem = ""
         self._loaded_for = -1  # value of `Snapshot.traced` at the last load
         self._loaded_query: ListQuery | None = None
+        self._loaded_at = 0.0
         self._typing: Timer | None = None
         self._busy = False
         self._stale = True
@@ -279,7 +279,7 @@ class TracesPane(Pane):
                 rows, place = LoadedRows(), place or 0
             total = max(page.total, start + len(page.traces))
             self._rows = rows.with_page(start, page.traces, total, by_time=query.by_time)
-            self._loaded_query = query
+            self._loaded_query, self._loaded_at = query, self.now
             if note_repeats(self._repeats, page.traces, self._rows):
                 self.main_table.clear_drawn()
         self._busy, self._around = False, ""
@@ -378,13 +378,12 @@ class TracesPane(Pane):
         return detail_lines(row, self._details.get(row.id, (None, None))[1], width, height)
 
     def _note(self) -> Line:
-        link = self.snapshot.link
-        if link.gone and len(self._rows):
-            since: Line = [(f"as of {clock(link.since)}  ", "warn")]
-            return since + place_note(self.main_table, self._query)
-        if self._problem and len(self._rows):
-            return [(shorten(self._problem, 60), "bad")]
-        return list_note(self.main_table, self._query)
+        if len(self._rows):
+            if self.snapshot.link.gone:
+                return old_note(self.main_table, self._query, self._loaded_at)
+            if self._problem:
+                return [(shorten(self._problem, 60), "bad")]
+        return unrecorded(self.snapshot.disk) + list_note(self.main_table, self._query)
 
     def _empty(self) -> list[Line]:
         link = self.snapshot.link

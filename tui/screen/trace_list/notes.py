@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.client.figures import clock
-from tui.client.wire_text import shorten
+from tui.client.wire_text import line_text, shorten
 from tui.screen.choices.own_command import own_command
 from tui.screen.keymap import key_of
 from tui.screen.panes.pane import paragraphs, way_to_newest
@@ -15,6 +15,7 @@ from tui.screen.trace_list.list_query import ListQuery
 from tui.screen.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
+    from proxy.events.health_types import HostDisk
     from proxy.traces.schema import TraceSummary
 
 _GAP = ("   ", "")
@@ -46,6 +47,18 @@ def list_note(table: LineTable[TraceSummary], query: ListQuery) -> Line:
     elif table.following and len(table.rows):
         note += [_GAP, ("live", "dim")]
     return note
+
+
+def old_note(table: LineTable[TraceSummary], query: ListQuery, loaded: float) -> Line:
+    """When the list was loaded, of a host that is out of reach."""
+    return [(f"as of {clock(loaded)}  ", "warn"), *place_note(table, query)]
+
+
+def unrecorded(disk: HostDisk | None) -> Line:
+    """How many requests in a row are missing, since they could not be written."""
+    if disk is None or not disk.unwritten:
+        return []
+    return [(f"{disk.unwritten} not recorded: {shorten(line_text(disk.refusal), 40)}", "bad"), _GAP]
 
 
 def place_note(table: LineTable[TraceSummary], query: ListQuery) -> Line:

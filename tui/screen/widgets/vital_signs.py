@@ -155,6 +155,8 @@ def _alerts(snapshot: Snapshot, context: float | None) -> Iterator[str]:
     label, style = engine_label(snapshot)
     if style == "bad":
         yield upstream_label(snapshot)[0] if uses_other_backend(snapshot) else f"engine {label}"
+    if snapshot.disk is not None and snapshot.disk.unwritten:
+        yield f"{snapshot.disk.unwritten} not recorded"
     if engine is None or uses_other_backend(snapshot):
         return
     if snapshot.probes and not snapshot.probes[-1][1].ok and not engine.is_gone:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proxy.events.health_types import HostDisk
 from proxy.events.types import EngineState
 from tests.tui.trace_samples import SampleHost
 from tests.tui.traffic import Morning
@@ -57,6 +58,11 @@ def engine(**more: Any) -> Any:
             None,
             ["no contact with the host since 02:46:31"],
         ),
+        (
+            replace(READY, disk=HostDisk(unwritten=5, refusal="No space left on device")),
+            None,
+            ["requests are not recorded: No space left on device"],
+        ),
         (replace(READY, link=Link("ended", "you stopped the host; q quits", NOW - 9)), None, []),
         (replace(READY, requests=(failed(1),)), None, ["a request failed at 02:46:10: engine died"]),
         (
@@ -72,7 +78,7 @@ def engine(**more: Any) -> Any:
         (READY, 0.78, ["session 9f3c1e is 78% full: near its compaction"]),
     ],
 )
-def test_four_things_need_a_person(snapshot: Snapshot, context: float | None, texts: list[str]) -> None:
+def test_five_things_need_a_person(snapshot: Snapshot, context: float | None, texts: list[str]) -> None:
     vitals = VitalSigns(context=context, session="9f3c1e7a")
     assert [need.text for need in needs(snapshot, vitals, NOW)] == texts
 

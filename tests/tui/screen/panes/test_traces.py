@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.events.tool_call import ToolCall
-from proxy.events.types import Usage
+from proxy.events.types import Event, Usage
 from proxy.traces.listing.calls_page import CallPage, ListedCall, ToolFigures
 from proxy.traces.schema import CallSummary, TraceSummary
 from tests.tui.stage import drawn, lines_of, loaded
@@ -163,6 +163,33 @@ async def shown(
 
 def heading(app: ControlCenter) -> str:
     return lines_of([app.main.traces.query_one("#traces-heading", Heading)])
+
+
+async def test_without_its_host_the_list_says_when_it_was_loaded() -> None:
+    now = [WEEK]
+    app = ControlCenter(clock=lambda: now[0])
+    app.client = SampleHost(week_of_rows(), WEEK)
+    app.inbox.put(Link("live"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("5")
+        for _ in range(2):
+            app.frame()
+            await pilot.pause()
+            await loaded(app)
+        now[0] += 900.0
+        app.inbox.put(Link("ended", "the host ended", now[0]))
+        app.frame()
+        await pilot.pause()
+        assert "as of 14:13:20" in heading(app)
+
+
+async def test_requests_that_could_not_be_recorded_are_told_beside_those_that_were() -> None:
+    async with shown() as (app, _, press):
+        assert "not recorded" not in heading(app)
+        full = {"unwritten": 5, "refusal": "No space left on device"}
+        app.inbox.put(Event(seq=1, time=WEEK, type="host.disk", data=full))
+        await press("down")
+        assert "5 not recorded: No space left on device" in heading(app)
 
 
 async def test_the_list_is_sorted_ranged_and_gone_to_by_keys() -> None:
