@@ -37,8 +37,8 @@ def api_errors(lines: Sequence[dict[str, Any]]) -> list[str]:
 def usage_differences(lines: Sequence[dict[str, Any]], traces: Sequence[Trace]) -> list[str]:
     """Answers whose usage in the transcripts is not that of their trace.
 
-    The client never gets the last counts of an answer that it interrupts: of those the input is compared, and not
-    even that where the upstream tells it with its last chunk, so that the answer began with zeros.
+    The client never gets the last counts of an answer that it interrupts: of those the input is compared,
+    and not even that where the upstream tells it with its last chunk, so that the answer began with zeros.
     """
     of_message = {
         trace.response.message["id"]: trace

@@ -110,7 +110,7 @@ def line(stop: str | None = "end_turn", **counts: int) -> dict[str, Any]:
         (line(output_tokens=4), True),
         (line(None, output_tokens=1), False),  # interrupted: the client never got the last count
         (line(None, input_tokens=8), True),
-        (line(None, input_tokens=0, output_tokens=0), False),  # interrupted: the counts come with the last chunk
+        (line(None, input_tokens=0, output_tokens=0), False),  # the counts come with the last chunk
         (line(input_tokens=0, output_tokens=0), True),
     ],
 )
