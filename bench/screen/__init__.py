@@ -47,7 +47,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 
 
 def _probe(*arguments: str) -> list[str]:
-    return python("-m", "bench.screen.probe", *arguments)
+    return python(str(Path(__file__).with_name("probe.py")), *arguments)
 
 
 @contextmanager

@@ -1,9 +1,12 @@
 """The programs that the bench of the screen compares: ours, Textual's way, and an empty app.
 
-python -m bench.screen.probe empty                  an app of one line, which keys change
-python -m bench.screen.probe first empty|own    the processor time of the first frame, into $FIRST_FRAME
-python -m bench.screen.probe textual URL            our app with Textual's own frames, ten a second
-python -m bench.screen.probe hours                  memory before and after eight hours of events, as JSON
+python bench/screen/probe.py empty              an app of one line, which keys change
+python bench/screen/probe.py first empty|own    the processor time of the first frame, into $FIRST_FRAME
+python bench/screen/probe.py textual URL        our app with Textual's own frames, ten a second
+python bench/screen/probe.py hours              memory before and after eight hours of events, as JSON
+
+It is run as a file, and imports at its top no more than each app needs: as a module it would first load the
+bench, whose HTTP client and terminal would count as part of what it measures.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-import psutil
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Label
@@ -53,7 +55,7 @@ def _first_frame(app_type: type[App[Any]], widget: str) -> None:
 
 
 def _own(*arguments: str) -> None:
-    from tui.cli import main
+    from tui.program import main
 
     sys.argv = ["anyclaude-tui", *arguments]
     main()
@@ -69,6 +71,8 @@ def _with_textuals_frames(url: str) -> None:
 
 
 def _hours() -> None:
+    import psutil
+
     from bench.screen.hours import play
 
     process = psutil.Process()
