@@ -10,12 +10,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import orjson
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from engine.wire.chat import error_body
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 @lru_cache(256)  # the same few names come with every request
@@ -60,6 +59,10 @@ class PageGuard:
         if not refused:
             await self._app(scope, receive, send)
             return
+        import orjson  # a program that only asks for a name answers no pages
+
+        from engine.wire.chat import error_body
+
         body = orjson.dumps(error_body(refused, "permission_error"))
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 403, "headers": headers})

@@ -9,10 +9,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from engine.model_files.context_window import read_window
-from engine.model_files.description import read_config
-from engine.model_files.errors import ModelError
-from engine.model_files.weight_files import weight_choices
 from proxy.configuration.file import expand_home
 from proxy.configuration.settled import ConfigError
 
@@ -59,6 +55,11 @@ def check_model_folder(folder: Path) -> None:
         raise ConfigError(f"the model folder {folder} does not exist")
     if not folder.is_dir():
         raise ConfigError(f"{folder} is a file; name the folder that holds the model")
+    # Only where there is a folder: a screen on another server's model does not wait for it.
+    from engine.model_files.description import read_config
+    from engine.model_files.errors import ModelError
+    from engine.model_files.weight_files import weight_choices
+
     names = {path.name for path in folder.iterdir()}
     if not names & {"config.json", "adapter_config.json"}:
         raise ConfigError(f"{folder} is no model: it has no config.json{_inner_hint(folder, names)}")
@@ -71,6 +72,8 @@ def check_model_folder(folder: Path) -> None:
 
 def context_window(folder: Path) -> int:
     """The model's context window in tokens as its files state it, 0 where they do not."""
+    from engine.model_files.context_window import read_window
+
     return read_window(folder).tokens
 
 

@@ -6,7 +6,6 @@ The standard library's HTTP client is enough here, and the screen is not held up
 from __future__ import annotations
 
 import errno
-import http.client
 import json
 import socket
 import threading
@@ -66,6 +65,8 @@ def _refusal(host: str, port: int, option: str, error: CannotListen) -> CommandF
 
 def is_host(url: str) -> bool:
     """Does a host of ours answer there, be it to ask for its token?"""
+    import http.client  # 7 ms, which a free port has no need of
+
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=ASK_S)
     try:
         connection.connect()

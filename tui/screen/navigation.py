@@ -1,4 +1,7 @@
-"""What opens over the panes, how one screen leads to another, and the way back along the crumbs."""
+"""What opens over the panes, how one screen leads to another, and the way back along the crumbs.
+
+A screen is imported when it first opens: all of them take longer to import than the first frame to draw.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,8 @@ from tui.screen.host_actions.bundling import BundlingApp
 from tui.screen.host_actions.questions import cannot_restart
 from tui.screen.keymap import PANES
 from tui.screen.panes.traces import TracesPane
-from tui.screen.screens.diff import DiffScreen
-from tui.screen.screens.live_settings import SettingsScreen
 from tui.screen.screens.main import MainScreen
-from tui.screen.screens.models import ModelsScreen
 from tui.screen.screens.opened import OpenedScreen
-from tui.screen.screens.trace import TraceScreen
-from tui.screen.screens.why import WhyScreen
 
 if TYPE_CHECKING:
     from proxy.events.cache_facts import CacheHoldings
@@ -59,6 +57,8 @@ class NavigatingApp(BundlingApp):
 
     def selected_traces(self) -> list[str]:
         """The trace in front, and the selected row's."""
+        from tui.screen.screens.trace import TraceScreen
+
         opened = [screen.trace for screen in self._opened() if isinstance(screen, TraceScreen)]
         selected = self.main.current.request
         running = {record.id for record in self.store.snapshot().active}
@@ -94,6 +94,8 @@ class NavigatingApp(BundlingApp):
 
     def open_models(self) -> None:
         """Open the list of models, where this host's engine can load one."""
+        from tui.screen.screens.models import ModelsScreen
+
         if refusal := cannot_restart(self.store.snapshot()):
             self.notify_user(
                 refusal.replace("No engine can be restarted", "No model can be loaded"), "warning"
@@ -103,6 +105,8 @@ class NavigatingApp(BundlingApp):
 
     def open_settings(self) -> None:
         """Open the settings of the running host."""
+        from tui.screen.screens.live_settings import SettingsScreen
+
         self.open(SettingsScreen(lambda: self._host_api().settings()))
 
     # -- what the screens ask of the host -----------------------------------------------------------------
@@ -141,14 +145,20 @@ class NavigatingApp(BundlingApp):
 
     @on(TracesPane.Explained)
     def _explain(self, event: TracesPane.Explained) -> None:
+        from tui.screen.screens.why import WhyScreen
+
         self.open(WhyScreen(event.trace_id, self.load_why))
 
     @on(TracesPane.Compared)
     def _compare(self, event: TracesPane.Compared) -> None:
+        from tui.screen.screens.diff import DiffScreen
+
         other = self.marked if self.marked != event.trace_id else ""
         self.open(DiffScreen(event.trace_id, other, self.load_diff))
 
     @on(TracesPane.Opened)
     def _open_trace(self, event: TracesPane.Opened) -> None:
+        from tui.screen.screens.trace import TraceScreen
+
         self.main.traces.ensure_list()
         self.open(TraceScreen(event.trace_id, self.load_trace, self.main.traces.neighbour))

@@ -26,6 +26,7 @@ from tui.screen.host_actions.questions import (
     cannot_restart,
     cannot_stop,
 )
+from tui.screen.host_actions.wishes import ModelWanted, SettingSaveWanted, SettingsWanted
 from tui.screen.host_protocols import HostApi, OwnedHost
 from tui.screen.notifications.calling_app import CallingApp
 from tui.screen.panes.cache import CachePane
@@ -33,8 +34,6 @@ from tui.screen.panes.health import HealthPane
 from tui.screen.panes.streams import StreamsPane
 from tui.screen.screens.choose import ChooseScreen
 from tui.screen.screens.confirm import ConfirmScreen
-from tui.screen.screens.live_settings import SettingsScreen
-from tui.screen.screens.models import ModelsScreen
 
 
 class AskingApp(CallingApp):
@@ -89,16 +88,16 @@ class AskingApp(CallingApp):
             with self._reporting("The request was not cancelled"):
                 await self._host_api().cancel(request)
 
-    @on(ModelsScreen.Chosen)
+    @on(ModelWanted)
     @work(name="model", group="model", exclusive=True, exit_on_error=False)
-    async def _use_model(self, event: ModelsScreen.Chosen) -> None:
+    async def _use_model(self, event: ModelWanted) -> None:
         with self._reporting("The model was not loaded"):
             changed = await self._host_api().use_model(event.model)
             self.notify_user(f"{changed.model} is being loaded{_after(changed.running)}; Health shows it.")
 
-    @on(SettingsScreen.Wished)
+    @on(SettingsWanted)
     @work(name="setting", group="setting", exit_on_error=False)
-    async def _change_settings(self, event: SettingsScreen.Wished) -> None:
+    async def _change_settings(self, event: SettingsWanted) -> None:
         with self._reporting("Nothing was changed"):
             changed = await self._host_api().change(event.changes)
             if not changed.changed:
@@ -110,12 +109,14 @@ class AskingApp(CallingApp):
         self._reload_settings()
 
     def _reload_settings(self) -> None:
+        from tui.screen.screens.live_settings import SettingsScreen
+
         if isinstance(self.screen, SettingsScreen):
             self.screen.reload()
 
-    @on(SettingsScreen.SaveWished)
+    @on(SettingSaveWanted)
     @work(name="save", group="save", exit_on_error=False)
-    async def _save_setting(self, event: SettingsScreen.SaveWished) -> None:
+    async def _save_setting(self, event: SettingSaveWanted) -> None:
         """Write a value to the user's file once it holds: the next start must come up with it."""
         wished, file = event.setting, self.own_file
         if file is None:

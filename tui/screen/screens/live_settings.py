@@ -10,11 +10,11 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
-from textual.message import Message
 from textual.widgets import Input, Label
 
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
 from tui.screen.host_actions.changes import setting_consequence, unproven_text, value_text
+from tui.screen.host_actions.wishes import SettingSaveWanted, SettingsWanted
 from tui.screen.keymap import WHILE_EDITING, Command, bindings
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
@@ -39,20 +39,6 @@ class SettingsScreen(OpenedScreen):
     SettingsScreen #edit Label { padding: 0 1; color: $accent; background: $panel; }
     SettingsScreen #edit Input { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
     """
-
-    class Wished(Message):
-        """A person wants these values, by key; None takes one back."""
-
-        def __init__(self, changes: dict[str, Any]) -> None:
-            super().__init__()
-            self.changes = changes
-
-    class SaveWished(Message):
-        """A person wants this value in their own file."""
-
-        def __init__(self, setting: LiveSetting) -> None:
-            super().__init__()
-            self.setting = setting
 
     def __init__(self, load: Callable[[], Awaitable[list[LiveSetting]]]) -> None:
         super().__init__()
@@ -134,7 +120,7 @@ class SettingsScreen(OpenedScreen):
         setting, text = self._edited, event.value.strip()  # the list can have moved on since
         self.action_close_input()
         if setting is not None:
-            self.app.post_message(self.Wished({setting.key: read_value(text)}))
+            self.app.post_message(SettingsWanted({setting.key: read_value(text)}))
 
     async def action_take(self) -> None:
         """Take the typed value, as enter does."""
@@ -149,12 +135,12 @@ class SettingsScreen(OpenedScreen):
     def action_default(self) -> None:
         """Take the selected setting back to its default."""
         if (setting := self._table.selected) is not None:
-            self.app.post_message(self.Wished({setting.key: None}))
+            self.app.post_message(SettingsWanted({setting.key: None}))
 
     def action_save(self) -> None:
         """Write the selected value to the user's own file."""
         if (setting := self._table.selected) is not None:
-            self.app.post_message(self.SaveWished(setting))
+            self.app.post_message(SettingSaveWanted(setting))
 
     def _setting(self, width: int, height: int) -> list[Line]:
         setting = self._table.selected if self._table.rows else None

@@ -31,8 +31,6 @@ from tui.screen.panes.pane import Pane
 from tui.screen.panes.streams import StreamsPane
 from tui.screen.panes.tools import ToolsPane
 from tui.screen.panes.traces import TracesPane
-from tui.screen.screens.context import ContextScreen
-from tui.screen.screens.help import HelpScreen
 from tui.screen.styled_line import Line
 from tui.screen.trace_list.column_memory import ColumnMemory
 from tui.screen.trace_list.source import ListSource
@@ -213,6 +211,8 @@ class MainScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Explain the current pane."""
+        from tui.screen.screens.help import HelpScreen
+
         self.app.push_screen(HelpScreen(self.current.place))
 
     def action_palette(self) -> None:
@@ -265,6 +265,8 @@ class MainScreen(Screen[None]):
     async def action_context(self) -> None:
         """Show what fills the context window of the selected row's session."""
         if session := self.current.session:
+            from tui.screen.screens.context import ContextScreen
+
             self.control_center.open(ContextScreen(session))
         elif self.current.request:
             self.app.notify("Its client told no session.", timeout=2, markup=False)

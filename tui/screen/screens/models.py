@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.message import Message
 
 from tui.client.figures import count, rate, size
 from tui.client.records import Snapshot
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
 from tui.screen.clipboard import copy
 from tui.screen.host_actions.changes import model_consequence
+from tui.screen.host_actions.wishes import ModelWanted
 from tui.screen.keymap import bindings
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
@@ -31,13 +31,6 @@ class ModelsScreen(OpenedScreen):
 
     place = "models"
     BINDINGS = bindings("models")
-
-    class Chosen(Message):
-        """A person wants this model to be loaded."""
-
-        def __init__(self, model: str) -> None:
-            super().__init__()
-            self.model = model
 
     def __init__(self, load: Callable[[], Awaitable[LocalModelList]]) -> None:
         super().__init__()
@@ -104,7 +97,7 @@ class ModelsScreen(OpenedScreen):
             text, _ = model_consequence(model, self.control_center.store.snapshot())[0]
             self.app.notify(text, timeout=4, markup=False)
             return
-        self.app.post_message(self.Chosen(model.path or model.name))
+        self.app.post_message(ModelWanted(model.path or model.name))
         self.dismiss()
 
     def action_copy(self) -> None:

@@ -12,7 +12,6 @@ from tui.client.records import Snapshot
 from tui.client.wire_text import shorten
 from tui.screen.choices.layouts import follow_focus, toggle_zoom
 from tui.screen.keymap import Command, Place, commands_on, footer, without_host
-from tui.screen.screens.help import HelpScreen
 from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.key_bar import KeyBar
@@ -126,6 +125,8 @@ class OpenedScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Explain this screen."""
+        from tui.screen.screens.help import HelpScreen
+
         self.app.push_screen(HelpScreen(self.place))
 
     async def action_leave(self) -> None:
