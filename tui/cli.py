@@ -16,12 +16,12 @@ from engine.process.install_check import refusal_here
 from tui.commands.cache.options import cache
 from tui.commands.completion import event_types
 from tui.commands.config import app as config_app
+from tui.commands.endings import run_to_its_end
 from tui.commands.exit_codes import CommandFailed, ExitCode
-from tui.commands.invocation import Invocation, say
+from tui.commands.invocation import Invocation
 from tui.commands.metrics.options import METRICS_HELP, metrics
 from tui.commands.models.options import models
 from tui.commands.options import Attach, Config, Port, with_settings
-from tui.commands.output import open_closed_streams
 from tui.commands.running_host_options import running_host
 from tui.commands.service.options import service
 from tui.commands.traces.options import traces
@@ -302,32 +302,5 @@ def _with(context: typer.Context, *, attach: str | None, **options: Any) -> Invo
 
 
 def main() -> None:
-    """Run the command line; every end has its exit code, and no mistake of a user's ends in a traceback."""
-    open_closed_streams()
-    try:
-        app(prog_name="anyclaude-tui")
-    except Exception as error:
-        code, message = _as_message(error)
-        if code is None:
-            raise
-        for line in message.splitlines():
-            say(f"anyclaude-tui: {line}")
-        raise SystemExit(code) from None
-
-
-def _as_message(error: Exception) -> tuple[int | None, str]:
-    """The exit code and the message for an error that the user can repair; None for one that is ours."""
-    if isinstance(error, CommandFailed):
-        return error.exit_code, error.message
-    from proxy.configuration.settled import ConfigError
-    from tui.client.host_process import HostFailed
-
-    match error:
-        case ConfigError():
-            return ExitCode.USAGE, str(error)
-        case HostFailed():
-            return error.exit_code, error.message
-        case OSError(strerror=str()):
-            return ExitCode.USAGE, f"{error.filename or 'output'}: {error.strerror}"
-        case _:
-            return None, ""
+    """Run the command line."""
+    run_to_its_end(lambda: app(prog_name="anyclaude-tui"))

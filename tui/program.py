@@ -1,7 +1,7 @@
-"""Where the program begins: `statusline` at once, all other commands by the command line's parser.
+"""Where the program begins: `statusline` and a plain start of the screen at once, the rest by the parser.
 
-Claude Code runs `statusline` with each change of its screen, and the parser alone takes longer to import than
-all of that command needs.
+Claude Code runs `statusline` with each change of its screen, and people wait for the first frame; the command
+line's parser alone takes longer to import than either needs.
 """
 
 from __future__ import annotations
@@ -32,6 +32,11 @@ def _run() -> None:
         from tui.commands.statusline import ran_quickly
 
         if ran_quickly(sys.argv[2:]):
+            return
+    elif all(word.startswith("--") for word in sys.argv[1:2]):
+        from tui.commands.plain_start import started_plainly
+
+        if started_plainly(sys.argv[1:]):
             return
     from tui.cli import main as run
 

@@ -48,6 +48,11 @@ class Setting:
             return self.usual
         return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
 
+    @property
+    def option_type(self) -> type[Any]:
+        """What the command line makes of its option's text; all else is checked with the other layers."""
+        return int if self.kind.schema.get("type") == "integer" else str
+
 
 def declared(default: Any, kind: Kind, help: str, **names: Any) -> Any:
     """A field of a dataclass that is a setting; `default` is MISSING where the field is to have none.

@@ -31,5 +31,10 @@ def test_another_error_is_not_taken_for_ctrl_c(monkeypatch: pytest.MonkeyPatch) 
         main()
 
 
+@pytest.fixture(autouse=True)
+def a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["anyclaude-tui", "env"])  # options alone would show the screen
+
+
 def raise_it(error: BaseException) -> None:
     raise error

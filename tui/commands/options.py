@@ -34,18 +34,13 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
-            annotation=Annotated[value_type(setting) | None, option_of(setting)],
+            annotation=Annotated[setting.option_type | None, option_of(setting)],
         )
         for name, setting in SETTINGS.items()
         if setting.option
     ]
     command.__signature__ = signature.replace(parameters=[*kept, *options])  # type: ignore[attr-defined]
     return command
-
-
-def value_type(setting: Setting) -> type[Any]:
-    """What the command line makes of an option's text; all else is checked with the other layers."""
-    return int if setting.kind.schema.get("type") == "integer" else str
 
 
 Attach = Annotated[str | None, typer.Option(metavar="URL", help="A host that runs elsewhere.")]
