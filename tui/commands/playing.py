@@ -10,7 +10,7 @@ from proxy.recordings.reading import read_recording
 from tui.client.figures import size
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
-from tui.commands.screen import no_screen, show_recording
+from tui.commands.screen import hold_garbage_collection, no_screen, show_recording
 
 DEMO = "demo"
 DEMO_FILE = Path(__file__).parents[1] / "demo" / "demo.jsonl.gz"
@@ -27,6 +27,7 @@ def run_play(invocation: Invocation, wanted: str) -> int:
     """
     if why := no_screen(invocation.environ):
         raise CommandFailed(ExitCode.USAGE, f"{why}; zcat FILE | jq shows a recording without one")
+    hold_garbage_collection()
     recording = recording_of(wanted)
     return show_recording(recording, invocation.settle().config.home)
 

@@ -6,6 +6,7 @@ The first frame needs no slow import: the worker imports the feed's HTTP client 
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import os
 import signal
@@ -159,10 +160,17 @@ class ControlCenter(NavigatingApp):
             )
         if not self.is_headless:
             self._handle_signals()
-        # After the first frame, which the imports of the workers would delay.
-        self.call_after_refresh(self._start)
+        self.call_after_refresh(self._after_first_frame)
+
+    def _after_first_frame(self) -> None:
+        """Do what would have delayed the first frame."""
+        if not gc.isenabled():
+            gc.freeze()  # modules and widgets stay to the end, and need not be looked at again
+            gc.enable()
+        self._start()
 
     def _start(self) -> None:
+        """Start the workers."""
         if self._host is not None:
             self.run_worker(self._run_host(self._host), name="host", group="host", exit_on_error=False)
         elif self._attach_url is not None:
