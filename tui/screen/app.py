@@ -110,9 +110,18 @@ class ControlCenter(NavigatingApp):
         self.remembered = self._themes.remembered
         first = self._themes.first()
         self._unknown_theme = "" if first in self.available_themes else first
-        # A reactive that has this value already, as Textual takes it from the environment, sees no change.
-        self.set_reactive(App.theme, "textual-dark" if first != "textual-dark" else "textual-light")
-        self.theme = self._first_theme = NIGHT.name if self._unknown_theme else first
+        self._first_theme = NIGHT.name if self._unknown_theme else first
+        self._begin_with(self._first_theme)
+
+    def _begin_with(self, theme: str) -> None:
+        """Have this theme from the first style on: a change to it would parse and apply all styles twice."""
+        self.set_reactive(App.theme, theme)
+        dark = self.current_theme.dark
+        self.update_classes(
+            {"-dark-mode": dark, "-light-mode": not dark, f"-theme-{theme}": True}, update=False
+        )
+        self._refresh_truecolor_filter(self.ansi_theme)
+        self.stylesheet.set_variables(self.get_css_variables())
 
     @property
     def theme_styles(self) -> ThemeStyles:

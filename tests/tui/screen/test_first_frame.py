@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tui.screen.app import ControlCenter
+from tui.screen.theme_choice import ThemeChoice
 
 
 @pytest.fixture
@@ -32,3 +33,16 @@ async def test_a_screen_that_others_embed_leaves_their_garbage_collection_alone(
     async with ControlCenter().run_test() as pilot:
         await pilot.pause()
         assert gc.get_freeze_count() == before
+
+
+async def test_the_first_theme_is_no_change_of_theme(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change parses and applies all styles again."""
+    parsed_again: list[str] = []
+    monkeypatch.setattr(
+        ControlCenter, "refresh_css", lambda app, animate=True: parsed_again.append(app.theme)
+    )
+    app = ControlCenter(themes=ThemeChoice(environ={"TEXTUAL_THEME": "anyclaude-day"}))
+    async with app.run_test():
+        assert (app.theme, parsed_again) == ("anyclaude-day", [])
+        assert app.has_class("-light-mode", "-theme-anyclaude-day")
+        assert app.screen.styles.background.brightness > 0.5
