@@ -171,12 +171,13 @@ class ControlCenter(NavigatingApp):
             self._handle_signals()
         self.call_after_refresh(self._after_first_frame)
 
-    def _after_first_frame(self) -> None:
+    async def _after_first_frame(self) -> None:
         """Do what would have delayed the first frame."""
         if not gc.isenabled():
             gc.freeze()  # modules and widgets stay to the end, and need not be looked at again
             gc.enable()
         self._start()
+        await self.main.mount_hidden()
 
     def _start(self) -> None:
         """Start the workers."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Iterator
 
 import pytest
+from textual.widgets import ContentSwitcher
 
+from tests.tui.trace_samples import SampleHost
 from tui.screen.app import ControlCenter
+from tui.screen.keymap import PANES
+from tui.screen.panes.pane import Pane
+from tui.screen.screens.main import MainScreen
 from tui.screen.theme_choice import ThemeChoice
 
 
@@ -33,6 +39,38 @@ async def test_a_screen_that_others_embed_leaves_their_garbage_collection_alone(
     async with ControlCenter().run_test() as pilot:
         await pilot.pause()
         assert gc.get_freeze_count() == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "steps", "shown"),
+    [("health", 0, "health"), ("cache", 1, "tools"), ("", -1, "traces"), ("", 0, "streams")],
+)
+async def test_the_pane_that_was_asked_for_before_it_is_there_is_shown_then(
+    asked: str, steps: int, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, mount_hidden = asyncio.Event(), MainScreen.mount_hidden
+
+    async def mount_later(screen: MainScreen) -> None:
+        await drawn.wait()
+        await mount_hidden(screen)
+
+    monkeypatch.setattr(MainScreen, "mount_hidden", mount_later)
+    app = ControlCenter()
+    app.client = SampleHost([])
+    async with app.run_test() as pilot:
+        assert [pane.place for pane in app.main.query(Pane)] == ["streams"]
+        if asked:
+            app.main.action_pane(asked)
+        if steps:
+            app.main.action_next_pane(steps)
+        assert app.main.current.place == "streams"
+        drawn.set()
+        await pilot.pause()
+        panes = app.main.query(Pane)
+        assert {pane.place for pane in panes} == {place for place, _ in PANES}
+        assert [pane.place for pane in panes if pane.display] == [shown]
+        assert app.main.current.place == app.main.query_one(ContentSwitcher).current == shown
+        assert app.main.current.home is app.focused
 
 
 async def test_the_first_theme_is_no_change_of_theme(monkeypatch: pytest.MonkeyPatch) -> None:

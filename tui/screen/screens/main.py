@@ -68,19 +68,32 @@ class MainScreen(Screen[None]):
         panes = (StreamsPane(store), CachePane(), ToolsPane(source), HealthPane(store), traces)
         self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
         self._place: str = PANES[0][0]
+        self._complete = False  # all panes are mounted
+        self._asked_early = ""  # the pane to show then
         self._vitals = VitalSigns()
         self._bars_for: tuple[VitalSigns, str, str, str] | None = None
 
     def compose(self) -> ComposeResult:
         yield TopBar()
         with ContentSwitcher(initial=PANES[0][0]):
-            yield from self._panes.values()
+            yield self.current
         yield FilterInput()
         yield KeyBar()
         yield Canvas(too_small, id="too-small")
 
     def on_mount(self) -> None:
         self._focus_pane()
+
+    async def mount_hidden(self) -> None:
+        """Mount the panes that the first frame does not show, and show the one that was asked for by then."""
+        hidden = [pane for pane in self._panes.values() if pane is not self.current]
+        for pane in hidden:
+            pane.display = False
+        await self.query_one(ContentSwitcher).mount(*hidden)
+        self._complete = True
+        place, self._asked_early = self._asked_early, ""
+        if place:
+            self.action_pane(place)
 
     @property
     def current(self) -> Pane:
@@ -89,7 +102,7 @@ class MainScreen(Screen[None]):
 
     @property
     def traces(self) -> TracesPane:
-        return self.query_one(TracesPane)
+        return cast("TracesPane", self._panes["traces"])
 
     @property
     def control_center(self) -> NavigatingApp:
@@ -167,6 +180,9 @@ class MainScreen(Screen[None]):
 
     def action_pane(self, place: str) -> None:
         """Show one pane."""
+        if not self._complete:
+            self._asked_early = place
+            return
         self._place = place
         self.query_one(FilterInput).remove_class("open")
         # Before it is visible: else its old content would be painted first, under the old tab.
@@ -177,8 +193,9 @@ class MainScreen(Screen[None]):
 
     def action_next_pane(self, step: int) -> None:
         """Show the next or previous pane."""
-        places = [place for place, _ in PANES]
-        self.action_pane(places[(places.index(self.current.place) + step) % len(places)])
+        places: list[str] = [place for place, _ in PANES]
+        place = self._asked_early or self.current.place
+        self.action_pane(places[(places.index(place) + step) % len(places)])
 
     def action_filter(self) -> None:
         """Open the filter of the current list."""
