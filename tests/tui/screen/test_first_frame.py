@@ -28,16 +28,18 @@ def held_garbage_collection() -> Iterator[None]:
 
 @pytest.mark.usefixtures("held_garbage_collection")
 async def test_garbage_is_looked_for_again_and_not_among_what_stays() -> None:
-    async with ControlCenter().run_test() as pilot:
-        await pilot.pause()
+    async with (app := ControlCenter()).run_test() as pilot:
+        while not app.main.complete:
+            await pilot.pause()
         assert gc.isenabled()
         assert gc.get_freeze_count() > 100_000
 
 
 async def test_a_screen_that_others_embed_leaves_their_garbage_collection_alone() -> None:
     before = gc.get_freeze_count()
-    async with ControlCenter().run_test() as pilot:
-        await pilot.pause()
+    async with (app := ControlCenter()).run_test() as pilot:
+        while not app.main.complete:
+            await pilot.pause()
         assert gc.get_freeze_count() == before
 
 
@@ -65,6 +67,8 @@ async def test_the_pane_that_was_asked_for_before_it_is_there_is_shown_then(
             app.main.action_next_pane(steps)
         assert app.main.current.place == "streams"
         drawn.set()
+        while not app.main.complete:
+            await pilot.pause()
         await pilot.pause()
         panes = app.main.query(Pane)
         assert {pane.place for pane in panes} == {place for place, _ in PANES}

@@ -68,7 +68,7 @@ class MainScreen(Screen[None]):
         panes = (StreamsPane(store), CachePane(), ToolsPane(source), HealthPane(store), traces)
         self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
         self._place: str = PANES[0][0]
-        self._complete = False  # all panes are mounted
+        self.complete = False  # all panes are mounted
         self._asked_early = ""  # the pane to show then
         self._vitals = VitalSigns()
         self._bars_for: tuple[VitalSigns, str, str, str] | None = None
@@ -90,7 +90,7 @@ class MainScreen(Screen[None]):
         for pane in hidden:
             pane.display = False
         await self.query_one(ContentSwitcher).mount(*hidden)
-        self._complete = True
+        self.complete = True
         place, self._asked_early = self._asked_early, ""
         if place:
             self.action_pane(place)
@@ -180,7 +180,7 @@ class MainScreen(Screen[None]):
 
     def action_pane(self, place: str) -> None:
         """Show one pane."""
-        if not self._complete:
+        if not self.complete:
             self._asked_early = place
             return
         self._place = place

@@ -76,6 +76,8 @@ async def test_the_end_of_a_long_list_is_its_end() -> None:
     app.client = host = SampleHost(rows_of(*range(5 * PAGE, 0, -1)))
     app.inbox.put(Link("live"))
     async with app.run_test(size=(80, 24)) as pilot:
+        while not app.main.complete:
+            await pilot.pause()
         table = app.main.traces.main_table
 
         async def press(*keys: str) -> None:
