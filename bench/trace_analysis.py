@@ -1,7 +1,7 @@
 """What it takes to analyze and to search many traces, beside the least that such a reading takes.
 
 Files are of the size of Claude Code's first request; the index of the larger number is filled without files.
-Processor time, since that is what an analysis beside a running host takes from it.
+Processor time, since that is what an analysis beside a running host takes from it; and a host's memory.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from bench import host_memory
 from bench.claude_request import anthropic_body, prose
 from bench.figure import Figure, Peer
 from engine.process.private_files import write_private
@@ -23,7 +24,7 @@ from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheMiss, CacheVerdict, Timings, Usage
 from proxy.traces.analysis.analysis import analyze
 from proxy.traces.analysis.search import search
-from proxy.traces.files import trace_files, trace_path
+from proxy.traces.files import TRACES_FOLDER, trace_files, trace_path
 from proxy.traces.index import IndexEntry, TraceIndex
 from proxy.traces.listing.order import Order
 from proxy.traces.opened_index import opened_index
@@ -32,14 +33,21 @@ from proxy.traces.schema import Trace, TraceRequest, TraceResponse
 FILES_S, INDEX_S, SEARCH_MS = 3.0, 1.0, 100.0
 PAGE_MS, END_MS = 100.0, 50.0
 _FILES, _ROWS, _QUICK_FILES, _QUICK_ROWS = 10_000, 100_000, 60, 2_000
-_BEGAN, _EVERY_S, _SESSION = 1_790_000_000.0, 20.0, 40
+_EVERY_S, _SESSION = 20.0, 40
+_BEGAN = time.time() - 25 * 86_400.0  # younger than what a host removes
 _NEEDLE = "needle in a haystack"
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """All in this process, one after the other."""
     files, rows = (_QUICK_FILES, _QUICK_ROWS) if quick else (_FILES, _ROWS)
-    return [_from_files(folder / "files", files), *_from_index(folder / "rows", rows, 3 if quick else 9)]
+    home = folder / "home"
+    found = [
+        _from_files(folder / "files", files),
+        *_from_index(home / TRACES_FOLDER, rows, 3 if quick else 9),
+    ]
+    paths = (trace_path("mlx", _BEGAN + number * _EVERY_S, f"req_{number:08d}") for number in range(rows))
+    return [*found, *host_memory.figures(home, paths, folder)]
 
 
 def _from_files(folder: Path, count: int) -> Figure:
