@@ -57,7 +57,7 @@ from proxy.timeline.health_keeper import HealthKeeper
 from proxy.timeline.log_book import NOTICED
 from proxy.timeline.log_levels import LineLevels
 from proxy.traces.analysis.prices import PriceTable
-from proxy.traces.files import TRACES_FOLDER, trace_files
+from proxy.traces.files import TRACES_FOLDER, count_traces
 from proxy.traces.metrics.cache_metrics import METRICS_FOLDER
 from proxy.traces.metrics.host_run import HostRun
 from proxy.traces.redaction.redact import Redactor
@@ -175,7 +175,7 @@ class Host:
     def start(self) -> None:
         """Start the engine and bring the list of traces up to date, both in the background."""
         self.store.reconcile()
-        self.health.start(self.store.index, self._trace_files)
+        self.health.start(self.store.index, lambda: count_traces(self.store.folder))
         self.sleep.start()
         if self._engine is not None:
             self._engine.start()
@@ -281,10 +281,6 @@ class Host:
         if self._engine is not None:
             return list(self._engine.board.probes)
         return list(self._upstream.probes) if self._upstream is not None else []
-
-    def _trace_files(self) -> list[Path]:
-        folder = self.store.folder
-        return [folder / path for path in trace_files(folder)]
 
     def _loads(self) -> list[str]:
         if self._engine is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -70,10 +69,10 @@ class HealthKeeper:
         self.history.begin(started)
         bus.listen(self._observe)
 
-    def start(self, index: PastTraces, traces: Callable[[], list[Path]]) -> None:
+    def start(self, index: PastTraces, traces: Callable[[], tuple[int, int]]) -> None:
         """Take what earlier hosts have left, listen to the program's log, and look at the disk at times.
 
-        `traces` gives the paths of all trace files; it is called in a thread.
+        `traces` counts the trace files and their bytes; it is called in a thread.
         """
         logging.getLogger().addHandler(self._handler)
         self._tasks = [asyncio.create_task(self._watch_disk(traces))]
@@ -156,14 +155,14 @@ class HealthKeeper:
                 )
             self._failing = True
 
-    async def _watch_disk(self, traces: Callable[[], list[Path]]) -> None:
+    async def _watch_disk(self, traces: Callable[[], tuple[int, int]]) -> None:
         turn = 0
         counted = (0, 0)
         while True:
             with contextlib.suppress(OSError):
                 free = (await asyncio.to_thread(shutil.disk_usage, self._home)).free
                 if counted[0] < MANY_TRACES or turn % COUNT_TIMES == 0:
-                    counted = await asyncio.to_thread(_counted, traces)
+                    counted = await asyncio.to_thread(traces)
                 number, why = self._unwritten
                 self._tell(
                     HostDisk(
@@ -191,13 +190,3 @@ class HealthKeeper:
             or before.unwritten != disk.unwritten
         ):
             self._bus.publish("host.disk", disk)
-
-
-def _counted(traces: Callable[[], list[Path]]) -> tuple[int, int]:
-    """How many trace files there are, and their bytes."""
-    number = size = 0
-    for path in traces():
-        with contextlib.suppress(OSError):
-            size += os.stat(path).st_size
-            number += 1
-    return number, size

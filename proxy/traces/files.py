@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,12 +44,49 @@ def trace_files(folder: Path) -> Iterator[str]:
     Raises:
         OSError: the folder is there and cannot be read.
     """
-    found: list[tuple[str, str]] = []
-    for backend in _backends(folder):
-        with suppress(FileNotFoundError):  # gone meanwhile
-            found += [(name, backend) for name in os.listdir(folder / backend) if id_in(name)]
-    for name, backend in sorted(found, reverse=True):
+    by_backend = [_sorted_names(folder, backend) for backend in _backends(folder)]
+    for name, backend in heapq.merge(*by_backend, reverse=True):
         yield f"{backend}/{name}"
+
+
+def _sorted_names(folder: Path, backend: str) -> Iterator[tuple[str, str]]:
+    names: list[str] = []
+    with suppress(FileNotFoundError):  # gone meanwhile
+        names = [name for name in os.listdir(folder / backend) if id_in(name)]
+    names.sort(reverse=True)
+    return ((name, backend) for name in names)
+
+
+def count_traces(folder: Path) -> tuple[int, int]:
+    """How many files `trace_files` finds, and their bytes; none of them is kept in memory.
+
+    Raises:
+        OSError: the folder is there and cannot be read.
+    """
+    number = size = 0
+    for backend in _backends(folder):
+        with suppress(FileNotFoundError), os.scandir(folder / backend) as entries:
+            for entry in entries:
+                if id_in(entry.name):
+                    with suppress(OSError):  # gone meanwhile
+                        size += entry.stat().st_size
+                        number += 1
+    return number, size
+
+
+def gone(folder: Path, paths: Iterable[str]) -> list[str]:
+    """Those of `paths` (relative to the traces folder) that `trace_files` does not find.
+
+    Raises:
+        OSError: the folder is there and cannot be read.
+    """
+    backends = set(_backends(folder))
+
+    def is_found(path: str) -> bool:
+        backend, _, name = path.partition("/")
+        return backend in backends and id_in(name) is not None and os.path.lexists(f"{folder}/{path}")
+
+    return [path for path in paths if not is_found(path)]
 
 
 def _backends(folder: Path) -> list[str]:

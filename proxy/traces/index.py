@@ -122,14 +122,27 @@ class TraceIndex:
         """Forget traces that only one table has: an older version's host, if it still runs, knows but one."""
         with self._guarded() as db:
             for table, other in (("traces", "requests"), ("requests", "traces")):
-                where = f"id NOT IN (SELECT id FROM {other})"
+                # Not with NOT IN, for which SQLite copies all ids of the other.
+                where = f"NOT EXISTS (SELECT 1 FROM {other} WHERE {other}.id = {table}.id)"
                 if db.execute(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1").fetchone():
                     db.execute(f"DELETE FROM {table} WHERE {where}")
 
-    def paths(self) -> set[str]:
-        """Paths of all traces in the table, relative to the traces folder."""
-        with self._guarded() as db:
-            return {path for (path,) in db.execute("SELECT path FROM traces")}
+    def paths(self) -> Iterator[list[str]]:
+        """Paths of all traces in the table, relative to the traces folder: sorted, and in pages."""
+        page: list[str] = []
+        while page := self._paths_after(page[-1] if page else None):
+            yield page
+
+    def _paths_after(self, last: str | None) -> list[str]:
+        where, parameters = ("", ()) if last is None else ("WHERE path > ?", (last,))
+        statement = f"SELECT DISTINCT path FROM traces {where} ORDER BY path LIMIT {MOST_ROWS}"
+        return [path for (path,) in self.select(statement, parameters)]
+
+    def unknown(self, paths: Sequence[str]) -> list[str]:
+        """Those of `paths` that no trace in the table has."""
+        marks = ", ".join("?" * len(paths))
+        known = {path for (path,) in self.select(f"SELECT path FROM traces WHERE path IN ({marks})", paths)}
+        return [path for path in paths if path not in known]
 
     def page(
         self,

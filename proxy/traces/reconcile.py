@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from engine.process.private_files import DRAFT_SUFFIX
-from proxy.traces.files import trace_files
+from proxy.traces.files import gone, trace_files
 from proxy.traces.index import IndexEntry, TraceIndex
 from proxy.traces.reading import TraceDamaged, TraceUnreadable, parse_trace, trace_content
 
+_ASKED = 500  # files that the index is asked for at once
 _BATCH = 50  # files a transaction: the writer of new traces never waits longer than for these
 _DRAFT_AGE_S = 3600.0  # no writing takes that long
 DAMAGED_SUFFIX = ".damaged"
@@ -37,18 +40,18 @@ def reconcile(
     """
     _sweep(folder)
     index.forget_halves()
-    # In this order: a trace is in the index only after its file is there.
-    known = index.paths()
-    files = list(trace_files(folder))
-    gone = known.difference(files)
-    if gone:
-        index.remove(gone)
-    unknown = iter([path for path in files if path not in known])
+    for paths in index.paths():
+        # Looked for now: a trace is in the index only after its file is there.
+        if lost := gone(folder, paths):
+            index.remove(lost)
+    files = trace_files(folder)
     added = 0
-    while (batch := list(islice(unknown, _BATCH))) and not stopped():
-        entries = list(_entries(folder, batch, notice))
-        index.put(entries, replace=False)
-        added += len(entries)
+    while (paths := list(islice(files, _ASKED))) and not stopped():
+        unknown = iter(index.unknown(paths))
+        while (batch := list(islice(unknown, _BATCH))) and not stopped():
+            entries = list(_entries(folder, batch, notice))
+            index.put(entries, replace=False)
+            added += len(entries)
     return added
 
 
@@ -68,12 +71,21 @@ def _entries(folder: Path, paths: list[str], notice: Callable[[str], None]) -> I
 
 def _sweep(folder: Path) -> None:
     """Remove the unfinished files of a killed host."""
-    for draft in folder.glob(f"*/.*{DRAFT_SUFFIX}"):
+    for draft in list(_drafts(folder)):
         try:
             if time.time() - draft.stat().st_mtime > _DRAFT_AGE_S:
                 draft.unlink()
         except OSError:
             continue  # in use again, or gone
+
+
+def _drafts(folder: Path) -> Iterator[Path]:
+    """Not by `Path.glob`, which has a list of all files of a folder first."""
+    for inner in folder.iterdir() if folder.is_dir() else ():
+        with suppress(OSError), os.scandir(inner) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") and entry.name.endswith(DRAFT_SUFFIX):
+                    yield Path(entry.path)
 
 
 def _quarantine(file: Path) -> str:

@@ -108,12 +108,15 @@ class Group:
 Rates = Mapping[tuple[str, str], float]  # seconds a token, by backend and model
 
 
-def prefill_rates(cells: Iterable[Cell]) -> dict[tuple[str, str], float]:
-    """How long a token takes in a long prefill, for each backend and model that had one."""
+def prefill_rates(measured: Iterable[tuple[str, str, int, float]]) -> dict[tuple[str, str], float]:
+    """How long a token takes in a long prefill, for each backend and model that had one.
+
+    `measured` has backends, models that answered, and the tokens and seconds of their long prefills.
+    """
     sums: dict[tuple[str, str], tuple[int, float]] = {}
-    for cell in cells:
-        tokens, took = sums.get((cell.backend, cell.answering), (0, 0.0))
-        sums[cell.backend, cell.answering] = (tokens + cell.measured_tokens, took + cell.measured_s)
+    for backend, answering, more_tokens, more_s in measured:
+        tokens, took = sums.get((backend, answering), (0, 0.0))
+        sums[backend, answering] = (tokens + more_tokens, took + more_s)
     return {key: took / tokens for key, (tokens, took) in sums.items() if tokens}
 
 

@@ -5,7 +5,7 @@ The one way in which requests are counted: of the trace index, of the files of c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -27,7 +27,11 @@ SELECT {_KEY}, count(*), sum(failed), sum(cancelled), sum({_PROMPT}), sum(read >
        total(restore), group_concat(CASE WHEN read > 0 THEN ttft END),
        group_concat(CASE WHEN read <= 0 AND {_PROMPT} THEN ttft END),
        group_concat(CASE WHEN NOT ({_PROMPT}) THEN ttft END), group_concat(speed)
-FROM requests WHERE {{where}} GROUP BY 1, 2, 3, 4, 5, 6
+FROM requests WHERE {{where}} GROUP BY 6, 1, 2, 3, 4, 5
+"""
+_MEASURED = f"""
+SELECT backend, CASE upstream WHEN '' THEN model ELSE upstream END, sum(input + created), total(prefill)
+FROM requests WHERE {{where}} AND {_LONG} GROUP BY 1, 2
 """
 
 
@@ -70,6 +74,13 @@ class Choice:
 ALL = Choice()
 
 
+class ManyRequests(Requests, Protocol):
+    """Requests whose rows can also be had one by one."""
+
+    def each(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a statement that only reads, while nothing else is asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestSums:
     """Groups are sorted by requests, days and hours by time, which is that of this machine's zone."""
@@ -104,11 +115,10 @@ def request_sums(table: Requests, choice: Choice = ALL, prices: PriceTable | Non
     """
     prices = prices or PriceTable({})
     where, parameters, left_out = conditions(table, choice)
-    cells = [
-        Cell(*row[:18], *map(_numbers, row[18:]))
-        for row in table.select(_SUMS.format(where=where), parameters)
-    ]
-    rates = prefill_rates(cells)
+    cells = list(map(_cell, table.select(_SUMS.format(where=where), parameters)))
+    rates = prefill_rates(
+        (cell.backend, cell.answering, cell.measured_tokens, cell.measured_s) for cell in cells
+    )
 
     def groups(name: Callable[[Cell], str], *, by_name: bool = False) -> list[Group]:
         found: dict[str, list[Cell]] = {}
@@ -117,7 +127,7 @@ def request_sums(table: Requests, choice: Choice = ALL, prices: PriceTable | Non
         made = [group(key, part, rates, prices) for key, part in found.items()]
         return sorted(made, key=lambda one: (0 if by_name else -one.requests, one.name))
 
-    days = groups(lambda cell: _local(cell, "%Y-%m-%d"), by_name=True)
+    days = groups(_day, by_name=True)
     return RequestSums(
         total=group("all", cells, rates, prices),
         backends=groups(lambda cell: cell.backend),
@@ -132,9 +142,37 @@ def request_sums(table: Requests, choice: Choice = ALL, prices: PriceTable | Non
     )
 
 
+def day_sums(table: ManyRequests, prices: PriceTable | None = None) -> Iterator[Group]:
+    """The days of `request_sums`, one after the other: of all years, with two days in memory.
+
+    Raises:
+        sqlite3.Error: the table cannot be read.
+    """
+    prices = prices or PriceTable({})
+    where, parameters, _ = conditions(table, ALL)
+    rates = prefill_rates(table.select(_MEASURED.format(where=where), parameters))
+    days: dict[str, list[Cell]] = {}  # two, because at the end of summer time a day can come back for a while
+    for row in table.each(_SUMS.format(where=where), parameters):
+        cell = _cell(row)
+        days.setdefault(_day(cell), []).append(cell)
+        if len(days) > 2:
+            first = min(days)
+            yield group(first, days.pop(first), rates, prices)
+    for day in sorted(days):
+        yield group(day, days[day], rates, prices)
+
+
+def _cell(row: tuple[Any, ...]) -> Cell:
+    return Cell(*row[:18], *map(_numbers, row[18:]))
+
+
 def _numbers(joined: str | None) -> list[float]:
     """What SQLite has put into one text, which takes a third of the time of a row each."""
     return list(map(float, joined.split(","))) if joined else []
+
+
+def _day(cell: Cell) -> str:
+    return _local(cell, "%Y-%m-%d")
 
 
 def _local(cell: Cell, form: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 from engine.process.private_files import write_private
 from proxy.traces.analysis.facts import REQUEST_COLUMNS, Row
 from proxy.traces.analysis.prices import PriceTable
-from proxy.traces.analysis.sums import ALL, Choice, Requests, RequestSums, request_sums
+from proxy.traces.analysis.sums import ALL, Choice, Requests, RequestSums, day_sums, request_sums
 from proxy.traces.metrics.groups_csv import groups_csv
 from proxy.traces.metrics.line_files import RequestLines
 from proxy.traces.metrics.request_table import RequestTable
@@ -19,6 +21,7 @@ DAYS_NAME = "days.csv"
 AT_ONCE_BYTES = 20_000_000  # of lines, which take a second to sum up
 
 _ROWS = f"SELECT {', '.join(REQUEST_COLUMNS)} FROM requests"
+_PAGE = 1000  # rows of the index in memory at once
 
 
 class CacheMetrics:
@@ -44,27 +47,34 @@ class CacheMetrics:
         Raises:
             sqlite3.Error: the index cannot be read.
         """
-        where, parameters = (" WHERE id = ?", (trace,)) if trace else ("", ())
-        rows = index.select(_ROWS + where, parameters)
-        owed = list(self._owed.items())
-        try:
-            added = self._lines.add([*rows, *(row for _, row in owed)])
-        except OSError as error:
+        added, writable = 0, True
+        for rows in _pages(index, trace):
+            if writable:
+                try:
+                    added += self._add(rows)
+                    continue
+                except OSError as error:  # the next would wait as long for the lock
+                    writable = False
+                    self._report(error)
             self._owed.update((str(row[0]), row) for row in rows)
-            self._report(error)
-            return 0
+        return added
+
+    def _add(self, rows: list[Row]) -> int:
+        owed = list(self._owed.items())
+        added = self._lines.add([*rows, *(row for _, row in owed)])
         for key, _ in owed:
             self._owed.pop(key, None)
         self._failing = False
         return added
 
-    def table(self, choice: Choice = ALL) -> RequestTable:
-        """The requests of the months that a choice touches, for sums; to be closed.
+    def table(self, choice: Choice = ALL, *, many: bool = False) -> RequestTable:
+        """The requests of the months that a choice touches, for sums; to be closed. `many` as there.
 
         Raises:
             OSError: a file cannot be read.
         """
-        return RequestTable([*self._lines.rows(choice.since, choice.until), *self._owed.values()])
+        rows = chain(self._lines.rows(choice.since, choice.until), self._owed.values())
+        return RequestTable(rows, many=many)
 
     def sums(self, choice: Choice = ALL) -> RequestSums:
         """The sums of the chosen requests, pruned ones too.
@@ -88,7 +98,9 @@ class CacheMetrics:
                 return
             if at_once and sum(file.st_size for file in lines) > AT_ONCE_BYTES:
                 return
-            write_private(path, groups_csv("day", self.sums().days).encode())
+            with closing(self.table(many=True)) as table:
+                days = groups_csv("day", day_sums(table, self._prices))
+            write_private(path, days.encode())
         except (OSError, sqlite3.Error) as error:
             self._report(error)
 
@@ -99,3 +111,15 @@ class CacheMetrics:
                 f" {self.folder} is added as soon as it can be written"
             )
         self._failing = True
+
+
+def _pages(index: Requests, trace: str) -> Iterator[list[Row]]:
+    """The rows of all requests of the index, or of one: at least one page, with which what is owed can go."""
+    if trace:
+        yield index.select(f"{_ROWS} WHERE id = ?", (trace,))
+        return
+    page = index.select(f"{_ROWS} ORDER BY id LIMIT {_PAGE}")
+    yield page
+    while len(page) == _PAGE:
+        page = index.select(f"{_ROWS} WHERE id > ? ORDER BY id LIMIT {_PAGE}", (page[-1][0],))
+        yield page

@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field, ValidationError
 from engine.process.private_files import open_private, private_folder, write_private
 from engine.wire.json_text import encode_json
 from proxy.traces.analysis.facts import REQUEST_COLUMNS, Row
+from proxy.traces.metrics.known_ids import KnownIds
 from proxy.traces.reconcile import DAMAGED_SUFFIX
 
 LINE_VERSION = 1  # grows when a field changes its meaning; readers ignore fields that they do not know
@@ -77,7 +78,7 @@ class _Known:
 
     inode: int = 0
     size: int = 0
-    ids: set[str] = field(default_factory=set)
+    ids: KnownIds = field(default_factory=KnownIds)
 
 
 class RequestLines:
@@ -118,13 +119,16 @@ class RequestLines:
             if month < month_of(since) or (until and month > month_of(until)):
                 continue
             damaged = newer = 0
-            for line in path.read_bytes().split(b"\n")[:-1]:  # the last: empty, or being written now
-                try:
-                    yield _row(line)
-                except _Newer:
-                    newer += 1
-                except ValueError:
-                    damaged += bool(line)
+            with path.open("rb") as lines:
+                for line in lines:
+                    if not line.endswith(b"\n"):  # being written now
+                        break
+                    try:
+                        yield _row(line)
+                    except _Newer:
+                        newer += 1
+                    except ValueError:
+                        damaged += line != b"\n"
             if damaged:
                 self._notice(f"{_lines(damaged)} of {path} cannot be read and are not counted")
             if newer:
@@ -152,7 +156,8 @@ class RequestLines:
                 os.truncate(path, known.size)  # a part of it, on a full disk
             raise
         known.inode, known.size = path.stat().st_ino, known.size + len(content)
-        known.ids.update(new)
+        for key in new:
+            known.ids.add(key)
         return len(new)
 
     def _refreshed(self, path: Path) -> _Known:
@@ -165,23 +170,23 @@ class RequestLines:
         known = self._known.setdefault(path.name, _Known(file.st_ino))
         if known.inode != file.st_ino or file.st_size < known.size:  # another process has repaired it
             known = self._known[path.name] = _Known(file.st_ino)
-        with path.open("rb") as content:
-            content.seek(known.size)
-            *lines, rest = content.read().split(b"\n")
-        damaged = bool(rest)
-        for line in lines:
-            try:
-                known.ids.add(str(_row(line)[0]))
-            except _Newer as newer:
-                known.ids.add(newer.id)
-            except ValueError:
-                damaged = True
+        damaged = False
+        with path.open("rb") as lines:
+            lines.seek(known.size)
+            for line in lines:
+                damaged = damaged or not line.endswith(b"\n")
+                try:
+                    known.ids.add(str(_row(line)[0]))
+                except _Newer as newer:
+                    known.ids.add(newer.id)
+                except ValueError:
+                    damaged = True
         known.size = file.st_size
         return self._repaired(path) if damaged else known
 
     def _repaired(self, path: Path) -> _Known:
         good, bad = bytearray(), bytearray()
-        ids: set[str] = set()
+        ids = KnownIds()
         count = 0
         for line in path.read_bytes().split(b"\n"):
             try:

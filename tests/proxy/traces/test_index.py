@@ -343,7 +343,7 @@ def test_two_processes_may_renew_an_old_index_at_once(folder: Folder) -> None:
         indices = list(pool.map(opened, range(4)))
     folder.open()
     folder.put(trace_of(1))
-    assert [index.paths() for index in indices] == [folder.index.paths()] * 4
+    assert [list(index.paths()) for index in indices] == [list(folder.index.paths())] * 4
     assert folder.notices == []
     for index in indices:
         index.close()

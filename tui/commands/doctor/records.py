@@ -77,7 +77,7 @@ def _rebuilding(folder: Path) -> Repair:
     def rebuild() -> list[str]:
         said: list[str] = []
         with opened_index(folder, notice=said.append) as index:
-            count = len(index.paths())
+            count = sum(map(len, index.paths()))
         return [*said, f"the index of {folder} knows {plural(count, 'trace')} now"]
 
     return rebuild

@@ -8,7 +8,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ import pytest
 
 from proxy.events.types import Usage
 from proxy.traces.analysis.facts import REQUEST_COLUMNS
+from proxy.traces.analysis.sums import day_sums
 from proxy.traces.index import INDEX_NAME
 from proxy.traces.marks import set_mark
 from proxy.traces.metrics.cache_metrics import DAYS_NAME, METRICS_FOLDER, CacheMetrics
-from proxy.traces.metrics.groups_csv import COLUMNS
+from proxy.traces.metrics.groups_csv import COLUMNS, groups_csv
 from proxy.traces.retention import Limits, plan_prune, prune
 from proxy.traces.writing import TraceStore
 from tests.proxy.trace_making import AT, trace_of
@@ -189,12 +190,29 @@ def test_what_cannot_be_written_now_is_written_later_also_when_its_trace_is_prun
     metrics.write_days()
     assert len(home.said) == 1
     assert "cache metrics cannot be written" in home.said[0]
-    home.traces.index.remove(home.traces.index.paths())
+    home.traces.index.remove([path for page in home.traces.index.paths() for path in page])
     assert metrics.sums().total.requests == COUNT
     (home.path / METRICS_FOLDER).unlink()
     assert metrics.collect(home.traces.index) == COUNT
     assert home.another().sums().total.requests == COUNT
     assert len(home.said) == 1
+
+
+@pytest.mark.parametrize("place", ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"])
+def test_days_that_come_one_by_one_are_those_of_all_together(tmp_path: Path, place: str) -> None:
+    """In Newfoundland summer time ended a minute after midnight: it was the day before again."""
+    home, chance = Home(tmp_path), random.Random(place)
+    with zone(place):
+        begin = datetime(2010, 11, 3).timestamp()
+        for number in range(1, 121):
+            trace = some_trace(number, chance)
+            trace.time = begin + chance.choice((chance.uniform(0, 9 * 86_400), 3.95 * 86_400 + number * 97.0))
+            home.traces.put(trace)
+        home.metrics.collect(home.traces.index)
+        with closing(home.metrics.table(many=True)) as table:
+            found = groups_csv("day", day_sums(table, PRICES))
+        assert found == groups_csv("day", home.metrics.sums().days)
+        assert len(found.splitlines()) > 9
 
 
 async def test_a_store_adds_a_line_for_each_trace_and_writes_the_days(tmp_path: Path) -> None:
