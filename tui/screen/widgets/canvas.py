@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from textual import events
 from textual.strip import Strip
 
 from tui.screen.styled_line import Line, fit, line_width, spread
@@ -15,7 +14,7 @@ Draw = Callable[[int, int], list[Line]]
 
 
 class Canvas(StripView):
-    """Shows the lines that its function returns; drawn again on `paint` and on resize."""
+    """Shows the lines that its function returns; drawn again on `paint` and in another size."""
 
     DEFAULT_CSS = "Canvas { overflow: hidden; height: 1; }"
 
@@ -25,27 +24,30 @@ class Canvas(StripView):
         super().__init__(id=id, classes=classes)
         self._draw = draw or (lambda width, height: [])
         self._lines: list[Line] = []
+        self._strips: dict[int, Strip] = {}  # of those lines that were asked for
         self._drawn_for: tuple[int, int] | None = None
 
     def paint(self, draw: Draw | None = None) -> None:
         """Draw again, from now on with `draw` if given."""
         self._draw = draw or self._draw
-        if self.size:
-            self._lines = self._draw(self.size.width, self.size.height)
-            self._drawn_for = (self.size.width, self.size.height)
-        else:  # it is hidden: drawn when it is seen
-            self._drawn_for = None
+        self._drawn_for = None  # hidden, it is drawn when it is seen
         self.sync()
 
     def line_at(self, y: int) -> Strip:
-        if self._drawn_for != (self.size.width, self.size.height):
-            self._lines = self._draw(self.size.width, self.size.height)
-            self._drawn_for = (self.size.width, self.size.height)
-        line = self._lines[y] if y < len(self._lines) else []
-        return self.theme_styles.strip(fit(line, self.size.width), self.size.width)
+        width, height = self.size
+        if self._drawn_for != (width, height):
+            self._drawn_for = (width, height)
+            self._lines = self._draw(width, height)
+            self._strips = {}
+        strip = self._strips.get(y)
+        if strip is None:
+            line = self._lines[y] if y < len(self._lines) else []
+            strip = self._strips[y] = self.theme_styles.strip(fit(line, width), width)
+        return strip
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.paint()
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._strips = {}
 
 
 class Heading(Canvas):

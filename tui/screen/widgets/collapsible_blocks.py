@@ -288,10 +288,6 @@ class CollapsibleBlocks(StripView, can_focus=True):
         self._reveal()
         self.refresh()
 
-    def watch_has_focus(self, value: bool) -> None:
-        super().watch_has_focus(value)
-        self.refresh()
-
     # -- moving -------------------------------------------------------------------------------------------
 
     def _go(self, line: int) -> None:

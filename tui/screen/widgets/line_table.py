@@ -95,10 +95,11 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self._rows: Sequence[Row | None] = ()
         self._now = 0.0
         self._layout: list[tuple[Column[Row], int]] = []
+        self._drawn_at = 0  # the width
         self._head: Strip | None = None  # the header
-        self._strips: dict[tuple[int, str], tuple[Row, Strip]] = {}
+        self._strips: dict[tuple[int, str, bool], tuple[Row, Strip]] = {}
         # Rows that run, for one moment: `sync` asks for them, and then Textual.
-        self._momentary: dict[tuple[int, str], tuple[Row, Strip]] = {}
+        self._momentary: dict[tuple[int, str, bool], tuple[Row, Strip]] = {}
         self._momentary_at = 0.0
         self._cursor, self._follow = 0, True
         self._left_at: str | None = None  # key of the newest row when following stopped
@@ -200,7 +201,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self.resize_content(len(rows) + 1)
         if self._follow:
             self._reveal()
-        elif self.size:
+        elif self.outer_size:
             self.scroll_to(y=max(0, self._cursor - offset), animate=False, force=True)
         # A row that runs is a new object in each frame, which `show` is called for.
         if (before and self._key(before)) != (self.selected and self._key(self.selected)):
@@ -250,7 +251,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             self._momentary_at = self._now
             self._momentary.clear()
         strips = self._momentary if self._is_active(row) else self._strips
-        known = strips.get((id(row), base))
+        key = (id(row), base, self.has_focus)
+        known = strips.get(key)
         if known is not None and known[0] is row:
             return known[1]
         line: Line = [("▌" if at_cursor else " ", "accent" if self.has_focus else "dim")]
@@ -260,7 +262,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         strip = self.theme_styles.strip(line, self.size.width, base)
         if len(strips) > CACHED_STRIPS:
             strips.clear()
-        strips[(id(row), base)] = (row, strip)
+        strips[key] = (row, strip)
         return strip
 
     def row_line(self, row: Row, layout: Sequence[tuple[Column[Row], int]]) -> Line:
@@ -287,8 +289,10 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self._strips.clear()
         self._momentary.clear()
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.clear_drawn()
+    def fit(self) -> None:
+        if self.size.width != self._drawn_at:  # it may only have come back, as it was
+            self._drawn_at = self.size.width
+            self.clear_drawn()
         self._reveal()
 
     def notify_style_update(self) -> None:
@@ -320,7 +324,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             self._follow = False
 
     def _reveal(self) -> None:
-        visible = max(1, self.size.height - 1)
+        visible = max(1, self.outer_size.height - 1)
         top = round(self.scroll_y)
         if self._cursor < top:
             self.scroll_to(y=self._cursor, animate=False, force=True)
@@ -328,8 +332,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             self.scroll_to(y=self._cursor - visible + 1, animate=False, force=True)
 
     def _update_following(self) -> None:
-        """Follow if the newest row is selected and visible."""
-        is_visible = round(self.scroll_y) == 0 if self._newest_first else self.at_end
+        """Follow if the newest row is selected and visible; it will be, in a table that was never shown."""
+        is_visible = not self.outer_size or (round(self.scroll_y) == 0 if self._newest_first else self.at_end)
         follow = self._cursor == self._newest and is_visible
         if self._follow and not follow and self._rows:
             newest = self._rows[self._newest]
@@ -342,10 +346,6 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         super().watch_scroll_y(old_value, new_value)
         if self.is_mounted:
             self._update_following()
-
-    def watch_has_focus(self, value: bool) -> None:
-        super().watch_has_focus(value)
-        self.refresh()
 
     def action_move(self, steps: int) -> None:
         """Select the next or the previous row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol, cast
 
 from rich.style import Style
@@ -10,6 +11,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.screen.frames.bare_lines import BareLines
 from tui.screen.theme_styles import ThemeStyles
 
 
@@ -32,7 +34,10 @@ class StripView(ScrollView, can_focus=False):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
+        self._styles_cache = BareLines()
         self._on_screen: dict[int, Strip] = {}
+        self._ground: Style | None = None  # while lines are rendered
+        self._scrolled_in: tuple[Size, Size, bool] | None = None  # what the scroll bar was drawn for
 
     @property
     def theme_styles(self) -> ThemeStyles:
@@ -46,8 +51,19 @@ class StripView(ScrollView, can_focus=False):
     def render_line(self, y: int) -> Strip:
         strip = self.line_at(y)
         self._on_screen[y] = strip
-        # The style sheet gives the background, also for focus and hover.
-        return strip.apply_style(Style(bgcolor=self.background_colors[1].rich_color))
+        return strip.apply_style(self._ground or self._background_style)
+
+    @property
+    def _background_style(self) -> Style:
+        """The background from the style sheet, also for focus and hover."""
+        return Style(bgcolor=self.background_colors[1].rich_color)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._ground = self._background_style  # worked out from all containers: once, not for each line
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._ground = None
 
     def sync(self) -> None:
         """Repaint the lines that differ from those on screen."""
@@ -84,9 +100,37 @@ class StripView(ScrollView, can_focus=False):
         if self.scroll_y > self.max_scroll_y:
             self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
 
+    def fit(self) -> None:
+        """Called when its size is another one, before it is drawn in it."""
+
+    def _size_updated(
+        self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True
+    ) -> bool:
+        before = self.outer_size
+        changed = super()._size_updated(size, virtual_size, container_size, layout)
+        if size != before:
+            self.fit()  # an event of the resize comes when the first frame is on the screen
+        return changed
+
     def _scroll_update(self, virtual_size: Size) -> None:
-        """Textual's, with an empty bar where there is nothing to scroll."""
-        super()._scroll_update(virtual_size.with_height(max(virtual_size.height, self.container_size.height)))
+        """Textual's, with an empty bar where there is nothing to scroll; it draws the bar anew each time."""
+        whole = virtual_size.with_height(max(virtual_size.height, self.container_size.height))
+        sizes = (whole, self.container_size, self.show_vertical_scrollbar)
+        if sizes != self._scrolled_in:
+            super()._scroll_update(whole)
+            self._scrolled_in = (whole, self.container_size, self.show_vertical_scrollbar)
+
+    def _arrange_scrollbars(self, region: Region) -> Iterable[tuple[Widget, Region]]:
+        """Textual's, without telling the bar first of less than there is room for: it were drawn twice."""
+        if self.show_horizontal_scrollbar or not self.show_vertical_scrollbar:
+            yield from super()._arrange_scrollbars(region)
+            return
+        window, place = region.split_vertical(region.width - self.scrollbar_size_vertical)
+        if place:
+            bar = self.vertical_scrollbar
+            bar.window_virtual_size = max(self.virtual_size.height, window.height)
+            bar.window_size = window.height
+            yield bar, place
 
     def watch_show_vertical_scrollbar(self, shown: bool) -> None:
         """Tell a scroll bar that appears where the content was scrolled to before it was there."""
@@ -97,6 +141,12 @@ class StripView(ScrollView, can_focus=False):
     def at_end(self) -> bool:
         """Whether the last line is visible."""
         return self.scroll_y >= self.max_scroll_y - 0.5
+
+    def watch_has_focus(self, value: bool) -> None:
+        """In place of Textual's, which applies the whole style sheet anew: no rule asks for the focus here.
+
+        What shows the focus is drawn; Textual repaints a widget that gets or loses it.
+        """
 
     def notify_style_update(self) -> None:
         super().notify_style_update()

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
@@ -118,7 +117,7 @@ class TextTail(StripView, can_focus=True):
     def _reset(self) -> None:
         self._lines.clear()
         self._open = None
-        self._wrapped_at = self.size.width
+        self._wrapped_at = self.size.width or self._wrapped_at  # hidden it has none, and comes back as it was
 
     def _wrap(self, text: str, style: str) -> None:
         for number, part in enumerate(text.split("\n")):
@@ -163,14 +162,13 @@ class TextTail(StripView, can_focus=True):
             line = self._draft_lines[index - len(self._lines)]
         return self.theme_styles.strip([("  ", ""), *line], self.size.width)
 
-    def on_resize(self, event: events.Resize) -> None:
+    def fit(self) -> None:
         if self.size.width != self._wrapped_at:
             self._reset()
             for text, style in self._pieces:
                 self._wrap(text, style)
             self._wrap_draft()
         self._settle()
-        self.refresh()
 
     def action_newest(self) -> None:
         """Show the end, and follow."""
@@ -178,7 +176,7 @@ class TextTail(StripView, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        if self.at_end != self._follow:
+        if self.outer_size and self.at_end != self._follow:
             self._follow = self.at_end
             self._seen = self._total
             self.post_message(self.Moved())
