@@ -67,16 +67,14 @@ def follow_focus(container: Widget, focused: Widget | None) -> None:
 
 
 def _show_only(container: Widget, focused: Widget) -> None:
-    before: Widget | None = None
-    for part in container.children:
-        holds = part is focused or part in focused.ancestors
+    parts = list(container.children)
+    held = [part is focused or part in focused.ancestors for part in parts]
+    for part, holds, next_holds in zip(parts, held, [*held[1:], False], strict=True):
+        heads = next_holds and isinstance(part, Heading)
         part.set_class(holds, IN)
-        part.set_class(not holds and not _is_bar(part), OUT)
-        if holds and isinstance(before, Heading):
-            before.remove_class(OUT)
+        part.set_class(not (holds or heads or _is_bar(part)), OUT)
         if holds and sum(one.can_focus for one in part.query("*")) > 1:  # parts of its own
             _show_only(part, focused)
-        before = part
 
 
 def _is_bar(part: Widget) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import groupby
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
 
 from tui.client.figures import count, plural, seconds
 from tui.client.records import CallNote, RequestSnapshot
@@ -14,6 +13,7 @@ from tui.client.reducers.transcript import Transcript, TranscriptPiece
 from tui.client.store import Store
 from tui.screen.calls.call_draft import CallDraft, read_draft
 from tui.screen.calls.call_lines import call_lines, draft_lines
+from tui.screen.frames.ground import Box
 from tui.screen.panes.pane import paragraphs, way_to_newest
 from tui.screen.panes.request_cells import lane, session
 from tui.screen.styled_line import Line, joined, joined_lines
@@ -24,7 +24,7 @@ PIECE_STYLES = {"text": "", "thinking": "thinking italic", "error": "bad"}
 CALLS = ("call", "tool")
 
 
-class AnswerView(Vertical):
+class AnswerView(Box):
     """The answer of the request that `show` is given; where its end is in sight, it follows what is new."""
 
     def __init__(self, store: Store) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.message import Message
 
 from tui.client.figures import clock, plural, ratio
@@ -16,6 +15,7 @@ from tui.client.records import MissRecord, RequestSnapshot
 from tui.client.wire_text import line_text
 from tui.screen.charts import bar
 from tui.screen.engine_label import uses_other_backend
+from tui.screen.frames.ground import Box
 from tui.screen.host_actions.cache_questions import cannot_change
 from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.cache_parts.held import HELD
@@ -97,7 +97,7 @@ class CachePane(Pane):
 
     def compose(self) -> ComposeResult:
         yield Canvas(lambda width, height: cache_block(self.snapshot, width, height), id="cache-totals")
-        with Vertical(id="held-box"):
+        with Box(id="held-box"):
             yield Heading("Held", id="held-heading")
             yield LineTable[HeldRow](
                 HELD,
@@ -107,7 +107,7 @@ class CachePane(Pane):
                 newest_first=True,
                 id="held",
             )
-        with Vertical(id="prompts-box"):
+        with Box(id="prompts-box"):
             yield Heading("Prompts", id="prompts-heading")
             yield LineTable[RequestSnapshot](
                 PROMPTS,
@@ -119,7 +119,7 @@ class CachePane(Pane):
                 ),
                 id="prompts",
             )
-        with Vertical(id="misses-box"):
+        with Box(id="misses-box"):
             yield Heading("Could have restored more", id="misses-heading")
             yield LineTable[MissRecord](
                 MISSES,

@@ -124,11 +124,11 @@ class HealthPane(Pane):
         most = SESSIONS[0 if short else 2 if wide else 1]
         sessions = max(1, len(session_rows(self._store.health, self.snapshot, axis, most)))
         rows = 4 + (0 if other else 1 if short else 2) + sessions
-        width = self.size.width or 80
+        width = self.room.width or 80
         engine = len(engine_lines(self.snapshot, self.now, width)) if short else 2
         # In a low terminal what happened takes the place of the facts.
         facts = 0 if short and self._told else len(self._facts(width, 2 if short else 6))
-        room = self.size.height - engine - rows - facts - 2 - _LEAST_LOG - (0 if short else 2)
+        room = self.room.height - engine - rows - facts - 2 - _LEAST_LOG - (0 if short else 2)
         self._told_most = max(3, min(_MOST_TOLD, room))
         heights = {
             "#engine": engine,
@@ -184,7 +184,7 @@ class HealthPane(Pane):
         explain = key_of("health.explain")
         keys: list[Span] = [(move, "accent"), (" move  ", "dim"), (scale, "accent"), (" scale  ", "dim")]
         keys += [(explain, "accent"), (" what happened", "dim")]
-        if self.size.width < 100:
+        if self.room.width < 100:
             keys = [(f"{move} {scale}", "accent"), ("  ", ""), (explain, "accent"), (" what?", "dim")]
         self.query_one("#timeline-heading", Heading).set_text([(title, "bold")], keys)
         self.query_one("#log-heading", Heading).set_text([("Log", "bold")], self._log_note(table))
@@ -202,7 +202,7 @@ class HealthPane(Pane):
                 (f"{FILTERS[table.levels][0]}", "warn"),
                 (f" {table.total} of {table.total + table.hidden}  ", "muted"),
             ]
-        elif not table.searched and self.size.width >= 100:
+        elif not table.searched and self.room.width >= 100:
             note += [(key_of("health.levels"), "accent"), (" level  ", "dim")]
             note += [(key_of("main.filter"), "accent"), (" search  ", "dim")]
             note += [(key_of("health.error:-1"), "accent"), (" next error  ", "dim")]
@@ -222,7 +222,7 @@ class HealthPane(Pane):
 
     @property
     def _cells(self) -> int:
-        return cells_of(self.size.width)
+        return cells_of(self.room.width)
 
     def action_move(self, steps: int) -> None:
         """Move the moment of the timeline, and the log with it."""

@@ -7,11 +7,13 @@ from typing import Any
 
 from textual import events
 from textual.containers import Container
+from textual.geometry import Size
 from textual.widget import Widget
 
 from tui.client.records import Snapshot
 from tui.screen.choices.layouts import NARROW, follow_focus, is_beside, keep_layout
 from tui.screen.choices.layouts import WIDE as WIDE
+from tui.screen.frames.ground import Ground
 from tui.screen.keymap import Place, without_host
 from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.line_table import LineTable
@@ -20,7 +22,7 @@ from tui.screen.widgets.text_tail import TextTail
 SHORT, TINY = 26, 14
 
 
-class Pane(Container):
+class Pane(Ground, Container):
     """One pane. Only the visible pane gets snapshots; `place` selects its commands in the keymap.
 
     It has the class `wide` where its parts stand beside each other (from 150 columns on, unless the user
@@ -33,6 +35,7 @@ class Pane(Container):
         super().__init__(id=self.place)
         self.snapshot = Snapshot()
         self.now = 0.0
+        self.room = Size()  # its size; while it is hidden, the one that it is drawn for
 
     def show(self, snapshot: Snapshot, now: float) -> None:
         """Draw `snapshot` as of `now` (epoch seconds): a new one at once, the same one once a second."""
@@ -107,11 +110,22 @@ class Pane(Container):
             self.set_filter("")
         self.main_table.focus()
 
+    def fit(self, room: Size) -> bool:
+        """Stand as it does in `room`; whether that is another size than before.
+
+        A pane that is shown is first made to fit: what it draws while hidden is then what will be seen.
+        """
+        if not room or room == self.room:
+            return False
+        self.room = room
+        self.set_class(is_beside(self.app, self.place, room.width), "wide")
+        self.set_class(room.height < SHORT, "short")
+        self.set_class(room.height < TINY, "tiny")
+        return True
+
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(is_beside(self.app, self.place, event.size.width), "wide")
-        self.set_class(event.size.height < SHORT, "short")
-        self.set_class(event.size.height < TINY, "tiny")
-        self._update_after_layout()
+        if self.fit(event.size):
+            self._update_after_layout()
 
     def _update_after_layout(self) -> None:
         """Draw at once what fits now: a part that comes to light was not drawn while it was out."""
@@ -124,10 +138,10 @@ class Pane(Container):
     def turn(self) -> None:
         """Put parts that stand beside each other below each other, or the other way round; remember it."""
         beside = not self.has_class("wide")
-        if beside and self.size.width < NARROW:
+        if beside and self.room.width < NARROW:
             self.app.notify(f"It needs {NARROW} columns for that.", timeout=2, markup=False)
             return
-        keep_layout(self.app, self.place, self.size.width, beside=beside)
+        keep_layout(self.app, self.place, self.room.width, beside=beside)
         self.set_class(beside, "wide")
         self._update_after_layout()
 

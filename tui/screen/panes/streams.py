@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.message import Message
 
 from tui.client.figures import clock, count, plural, rate, seconds
@@ -13,6 +12,7 @@ from tui.client.store import Store
 from tui.client.wire_text import shorten_middle
 from tui.screen.choices.own_command import own_command
 from tui.screen.engine_label import uses_other_backend
+from tui.screen.frames.ground import Box
 from tui.screen.host_actions.questions import cannot_cancel
 from tui.screen.keymap import bindings
 from tui.screen.panes.answer_view import AnswerView
@@ -84,7 +84,7 @@ class StreamsPane(Pane):
         self._turns: list[RequestSnapshot] = []
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="lists"):
+        with Box(id="lists"):
             yield Heading("Sessions", id="sessions-heading")
             yield SessionTree(id="sessions")
             yield Heading("Turns", id="turns-heading")
@@ -98,7 +98,7 @@ class StreamsPane(Pane):
                 empty=paragraphs("The requests of the selected session appear here."),
                 id="turns",
             )
-        with Vertical(id="side"):
+        with Box(id="side"):
             yield AnswerView(self._store)
             yield CallFeed()
 
@@ -271,6 +271,7 @@ class StreamsPane(Pane):
         """Keep what is shown while somebody is at the turns, or reads; at the sessions follow again."""
         reading = event.widget is self.answer.tail
         self.set_class(reading, "reading")
+        before = self._kept
         if event.widget is self.main_table:
             self.main_table.select(self.main_table.cursor)  # on its first row it follows
             self.turns.follow()
@@ -278,7 +279,13 @@ class StreamsPane(Pane):
             self.main_table.hold()
             if reading:
                 self.turns.hold()
-        self.update()
+        if self._kept != before:
+            self.update()
+
+    @property
+    def _kept(self) -> tuple[object, ...]:
+        """What of the lists stays as it is, whatever comes."""
+        return self.main_table.following, self.turns.following, self.turns.cursor
 
     def action_copy(self) -> None:
         """Copy the text of the selected answer."""

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
 
 from tui.client.figures import clock, percent, plural, ratio, seconds, size
 from tui.client.records import Snapshot, ToolRecord, ToolStats
 from tui.client.wire_text import line_text, shorten, shorten_middle, width
 from tui.screen.calls.call_lines import argument_lines
 from tui.screen.charts import bar
+from tui.screen.frames.ground import Box
 from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, session
@@ -99,7 +99,7 @@ class ToolsPane(Pane):
 
     def compose(self) -> ComposeResult:
         yield Canvas(lambda width, height: stats_block(self._counted, width, height), id="tool-stats")
-        with Vertical(id="calls-box"):
+        with Box(id="calls-box"):
             yield Heading("Calls", id="calls-heading")
             yield LineTable[ToolRecord](
                 COLUMNS,
@@ -108,7 +108,7 @@ class ToolsPane(Pane):
                 search=lambda row: row.search_text,
                 empty=self._empty(),
             )
-        with Vertical(id="call-box"):
+        with Box(id="call-box"):
             yield Heading("Call", id="call-heading")
             yield TextTail(empty=paragraphs("The selected call appears here in full."))
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual import events, on, work
+from textual import on, work
 from textual.app import ComposeResult
+from textual.geometry import Size
 from textual.message import Message
 from textual.timer import Timer
 
@@ -141,9 +142,11 @@ class TracesPane(Pane):
             self._want(0 if self._query.by_time else self.main_table.cursor)
         self._draw()
 
-    def on_resize(self, event: events.Resize) -> None:
-        self._show_columns()
-        self._draw()
+    def fit(self, room: Size) -> bool:
+        changed = super().fit(room)
+        if changed:
+            self._show_columns()
+        return changed
 
     # -- commands -----------------------------------------------------------------------------------------
 
@@ -221,7 +224,7 @@ class TracesPane(Pane):
 
     def _show_columns(self) -> None:
         sort, reverse = self._query.sort, self._query.reverse
-        roomy = self.size.width >= ROOMY
+        roomy = self.room.width >= ROOMY
         self.main_table.set_columns(columns(self._repeats, self._titles, sort, reverse, roomy=roomy))
 
     def neighbour(self, trace_id: str, step: int) -> str | None:
@@ -293,11 +296,11 @@ class TracesPane(Pane):
 
     def _count(self) -> None:
         """Ask what came when: for another range, width or filter at once, for new requests now and then."""
-        if self._loaded_query is None or not self.size.width or self.snapshot.link.state != "live":
+        if self._loaded_query is None or not self.room.width or self.snapshot.link.state != "live":
             return
         # Where all that fit are loaded, where they are is known.
         text = self._loaded_query.text if len(self._rows) > PAGE else ""
-        wanted = (ListQuery(text, self._loaded_query.range), parts_in(self.size.width))
+        wanted = (ListQuery(text, self._loaded_query.range), parts_in(self.room.width))
         late = self._counted_at != self._loaded_for and self.now - self._counted > COUNTS_S
         if wanted != self._counts_for or late:
             self._counts_for, self._counted, self._counted_at = wanted, self.now, self._loaded_for

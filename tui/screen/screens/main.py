@@ -8,23 +8,17 @@ from typing import TYPE_CHECKING, cast
 
 from textual import events
 from textual.app import ComposeResult
+from textual.reactive import Reactive
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from tui.client.filter import known_values
 from tui.client.records import Snapshot
 from tui.client.store import Store
 from tui.screen.choices.layouts import ZOOMED, toggle_zoom
-from tui.screen.keymap import (
-    PANES,
-    WHILE_FILTERING,
-    WHILE_LOOKING,
-    Command,
-    bindings,
-    commands,
-    footer,
-    without_host,
-)
+from tui.screen.frames.ground import Ground
+from tui.screen.keymap import Command, PANES, WHILE_FILTERING, WHILE_LOOKING, bindings, commands, footer, without_host
 from tui.screen.panes.cache import CachePane
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.pane import Pane
@@ -49,10 +43,16 @@ LEAST_WIDTH, LEAST_HEIGHT = 44, 12
 _OF_A_ROW = {"filter", "why", "diff", "mark", "open_trace", "context"}  # where a pane has a list
 
 
-class MainScreen(Screen[None]):
+class PaneSwitcher(Ground, ContentSwitcher):
+    """Shows one of the panes."""
+
+
+class MainScreen(Ground, Screen[None]):
     """The top bar, the current pane, the filter while it is open, and the key bar."""
 
     BINDINGS = bindings("main")
+    # Textual draws a screen anew when another widget has the focus; no part of this one shows that by itself.
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class MainScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield TopBar()
-        with ContentSwitcher(initial=PANES[0][0]):
+        with PaneSwitcher(initial=PANES[0][0]):
             yield self.current
         yield FilterInput()
         yield KeyBar()
@@ -89,7 +89,7 @@ class MainScreen(Screen[None]):
         hidden = [pane for pane in self._panes.values() if pane is not self.current]
         for pane in hidden:
             pane.display = False
-        await self.query_one(ContentSwitcher).mount(*hidden)
+        await self.query_one(PaneSwitcher).mount(*hidden)
         self.complete = True
         place, self._asked_early = self._asked_early, ""
         if place:
@@ -185,11 +185,12 @@ class MainScreen(Screen[None]):
             return
         self._place = place
         self.query_one(FilterInput).remove_class("open")
+        switcher = self.query_one(PaneSwitcher)
         # Before it is visible: else its old content would be painted first, under the old tab.
+        self.current.fit(switcher.size)
         self.show(self._store.snapshot())
-        self.query_one(ContentSwitcher).current = place
+        switcher.current = place
         self._focus_pane()
-        self.call_after_refresh(self.show, self._store.snapshot())
 
     def action_next_pane(self, step: int) -> None:
         """Show the next or previous pane."""

@@ -1,0 +1,33 @@
+"""What lies below other widgets: containers that show nothing but their background."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.style import Style
+from textual.containers import Vertical
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+# Not a widget by itself: Textual takes the style sheet of a class from its first base that is one.
+_Mixin = Widget if TYPE_CHECKING else object
+
+
+class Ground(_Mixin):
+    """Mixed into a container without border and padding, to draw it as one blank line for all of its lines.
+
+    Textual draws each container below what lies on it, line by line, and a table lies on four of them: of
+    the lines that it draws to show another pane, four of five could not be seen.
+    """
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        _, background = self.background_colors
+        blank = Strip.blank(crop.width, Style(bgcolor=background.rich_color))
+        for one in self.get_line_filters():
+            blank = blank.apply_filter(one, background)
+        return [blank] * crop.height
+
+
+class Box(Ground, Vertical):
+    """Widgets below each other, on nothing but a background."""
