@@ -11,7 +11,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 # Not a widget by itself: Textual takes the style sheet of a class from its first base that is one.
-_Mixin = Widget if TYPE_CHECKING else object
+if TYPE_CHECKING:
+    _Mixin = Widget
+else:
+    _Mixin = object
 
 
 class Ground(_Mixin):

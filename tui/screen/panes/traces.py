@@ -143,8 +143,7 @@ class TracesPane(Pane):
         self._draw()
 
     def fit(self, room: Size) -> bool:
-        changed = super().fit(room)
-        if changed:
+        if changed := super().fit(room):
             self._show_columns()
         return changed
 
@@ -213,9 +212,8 @@ class TracesPane(Pane):
     @on(LineTable.TitleClicked)
     def _title_clicked(self, event: LineTable.TitleClicked) -> None:
         if sort := SORT_OF.get(event.title.rstrip("↑↓")):
-            again = sort == self._query.sort
             turned = replace(self._query, reverse=not self._query.reverse)
-            self._ask(turned if again else self._query.sorted_by(sort))
+            self._ask(turned if sort == self._query.sort else self._query.sorted_by(sort))
 
     def _ask(self, query: ListQuery) -> None:
         self._query = query
