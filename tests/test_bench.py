@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from bench import decode, grammar_cost, random_calls, tool_parsers
 from bench.__main__ import main
 from bench.figure import Figure, Peer
 from bench.prefill_floor import floor
+from bench.screen import gaps
+from bench.screen.stream_reader import TimedReader
 from bench.stdlib_tokenizer import train_tokenizer
 from engine.wire.chat import CompletionHead
 
@@ -95,6 +98,29 @@ def test_the_chunk_that_tells_the_role_is_no_delta() -> None:
     head = CompletionHead("chatcmpl-1", 1, "bench")
     assert decode.ENGINE_DELTA not in orjson.dumps(head.delta({"role": "assistant", "content": ""}))
     assert decode.ENGINE_DELTA in orjson.dumps(head.delta({"content": "word"}))
+
+
+async def test_a_stream_s_gaps_are_those_between_its_deltas_also_of_one_read_or_of_a_cut_one() -> None:
+    pieces = [
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b'"text_del',
+        b'ta"',
+        b'"text_delta" "text_delta"',
+        b"\r\n0\r\n\r\n",
+    ]
+
+    class Pieces(asyncio.StreamReader):
+        async def read(self, n: int = -1) -> bytes:
+            return pieces.pop(0) if pieces else b""
+
+    timed = TimedReader("http://127.0.0.1:1")
+    timed.is_timing = True
+    await timed.read_answer(Pieces())
+    assert len(timed.gaps_ms) == 2
+    assert timed.gaps_ms[0] > timed.gaps_ms[1] == 0.0
+    assert gaps.p99(list(range(101))) == 99.0
+    with pytest.raises(RuntimeError, match="answered with b''"):
+        await timed.read_answer(Pieces())
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 """What the screen costs, beside an empty app of the same library in the same run.
 
 A host of the bench's own (`bench/screen/feed.py`) writes eight answers of 100 tokens a second; the real
-command shows them in a terminal of 120 × 40 that counts what it is sent.
+command shows them in a terminal of 120 × 40 that counts what it is sent. What it does to streams is
+measured on a real host (`bench/screen/gaps.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import httpx
 
 from bench.child import Child, child, clean_environment, poll, python
 from bench.figure import Figure, Peer
+from bench.screen import gaps
 from bench.screen.terminal import MeasuredTerminal, measured_terminal
 from tui.screen.keymap import PANES
 
@@ -38,12 +40,17 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     with child("feed", python("-m", "bench.screen.feed"), settings=settings, log=folder / "feed.log") as feed:
         with _screen(feed, folder) as ours, _empty(folder) as empty:
             if quick:
-                return _at_rest(feed, ours, empty, keys=2)
+                return [*_at_rest(feed, ours, empty, keys=2), *_gaps(folder, quick=True)]
             with measured_terminal(_probe("textual", feed.url), folder, environ=_ENVIRON) as textual:
                 textual.wait_for("tok/s")
                 found = _under_load(ours, empty, textual)
             found += _at_rest(feed, ours, empty, keys=40)
-        return [*found, _first_frame(folder), _slow_link(feed, folder), _hours(folder)]
+        found += [_first_frame(folder), _slow_link(feed, folder), _hours(folder)]
+    return [*found, *_gaps(folder)]
+
+
+def _gaps(folder: Path, *, quick: bool = False) -> list[Figure]:
+    return gaps.measure(folder, _screen, streams=STREAMS, tokens_per_s=TOKENS_PER_S, quick=quick)
 
 
 def _probe(*arguments: str) -> list[str]:
