@@ -5,7 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Generator
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # A shell without job control starts what it leaves in the background deaf to Ctrl-C, and so are all children.
@@ -15,6 +19,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Before anything loads a BLAS, here or in a process that a test starts: the tests have all cores already, and
 # the threads of a BLAS that find theirs taken wait for them by spinning.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# Images for containers often turn compiled files off. Each of the workers and of the hundreds of processes
+# that tests start would then compile all that it imports.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    sys.dont_write_bytecode = False
 
 import hypothesis
 import psutil
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 
+ROOT = Path(__file__).parents[1]
 MOST_WORKERS = 4  # each may have an engine, a proxy and a client beside it
 SPARE_WORKERS = 1  # many tests wait for a process: with one more the cores have something to do
 
@@ -42,8 +52,27 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min((psutil.cpu_count() or 1) + SPARE_WORKERS, MOST_WORKERS)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Load this worker's share of the modules first, in which pytest rewrites all asserts for seconds.
+
+    Each worker collects all modules, in the same order; without shares each would rewrite all of them in a
+    new clone. What cannot be loaded is reported where it is collected.
+    """
+    gc.disable()  # what is loaded stays
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None:
+        return
+    folders = [Path(argument).resolve() for argument in session.config.args]
+    modules = sorted(path for folder in folders for path in folder.rglob("test_*.py"))
+    for path in modules[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
+        with suppress(Exception, pytest.skip.Exception):
+            import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+
+
 def pytest_collection_finish() -> None:
     """What is loaded and collected stays: the collector need not look at all of it again each time."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
