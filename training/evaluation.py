@@ -190,13 +190,20 @@ class Model:
         self._family = detected_family(template_of(self._tokenizer), self._tokenizer.get_vocab())
 
     def answers(self, cases: Sequence[Conversation]) -> Iterator[Message]:
-        """The model's next message in each conversation; text that is not a readable call stays text."""
+        """The model's next message in each conversation; text that is not a readable call stays text.
+
+        Those with prompts of about one length are answered together: the shorter ones of a batch are padded.
+        """
+        prompts = [self._prompt(case) for case in cases]
+        by_length = sorted(range(len(cases)), key=lambda number: len(prompts[number]))
+        texts: dict[int, str] = {}
         for start in range(0, len(cases), _BATCH):
-            some = cases[start : start + _BATCH]
-            prompts = [self._prompt(case) for case in some]
-            texts = batch_generate(self._model, self._tokenizer, prompts, max_tokens=_MAX_TOKENS).texts
-            for case, text in zip(some, texts, strict=True):
-                yield self._message(text, case.tools)
+            some = by_length[start : start + _BATCH]
+            asked = [prompts[number] for number in some]
+            answered = batch_generate(self._model, self._tokenizer, asked, max_tokens=_MAX_TOKENS).texts
+            texts.update(zip(some, answered, strict=True))
+        for number, case in enumerate(cases):
+            yield self._message(texts[number], case.tools)
 
     def _prompt(self, case: Conversation) -> list[int]:
         ids: list[int] = self._tokenizer.apply_chat_template(
