@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -84,6 +85,19 @@ def train_tokenizer(vocab_size: int, texts: Iterable[str], extra_tokens: Sequenc
     learned = vocab_size - len(CONTROL_TOKENS) - len(markup)
     if learned < 256:
         raise ValueError(f"a vocabulary of {vocab_size} is too small: it needs {256 + vocab_size - learned}")
+    tokenizer = Tokenizer.from_str(_trained(learned, tuple(texts)))
+    missing = learned - tokenizer.get_vocab_size()
+    unused = [f"<|unused_{number}|>" for number in range(missing)]
+    tokenizer.add_special_tokens(
+        [AddedToken(token, normalized=False) for token in (*CONTROL_TOKENS, *unused)]
+    )
+    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in markup])
+    return tokenizer
+
+
+@lru_cache(maxsize=4)
+def _trained(vocab_size: int, texts: tuple[str, ...]) -> str:
+    """A tokenizer of these texts without added tokens, as JSON: tests make dozens of models from the same."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -93,18 +107,12 @@ def train_tokenizer(vocab_size: int, texts: Iterable[str], extra_tokens: Sequenc
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=learned,
+        vocab_size=vocab_size,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    missing = learned - tokenizer.get_vocab_size()
-    unused = [f"<|unused_{number}|>" for number in range(missing)]
-    tokenizer.add_special_tokens(
-        [AddedToken(token, normalized=False) for token in (*CONTROL_TOKENS, *unused)]
-    )
-    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in markup])
-    return tokenizer
+    return tokenizer.to_str()
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, context_length: int) -> None:

@@ -19,7 +19,6 @@ from bench.figure import Figure, Peer
 from bench.prefill_floor import floor
 from bench.screen import gaps
 from bench.screen.stream_reader import TimedReader
-from bench.stdlib_tokenizer import train_tokenizer
 from engine.wire.chat import CompletionHead
 
 FIELDS = {"bench", "metric", "unit", "value", "peer", "ratio", "target", "ok", "runs", "machine"}
@@ -27,14 +26,9 @@ FIELDS = {"bench", "metric", "unit", "value", "peer", "ratio", "target", "ok", "
 
 @pytest.fixture(scope="module", autouse=True)
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Most benches train the same tokenizer, and two record the real client's tools: once is enough here."""
-    trained = cache(train_tokenizer)
+    """Two benches record the real client's tools: once is enough here."""
     recorded = cache(partial(grammar_cost.claude_tools, tmp_path_factory.mktemp("client")))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "bench.random_model.train_tokenizer",
-            lambda vocab_size, texts: trained(vocab_size, tuple(texts)),
-        )
         for user in (grammar_cost, random_calls):
             patch.setattr(user, "claude_tools", lambda folder: recorded())
         yield
