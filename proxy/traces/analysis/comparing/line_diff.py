@@ -12,8 +12,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import pairwise
+from typing import Literal
 
-_Opcode = tuple[str, int, int, int, int]
+_Tag = Literal["replace", "delete", "insert", "equal"]
+_Opcode = tuple[_Tag, int, int, int, int]
 _Lines = Sequence[str]
 _SMALL = 40_000  # pairs of lines that difflib may compare at once
 CONTEXT = 2  # equal lines around each change

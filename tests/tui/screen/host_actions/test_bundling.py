@@ -8,9 +8,9 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.demo.plot import BUSY
+from tests.tui.pictures import settle
 from tests.tui.recorded import live_app
 from tests.tui.stage import drawn
-from tests.tui.test_snapshots import settle
 from tui.client.recording.bundle import MadeBundle
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
