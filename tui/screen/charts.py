@@ -84,9 +84,10 @@ def graph(
 
 
 def _eighths(share: float, rows: int) -> int:
+    """The height; what is more than nothing is higher than the line that stands for nothing."""
     if share <= 0:
         return 0
-    return max(1, round(min(1.0, share) * rows * 8))
+    return max(2, round(min(1.0, share) * rows * 8))
 
 
 def _append(line: Line, cell: Span) -> Line:

@@ -7,7 +7,7 @@ terminal would not draw are shown where a line was changed: else both sides coul
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import groupby
@@ -75,9 +75,8 @@ def differing(a: str, b: str) -> tuple[list[Piece], list[Piece]]:
     while tail < shortest - head and ours[-1 - tail] == theirs[-1 - tail]:
         tail += 1
     left, right = ours[head : len(ours) - tail], theirs[head : len(theirs) - tail]
-    if len(left) * len(right) > _MOST_COMPARED:
-        codes = [("replace", 0, len(left), 0, len(right))]
-    else:
+    codes: Sequence[tuple[str, int, int, int, int]] = [("replace", 0, len(left), 0, len(right))]
+    if len(left) * len(right) <= _MOST_COMPARED:
         codes = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
     one: list[Piece] = [("".join(ours[:head]), "")]
     other: list[Piece] = list(one)

@@ -283,11 +283,13 @@ def _host(snapshot: Snapshot, room: int) -> Line:
     host, disk = snapshot.host, snapshot.disk
     if host is None:
         return []
+    low = disk is not None and 0 < disk.free_bytes < 5_000_000_000
+    little = ", which is little" if low else ""
     facts = [
         f"{host.version} pid {host.pid}" if host.pid else host.version,
         f"on {host.url}" if host.url else "",
         f"traces {size(disk.traces_bytes)}, {plural(disk.traces, 'file')}" if disk and disk.traces else "",
-        f"{size(disk.free_bytes)} of disk free" if disk and disk.free_bytes else "",
+        f"{size(disk.free_bytes)} of disk free{little}" if disk and disk.free_bytes else "",
         host.home,
     ]
     unrecorded = unrecorded_words(snapshot, room)
@@ -298,6 +300,5 @@ def _host(snapshot: Snapshot, room: int) -> Line:
         fact = facts[number]
         if fact and sum(len(facts[one]) + 3 for one in kept) + len(fact) <= room:
             kept.add(number)
-    low = disk is not None and 0 < disk.free_bytes < 5_000_000_000
     line = joined([[(facts[number], "warn" if number == 3 and low else "muted")] for number in sorted(kept)])
     return [*unrecorded, *line]

@@ -36,6 +36,8 @@ _LOOKS: dict[str, Span] = {
     "off": (" ", ""),
     "host": (" ", ""),
 }
+_BY_YOU: Span = ("↺", "accent")  # a restart
+_OVER: Span = ("▓", "bad")  # memory above its limit, which is full height
 _UNKNOWN: Span = ("·", "track")
 # Distances of the labels of the axis, of which the shortest with room between two labels is taken.
 _STEPS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800)
@@ -172,7 +174,7 @@ def _state(
         busy = mark.state == "ready" and left > 0
         text, style = _LOOKS.get("busy" if busy else mark.state, _UNKNOWN)
         by_you = mark.by_you and mark.state == "restarting"
-        line.append((text, "accent" if by_you else style))
+        line.append(_BY_YOU if by_you else (text, style))
     name = "upstream" if uses_other_backend(snapshot) else "engine"
     return _row(name, line, _incidents(history, axis), cursor)
 
@@ -185,8 +187,8 @@ def _incidents(history: HealthHistory, axis: Axis) -> Line:
     yours = sum(mark.by_you and mark.state == "restarting" for mark in seen)
     if exits or refused:
         bad = plural(exits, "exit") if exits else plural(refused, "outage")
-        return [(bad, "bad"), *([(f", {yours}↻ you", "muted")] if yours else [])]
-    return [(f"{yours}↻ by you", "muted")] if yours else [("no exit", "dim")]
+        return [(bad, "bad"), *([(f", {yours}↺ you", "muted")] if yours else [])]
+    return [(f"{yours}↺ by you", "muted")] if yours else [("no exit", "dim")]
 
 
 def _probes(
@@ -248,7 +250,8 @@ def _memory(
         before = value or (0.0 if mark is not None and mark.state in _NO_PROCESS else before)
         drawn = before if first <= place <= last else None
         over = drawn is not None and limit and drawn > limit
-        line += sparkline([drawn], 1, "bad" if over else "area.lane.main", float(limit) or _most(values))
+        top = float(limit) or _most(values)
+        line += [_OVER] if over else sparkline([drawn], 1, "area.lane.main", top)
     whole = size(at) if at else "·"
     if limit and not with_limit:
         most, _, unit = size(limit).partition(" ")

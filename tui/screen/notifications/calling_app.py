@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from textual.notifications import SeverityLevel
+
 from tui.client.records import Snapshot
 from tui.screen.frames.paced_app import PacedApp
 from tui.screen.notifications.caller import Caller
@@ -11,6 +13,7 @@ from tui.screen.notifications.needs import needs
 from tui.screen.notifications.outlets import notify_macos, outlet, sequence
 from tui.screen.widgets.vital_signs import VitalSigns
 
+_TITLES = {"warning": "! Please note", "error": "✗ Not done"}
 _SETTLED_S = 5.0  # after its first state a screen has taken what was before
 
 
@@ -23,6 +26,19 @@ class CallingApp(PacedApp):
         super().__init__(*args, **kwargs)
         self._caller = Caller()
         self._connected_at: float | None = None
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Show a message for a moment; one that is grave has a title, as its colour alone may not be seen."""
+        title = title or _TITLES.get(severity, "")
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def call_if_needed(self, snapshot: Snapshot, vitals: VitalSigns, now: float) -> None:
         """Call the user for what is new of what needs a person."""

@@ -20,6 +20,7 @@ from tui.screen.styled_line import Line, joined, joined_lines
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.text_tail import TextTail
 
+_SIGNS = {"error": "✗ ", "thinking": "┊ "}  # before the first line of each: not all terminals draw italics
 PIECE_STYLES = {"text": "", "thinking": "thinking italic", "error": "bad"}
 CALLS = ("call", "tool")
 
@@ -112,7 +113,7 @@ class AnswerView(Box):
             elif kind == "tool":  # it never became a call
                 out += joined_lines(draft_lines(_read(same), folder=self._folder, writing=False))
             else:
-                sign = "✗ " if kind == "error" and kind != self._kind else ""
+                sign = _SIGNS.get(kind, "") if kind != self._kind else ""
                 out += [(sign + first.text, PIECE_STYLES[kind])]
                 out += [(piece.text, PIECE_STYLES[kind]) for piece in same[1:]]
             self._kind, self._line_ended = kind, kind not in CALLS and last.text.endswith("\n")

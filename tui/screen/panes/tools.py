@@ -16,7 +16,7 @@ from tui.client.figures import clock, percent, plural, ratio, seconds, size
 from tui.client.records import Snapshot, ToolRecord, ToolStats
 from tui.client.wire_text import line_text, shorten, shorten_middle, width
 from tui.screen.calls.call_lines import argument_lines
-from tui.screen.charts import bar
+from tui.screen.charts import bar, shape
 from tui.screen.frames.ground import Box
 from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.pane import Pane, list_note, paragraphs
@@ -269,7 +269,8 @@ def call_pieces(call: ToolRecord) -> list[tuple[str, str]]:
         pieces += [("\n\nNot covered by the grammar\n", "label"), (call.relaxed, "warn")]
     if call.repairs:
         repairs = "\n".join(f"{number}  {text}" for number, text in enumerate(call.repairs, 1))
-        pieces += [("\n\nRepairs\n", "label"), (repairs, "warn" if call.repaired else "bad")]
+        title, style = ("Repairs", "warn") if call.repaired else ("Repairs that were not enough", "bad")
+        pieces += [(f"\n\n{title}\n", "label"), (repairs, style)]
     raw = [("\n\nAs the model wrote it\n", "label"), (call.raw, "muted")] if call.raw else []
     if call.input is None:
         pieces += raw
@@ -313,13 +314,13 @@ def stats_block(snapshot: Snapshot, width: int, height: int) -> list[Line]:
     ]
     if totals.tool_calls_invalid:
         share = percent(ratio(totals.tool_calls_invalid, totals.tool_calls))
-        rates.append((f"   {totals.tool_calls_invalid} refused ({share})", "bad"))
+        rates.append((f"   {shape('bad')} {totals.tool_calls_invalid} refused ({share})", "bad"))
     if totals.tool_calls_repaired:
         share = percent(ratio(totals.tool_calls_repaired, totals.tool_calls))
-        rates.append((f"   {totals.tool_calls_repaired} repaired ({share})", "warn"))
+        rates.append((f"   {shape('warn')} {totals.tool_calls_repaired} repaired ({share})", "warn"))
     if totals.tool_errors:
         share = percent(ratio(totals.tool_errors, totals.tool_results))
-        rates.append((f"   {plural(totals.tool_errors, 'error')} ({share})", "bad"))
+        rates.append((f"   {shape('bad')} {plural(totals.tool_errors, 'error')} ({share})", "bad"))
     if not snapshot.tool_stats:
         return [rates]
     if height < 3:

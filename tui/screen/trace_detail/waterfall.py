@@ -19,7 +19,7 @@ _NAME, _TOOK = 13, 8  # cells left of the axis
 _LEAST_S = 0.0005  # of a step that is shown
 _MOST_PARTS = 12  # of an answer that are shown one by one
 _LONGEST_WAIT = 2.0  # of the client that the axis goes on for, as often as the request itself took
-_WRITTEN = {"thinking": ("┊", "thinking"), "text": ("█", "area.decode"), "tool": ("▓", "tool")}
+_WRITTEN = {"thinking": ("┊", "thinking"), "text": ("▓", "area.decode"), "tool": ("▬", "tool")}
 _FIRST = ("◆", "bold")
 
 

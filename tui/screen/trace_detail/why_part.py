@@ -10,7 +10,7 @@ from proxy.traces.analysis.decode_speed import decode_speed
 from tui.client.figures import clock, count, day_and_clock, plural, rate, ratio, seconds
 from tui.client.why_text import eviction_words, why_advice, why_sentence, why_usual
 from tui.client.wire_text import block_text, line_text, shorten, wrap
-from tui.screen.charts import bar
+from tui.screen.charts import bar, shape
 from tui.screen.panes.cache_parts.misses import REASON_LABELS, REASONS
 from tui.screen.panes.request_cells import lane
 from tui.screen.styled_line import Line, fit, label_rows, line_width
@@ -94,7 +94,7 @@ def tokens(trace: Trace, width: int) -> list[Line]:
     legend: Line = [(f"{'':<{LABEL_CELLS}}", "")]
     for name, number, style in parts:
         if number:
-            legend += [(f"{name} {number:,}", style), ("   ", "")]
+            legend += [(f"{shape(style)} {name} {number:,}", style), ("   ", "")]
     decode = decode_speed(trace.timings, usage.output_tokens)
     answer: Line = [(f"{'answer':<{LABEL_CELLS}}", "label"), (f"{usage.output_tokens:,}", "decode")]
     kinds = {"thinking": 0, "text": 0, "tool": 0}

@@ -21,7 +21,7 @@ INDENT = 4
 _WORDS_CELLS = 34  # right of the bars, where there is room
 _WORDS_FROM = 96  # columns
 _DAY_S, _MOST_CELLS = 86_400.0, 4
-FOUND, HERE = "●", "▲"
+FOUND, HERE, FOUND_HERE = "●", "▲", "◉"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _bars(strip: Strip, places: Sequence[int], cells: int, shown: Sequence[int])
     at = 0
     for place in shown:
         # The root: a busy day would else leave no height for the others.
-        height = math.ceil(math.sqrt(counts[place] / most) * 8) if counts[place] > 0 else 0
+        height = max(2, math.ceil(math.sqrt(counts[place] / most) * 8)) if counts[place] > 0 else 0
         fits = strip.found is None or strip.found[place] > 0
         style = "track" if not height else "lane.main" if fits else "dim"
         drawn = " " * (places[place] - at) + (BLOCKS[min(8, height)] if height else "▁") * cells
@@ -144,10 +144,10 @@ def _marks(strip: Strip, places: Sequence[int], cells: int) -> Line:
         if count:
             marks[places[place]] = (FOUND, "warn")
     if strip.here is not None:
-        place = min(max(0, bisect_right(edges, strip.here) - 1), len(places) - 1)
+        place = _here(strip, strip.here)
         into = (strip.here - edges[place]) / max(1e-9, edges[place + 1] - edges[place])
         cell = places[place] + min(cells - 1, max(0, int(into * cells)))
-        marks[cell] = (HERE, "warn" if cell in marks else "accent")
+        marks[cell] = _here_mark(strip, strip.here)
     line: Line = []
     at = 0
     for cell in sorted(marks):
@@ -156,10 +156,20 @@ def _marks(strip: Strip, places: Sequence[int], cells: int) -> Line:
     return line
 
 
+def _here(strip: Strip, moment: float) -> int:
+    """The place of the bar of this moment."""
+    return min(max(0, bisect_right(strip.counts.edges, moment) - 1), len(strip.counts.edges) - 2)
+
+
+def _here_mark(strip: Strip, moment: float) -> tuple[str, str]:
+    return (FOUND_HERE, "warn") if strip.found and strip.found[_here(strip, moment)] else (HERE, "accent")
+
+
 def _words(strip: Strip) -> list[Line]:
     counts = strip.counts
     weight = f", {size(counts.bytes)}" if counts.bytes else ""
-    marks: Line = [(HERE, "accent"), (" you are here", "dim")]
+    mark = (HERE, "accent") if strip.here is None else _here_mark(strip, strip.here)
+    marks: Line = [mark, (" you are here", "dim")]
     if strip.found is not None:
         marks = [(FOUND, "warn"), (" found   ", "dim"), *marks]
     first: Line = [(plural(counts.total, "request"), "muted"), (weight, "dim")]

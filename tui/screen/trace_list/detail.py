@@ -97,15 +97,15 @@ def phases(row: TraceSummary, trace: Trace | None) -> Line:
 
 
 def prompt_parts(row: TraceSummary) -> Line:
-    """`12.7k prompt = 12.3k restored + 0.4k prefilled` with its bar."""
+    """`12.7k prompt = 12.3k restored █ + 0.4k prefilled ▒` with its bar."""
     usage = row.usage
     prompt, restored = usage.prompt_tokens, usage.cache_read_input_tokens
     if not prompt:
         return []
     share = ratio(restored, prompt) or 0.0
     line: Line = [*bar([(share, "restored"), (1.0 - share, "prefill")], 12, rest="prefill")]
-    line += [(f" {count(prompt)} prompt", ""), (" = ", "dim"), (f"{count(restored)} restored", "restored")]
-    line += [(" + ", "dim"), (f"{count(prompt - restored)} prefilled", "prefill")]
+    line += [(f" {count(prompt)} prompt", ""), (" = ", "dim"), (f"{count(restored)} restored █", "restored")]
+    line += [(" + ", "dim"), (f"{count(prompt - restored)} prefilled ▒", "prefill")]
     if usage.output_tokens:
         line += [("   ", ""), (f"{count(usage.output_tokens)} out", "decode")]
     return line

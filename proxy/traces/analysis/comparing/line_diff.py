@@ -48,13 +48,8 @@ class _Matcher(SequenceMatcher[str]):
         at_a = at_b = 0
         for begin_a, begin_b, size in [*self._blocks, (*self._ends, 0)]:
             if at_a < begin_a or at_b < begin_b:
-                tag = (
-                    "replace"
-                    if at_a < begin_a and at_b < begin_b
-                    else "delete"
-                    if at_a < begin_a
-                    else "insert"
-                )
+                both = at_a < begin_a and at_b < begin_b
+                tag: _Tag = "replace" if both else "delete" if at_a < begin_a else "insert"
                 found.append((tag, at_a, begin_a, at_b, begin_b))
             at_a, at_b = begin_a + size, begin_b + size
             if size:

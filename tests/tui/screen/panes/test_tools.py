@@ -85,7 +85,7 @@ def test_each_tool_has_its_rates_and_its_durations() -> None:
         plain_text(line)
         for line in stats_block(Snapshot(tool_stats=(stats,), totals=totals), width=80, height=5)
     ]
-    assert "1 refused (12%)   2 repaired (25%)   1 error (25%)" in lines[0]
+    assert "▓ 1 refused (12%)   ▒ 2 repaired (25%)   ▓ 1 error (25%)" in lines[0]
     assert lines[1].split() == ["BY", "TOOL", "CALLS", "P50", "P95", "REFUSED", "REPAIRED", "ERRORS"]
     assert lines[2].split()[:2] == ["Bash", "8"]
     assert lines[2].split()[-5:] == ["1.5s", "14s", "12%", "25%", "25%"]

@@ -254,15 +254,15 @@ async def test_found_marks_the_detail_and_the_columns_of_the_list() -> None:
         told = drawn(pane.query_one("#trace-detail", Canvas))
         assert told[0].strip() == "› fix the bug in app.py"
         assert "waiting" in told[1]
-        assert "400 prompt = 300 restored + 100 prefilled" in "".join(told[1:3])
+        assert "400 prompt = 300 restored █ + 100 prefilled ▒" in "".join(told[1:3])
         assert any("▸ Edit" in line and "✓ ok" in line for line in told)
 
         await press("slash", *"needle")
         await press("enter")  # full text over a week: typing and two keys
         assert "/needle   1 found" in heading(app)
         assert len(host.asked) < len("needle")
-        bars, words = drawn(pane.query_one("#day-strip", Canvas))[2][:80], "● found   ▲ you are here"
-        assert bars.strip() == "▲"
+        bars, words = drawn(pane.query_one("#day-strip", Canvas))[2][:80], "● found   ◉ you are here"
+        assert bars.strip() == "◉"
         assert words in lines_of([pane.query_one("#day-strip", Canvas)])
         assert "find the needle → Write notes.md" in drawn(pane.main_table)[1]
 

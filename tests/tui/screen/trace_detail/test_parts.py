@@ -137,7 +137,7 @@ def test_the_waterfall_has_each_step_and_then_the_client() -> None:
     ]
     assert lines[0].rstrip().endswith("6.0s")  # the axis goes on to the next request
     assert "✗ a" in lines[9]
-    assert lines[3].index("▒") < lines[5].index("┊") < lines[6].index("▓") < lines[9].index("▚")
+    assert lines[3].index("▒") < lines[5].index("┊") < lines[6].index("▬") < lines[9].index("▚")
 
 
 SECONDS = st.floats(0, 1e5) | st.none() | st.just(0.0)

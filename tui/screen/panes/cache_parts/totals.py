@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tui.client.figures import count, percent, plural, ratio, seconds, size
 from tui.client.records import Snapshot
-from tui.screen.charts import bar, big_digits, graph
+from tui.screen.charts import bar, big_digits, graph, shape
 from tui.screen.engine_label import reports_cache, uses_other_backend
 from tui.screen.panes.pane import WIDE
 from tui.screen.styled_line import Line, fit, joined, line_width, side_by_side, spread
@@ -77,7 +77,7 @@ def _sources(snapshot: Snapshot, cells: int) -> list[Line]:
         if name == "not kept" and (ratio(tokens, prompt) or 0.0) < _NOT_WORTH_A_WORD:
             continue
         gap = "   " if cells > _SMALL_BLOCK else " "
-        legend += [(f"{name} {count(tokens)}", style), (gap, "")]
+        legend += [(f"{shape(style)} {name} {count(tokens)}", style), (gap, "")]
     saved: Line = (
         [("saved ", "muted"), (f"~{seconds(snapshot.saved_s)}", "restored")] if snapshot.saved_s else []
     )
