@@ -34,7 +34,7 @@ _ADVICE = {
     "key refused": "Check apiKey of this backend: config show says where it comes from.",
     "no upstream": "No server listens there: start it, or check baseUrl; doctor tries it.",
     "engine died": "Memory was perhaps too short: Health has the engine's last words, and its limit.",
-    "engine failed": "The engine gave up: Health says why, and r starts it again.",
+    "engine failed": "The engine gave up: Health says why, and starts it again.",
     "queue full": "Too many requests at once: fewer subagents at a time, or a larger queue.",
     "rate limited": "The server limits requests: it passes by itself, later.",
     "upstream silent": "The server says nothing: look at its own log.",

@@ -33,7 +33,7 @@ from tui.screen.choices.own_command import take_command
 from tui.screen.command_palette import CommandProvider
 from tui.screen.host_actions.bundling import Bundler
 from tui.screen.host_protocols import HostApi, OwnedHost
-from tui.screen.keymap import take_keys
+from tui.screen.keymap import key_of, take_keys
 from tui.screen.navigation import NavigatingApp
 from tui.screen.output_redirect import redirect_output
 from tui.screen.screens.confirm import ConfirmScreen
@@ -165,7 +165,8 @@ class ControlCenter(NavigatingApp):
         self.set_interval(FRAME_S, self.frame)
         if self._unknown_theme:
             self.notify_user(
-                f"There is no theme {self._unknown_theme}; ctrl+t lists those there are.", "warning"
+                f"There is no theme {self._unknown_theme}; {key_of('main.colours')} lists those there are.",
+                "warning",
             )
         if not self.is_headless:
             self._handle_signals()
@@ -211,11 +212,13 @@ class ControlCenter(NavigatingApp):
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         last_line = f"; its last line: {host.last_words[-1]}" if host.last_words else ""
         if self._stop_asked and not code:
-            self.inbox.put(Link("ended", "you stopped the host; q quits", self._clock()))
+            self.inbox.put(
+                Link("ended", f"you stopped the host; {key_of('main.leave')} quits", self._clock())
+            )
             return
         self.exit_message = f"the host ended ({how}){last_line}"
         self._return_code = code if code in (2, 3, ExitCode.ENGINE_FAILED) else ExitCode.ENGINE_FAILED
-        self.inbox.put(Link("ended", f"the host ended ({how}); q quits", self._clock()))
+        self.inbox.put(Link("ended", f"the host ended ({how}); {key_of('main.leave')} quits", self._clock()))
 
     async def start_again(self, host: OwnedHost) -> None:
         await host.stop()  # what is left of the one before: its pipes

@@ -13,7 +13,9 @@ from textual.keys import key_to_character
 Place = Literal[
     "main", "streams", "cache", "tools", "health", "traces", "opened", "why", "trace", "diff", "context",
     "models", "settings", "replay", "play",
+    "help", "confirm", "choose", "bundle", "export", "ask", "columns", "go_to",
 ]  # fmt: skip
+BOXES: tuple[Place, ...] = ("help", "confirm", "choose", "bundle", "export", "ask", "columns", "go_to")
 PANES: tuple[tuple[Place, str], ...] = (
     ("streams", "Streams"),
     ("cache", "Cache"),
@@ -32,7 +34,8 @@ TRACE_PARTS: tuple[tuple[str, str], ...] = (  # and their names on a narrow scre
     ("Upstream", "Up"),
     ("Events", "Events"),
 )
-_BELOW = frozenset({"main", "play", *(place for place, _ in PANES)})
+# Where no key of another place counts; elsewhere those of each opened screen do.
+_ALONE = frozenset({"main", "play", *BOXES, *(place for place, _ in PANES)})
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,34 @@ COMMANDS: tuple[Command, ...] = (
     Command("Change the value", "edit", "enter", "settings", "change", 2),
     Command("Write it to your own file", "save", "w", "settings", "write to your file", 3),
     Command("Back to its default", "default", "backspace,u", "settings", "default", 4, "u"),
+    Command("Close", "close", "escape,q,question_mark,f1,enter", "help", "close"),
+    Command("Quit", "leave", "ctrl+c,ctrl+q", "help"),
+    Command("Yes", "yes", "enter,y", "confirm", "yes"),
+    Command("No", "close", "escape,n,q,ctrl+c", "confirm", "cancel"),
+    Command("Flush the memory", "choose('memory')", "m", "choose"),
+    Command("Flush the disk", "choose('disk')", "d", "choose"),
+    Command("Flush both", "choose('both')", "b", "choose"),
+    Command("Flush nothing", "close", "escape,n,q,ctrl+c", "choose", "keep everything"),
+    Command("Make the bundle", "make('redacted')", "enter,y", "bundle", "make it"),
+    Command("Make it without texts", "make('none')", "w", "bundle", "without texts"),
+    Command("Make none", "close", "escape,n,q,ctrl+c", "bundle", "cancel"),
+    Command("Export to a file", "choose('file')", "enter", "export", "to a file"),
+    Command("Export to the clipboard", "choose('clipboard')", "y", "export", "to the clipboard"),
+    Command("Export nothing", "close", "escape,q,E,ctrl+c", "export", "cancel"),
+    *(
+        Command(f"Export as format {number}", f"take({number - 1})", str(number), "export")
+        for number in range(1, 6)
+    ),
+    Command("Ask the model at the cursor", "take(-1)", "enter", "ask", "ask"),
+    Command("Load another model", "other", "M", "ask"),
+    Command("Copy the command", "copy", "y", "ask", "copy the command"),
+    Command("Ask none", "close", "escape,q,R,ctrl+c", "ask", "cancel"),
+    *(Command(f"Ask model {number}", f"take({number - 1})", str(number), "ask") for number in range(1, 10)),
+    Command("Show or hide the column", "turn", "space", "columns", "show or hide"),
+    Command("The usual columns", "usual", "u", "columns", "the usual ones"),
+    Command("Done", "close", "escape,q,C,ctrl+c", "columns", "done"),
+    Command("Go there", "go", "enter", "go_to", "go there"),
+    Command("Stay here", "close", "escape,ctrl+c", "go_to", "stay"),
 )
 
 # What the keys of a recording do, on the main screen; they come before those of its panes.
@@ -298,6 +329,22 @@ def key_of(id_: str) -> str:
     return next(_with_own_keys(one).key for one in (*COMMANDS, *PLAYING) if one.id == id_)
 
 
+_NAMED = re.compile(r"\{([a-z_]+\.[\w:-]+)\}")
+
+
+def with_keys(text: str) -> str:
+    """A text of ours with the key of each command that it names, as in `{traces.list} clears the filter`."""
+    ids = {one.id for one in (*COMMANDS, *PLAYING)}
+    return _NAMED.sub(lambda found: key_of(found[1]) if found[1] in ids else found[0], text)
+
+
+def clearing_key(widget: object) -> str:
+    """The key that clears the filter of a list, by the place that it stands in."""
+    places = [getattr(one, "place", "") for one in getattr(widget, "ancestors", ())]
+    lists = [f"{place}.list" for place in places if place in dict(PANES)]
+    return key_of(lists[0]) if lists else "esc"
+
+
 def all_commands() -> list[Command]:
     """The whole table, with the user's keys."""
     return [_with_own_keys(command) for command in COMMANDS]
@@ -311,6 +358,8 @@ def commands_on(place: str) -> list[Command]:
 def default_commands_on(place: str) -> list[Command]:
     """All commands of a screen over the panes: its own, and the common ones whose keys it leaves free."""
     own = [command for command in COMMANDS if command.place == place]
+    if place in _ALONE:
+        return own
     taken = {key for command in own for key in command.keys.split(",")}
     common = (command for command in COMMANDS if command.place == "opened")
     return own + [one for one in common if not taken.intersection(one.keys.split(","))]
@@ -327,7 +376,7 @@ def bindings(place: str) -> list[BindingType]:
     Those of a recording come before those of the focused widget.
     """
     below = [one for one in (*COMMANDS, *PLAYING) if one.place == place]
-    found = below if place in _BELOW else default_commands_on(place)
+    found = below if place in _ALONE else default_commands_on(place)
     return [
         Binding(
             command.keys, command.action, command.title, show=False, priority=place == "play", id=command.id

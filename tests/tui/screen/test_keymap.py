@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from tui.screen.keymap import COMMANDS, NEEDS_HOST, PANES, PLAYING, commands, footer
+from tui.screen.keymap import COMMANDS, NEEDS_HOST, PANES, PLAYING, commands, footer, with_keys
 from tui.screen.screens.help import KEY_CELLS, help_pieces
 from tui.screen.screens.help_text import HELP
 
@@ -47,7 +47,7 @@ def test_the_help_of_a_recording_has_its_keys_and_none_that_need_a_host() -> Non
 
 
 def test_the_names_of_the_help_leave_a_gap_before_their_meaning() -> None:
-    names = [name for groups in HELP.values() for _, entries in groups for name, _, _ in entries]
+    names = [with_keys(name) for groups in HELP.values() for _, entries in groups for name, _, _ in entries]
     assert [name for name in names if len(name) >= KEY_CELLS] == []
 
 

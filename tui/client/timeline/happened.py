@@ -22,7 +22,10 @@ _QUIET_LEVELS = ("info", "debug")
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """A title, and what there is to say, each under a word for it."""
+    """A title, and what there is to say, each under a word for it.
+
+    A key is named by its command in braces, such as `{health.restart}`: which key it is, the screen knows.
+    """
 
     title: str
     parts: tuple[tuple[str, str], ...]
@@ -193,16 +196,19 @@ def _advice(cause: str, final: bool) -> str:
     low = cause.lower()
     if "signal 9" in low or "memory" in low:
         return (
-            "If memory was the cause: lower memoryLimitBytes or prefixCacheBytes, take a smaller model (M),"
-            " or close other programs. What was cached on disk comes back by itself."
+            "If memory was the cause: lower memoryLimitBytes or prefixCacheBytes, take a smaller model"
+            " ({main.models}), or close other programs. What was cached on disk comes back by itself."
         )
     if "port" in low:
-        return "End the program that has the port, or leave enginePort unset; then r."
+        return "End the program that has the port, or leave enginePort unset; then {health.restart}."
     if "metal" in low or "gpu" in low or "native code" in low:
-        return "Send a bug report with the lines of the log before it; until then a restart (r) helps."
+        return (
+            "Send a bug report with the lines of the log before it;"
+            " until then a restart ({health.restart}) helps."
+        )
     if final:
-        return "Fix what the log says just before it, then press r."
-    return "Read the log's lines just before it (↑); r restarts the engine."
+        return "Fix what the log says just before it, then press {health.restart}."
+    return "Read the log's lines just before it (↑); {health.restart} restarts the engine."
 
 
 def _outage(
@@ -245,7 +251,7 @@ def _failures(snapshot: Snapshot, start: float, end: float) -> list[tuple[str, s
     return [
         ("What", f"{plural(len(failed), 'request')} failed. {causes}."),
         ("Repeated", repeated),
-        ("Do", "w on the line of a request tells why; t opens its trace."),
+        ("Do", "{main.why} on the line of a request tells why; {main.open_trace} opens its trace."),
     ]
 
 

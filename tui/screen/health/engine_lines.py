@@ -20,16 +20,19 @@ from tui.screen.engine_label import (
     upstream_label,
     uses_other_backend,
 )
+from tui.screen.keymap import key_of, with_keys
 from tui.screen.styled_line import Line, joined, label_rows, line_width, plain_text, spread
 
 if TYPE_CHECKING:
     from proxy.events.types import EngineMemory, EngineState, Probe
 
 ADVICE = {
-    "failed": "It does not restart by itself. Fix what its log says, then press r.",
-    "stalled": "It makes no progress with its work. It is restarted if that lasts; r restarts it now.",
+    "failed": "It does not restart by itself. Fix what its log says, then press {health.restart}.",
+    "stalled": (
+        "It makes no progress with its work. It is restarted if that lasts; {health.restart} restarts it now."
+    ),
     "exited": "It ended. It is restarted unless five restarts in a row have failed.",
-    "stopped": "It is not running. r starts it.",
+    "stopped": "It is not running. {health.restart} starts it.",
 }
 FORGIVEN_S = 600.0  # of a run, after which the limit of restarts is whole again (`RestartPolicy`)
 DAY_S = 86_400.0
@@ -53,7 +56,7 @@ def engine_lines(snapshot: Snapshot, now: float, width: int) -> list[Line]:
     if uses_other_backend(snapshot) and snapshot.host is not None:
         return _upstream_lines(snapshot, now, width)
     lines = [_state_line(snapshot, engine, now, width)]
-    advice = ADVICE.get(engine.state, "")
+    advice = with_keys(ADVICE.get(engine.state, ""))
     if engine.state == "loading" and engine.progress is not None:
         loading = bar([(engine.progress, "warn")], min(60, width - 10))
         lines.append([("    ", ""), *loading, (f" {percent(engine.progress)}", "warn")])
@@ -67,7 +70,10 @@ def _gone_lines(snapshot: Snapshot, engine: EngineState, width: int) -> list[Lin
     word, style = gone_label(snapshot)
     since = f"host gone since {clock(snapshot.link.since)}"
     was = since if uses_other_backend(snapshot) else f"was {engine.state}, {since}"
-    todo = "r starts the host again, if this screen started it; traces are kept, and the list below is old."
+    key = key_of("health.restart")
+    todo = (
+        f"{key} starts the host again, if this screen started it; traces are kept, and the list below is old."
+    )
     if snapshot.link.state == "reconnecting":
         todo = f"{snapshot.link.detail}. It is asked again every few seconds; all figures are from before."
     return [
@@ -202,7 +208,9 @@ def _model(snapshot: Snapshot, engine: EngineState, room: int) -> Line:
     speeds = [record.tokens_per_s for record in snapshot.requests if record.phase == "done"]
     speeds = [speed for speed in speeds if speed > 0][-_SPEEDS:]
     facts = [
-        "a demo model: M loads another one" if engine.model == bundled_model.NAME else "",
+        f"a demo model: {key_of('main.models')} loads another one"
+        if engine.model == bundled_model.NAME
+        else "",
         f"{engine.context_tokens:,} tokens" if engine.context_tokens else "",
         f"decode {rate(statistics.median(speeds))}/s" if speeds else "",
         f"prefill {rate(snapshot.prefill_speed)}/s" if snapshot.prefill_speed else "",

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from textual import work
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from tui.client.figures import size
 from tui.client.wire_text import line_text, wrap
 from tui.screen.host_actions.asking import AskingApp
 from tui.screen.host_protocols import HostApi
-from tui.screen.screens.confirm import BOX_CELLS, ConfirmScreen
+from tui.screen.keymap import bindings
+from tui.screen.screens.box import Box
+from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.styled_line import Line
-from tui.screen.widgets.canvas import Canvas
 
 if TYPE_CHECKING:
     from tui.client.recording.bundle import MadeBundle
@@ -34,28 +31,19 @@ class Bundler(Protocol):
     ) -> MadeBundle: ...
 
 
-class BundleScreen(ModalScreen[Answer]):
+class BundleScreen(Box[Answer]):
     """Asks whether to make a bundle, and of what: `traces` are selected, a host answers or not."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,y", "dismiss('redacted')", "Make it", show=False),
-        Binding("w", "dismiss('none')", "Make it without texts", show=False),
-        Binding("escape,n,q,ctrl+c", "dismiss('')", "No", show=False),
-    ]
+    place = "bundle"
+    BINDINGS = bindings("bundle")
+    title_text = "Make a bug bundle?"
 
     def __init__(self, traces: Sequence[str], *, connected: bool) -> None:
         super().__init__()
         self._traces = traces
         self._connected = connected
 
-    def compose(self) -> ComposeResult:
-        with Vertical(id="confirm-box"):
-            yield Canvas(self._lines)
-
-    def on_mount(self) -> None:
-        self.query_one(Canvas).styles.height = len(self._lines(BOX_CELLS, 20))
-
-    def _lines(self, width: int, height: int) -> list[Line]:
+    def lines(self, width: int) -> list[Line]:
         selected = ", and the selected one" if self._traces else ""
         whole = f"marked traces, whole{selected}"
         parts = ["versions, the configuration, the ends of the logs", whole]
@@ -63,23 +51,21 @@ class BundleScreen(ModalScreen[Answer]):
             parts.insert(0, f"a recording of the last {MINUTES} minutes, with all texts")
         else:
             parts.append("no recording: there is no contact with the host")
-        lines: list[Line] = [[(" Make a bug bundle?", "bold")], []]
+        lines: list[Line] = []
         for part in parts:
             for number, line in enumerate(wrap(part, width - 4)):
                 lines.append([(" · " if not number else "   ", "dim"), (line, "muted")])
         promise = (
             "What looks like a secret is taken out. Nothing leaves this machine: who gets it is up to you."
         )
-        lines += [[], *([(" " + line, "")] for line in wrap(promise, width - 2)), []]
-        keys: Line = [(" ", "")]
-        for key, answer, word in (
-            ("enter", "redacted", "make it"),
-            ("w", "none", "without texts"),
-            ("esc", "", "cancel"),
-        ):
-            click = f"@screen.dismiss('{answer}')"
-            keys += [(key, f"accent {click}"), (f" {word}", click), ("    ", "")]
-        return [*lines, keys[:-1]]
+        return [*lines, [], *([(" " + line, "")] for line in wrap(promise, width - 2))]
+
+    def action_make(self, contents: Answer) -> None:
+        """Make it."""
+        self.dismiss(contents)
+
+    def no_answer(self) -> Any:
+        return ""
 
 
 class BundlingApp(AskingApp):
@@ -96,7 +82,8 @@ class BundlingApp(AskingApp):
     @work(name="bundle", group="bundle", exclusive=True, exit_on_error=False)
     async def action_bundle(self) -> None:
         """Make a bug bundle, after a question."""
-        if self.bundler is None or self.plays:
+        if self.bundler is None:
+            self.notify_user("Nobody can make a bug bundle here.", "warning")
             return
         traces = self.selected_traces()
         link = self.store.snapshot().link

@@ -9,6 +9,7 @@ from tui.client.holdings.rows import HeldRow, prefill_s
 from tui.client.holdings.text import below
 from tui.client.records import Snapshot
 from tui.screen.host_actions.questions import Question
+from tui.screen.keymap import key_of
 from tui.screen.screens.choose import Alternative
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def cannot_change(action: str, row: HeldRow, held: CacheHoldings) -> str:
     if action == "drop":
         pinned = [one for one in below(entry, held.entries) if one.pinned_tokens]
         if entry in pinned:
-            return f"{row.name} is pinned: p unpins it, then it can be dropped."
+            return f"{row.name} is pinned: {key_of('cache.pin')} unpins it, then it can be dropped."
         return f"An entry below {row.name} is pinned: unpin that first." if pinned else ""
     new = entry.memory_bytes * (entry.tokens - entry.pinned_tokens) // max(1, entry.tokens)
     if action == "pin" and held.pinned_bytes + new > held.pin_limit_bytes:
@@ -58,15 +59,15 @@ def flush_choices(held: CacheHoldings, snapshot: Snapshot) -> list[Alternative]:
     whole = sum(entry.tokens - entry.pinned_tokens for entry in free)
     memory = f"frees {size(sum(entry.memory_bytes for entry in free))}"
     if not held.disk_budget_bytes:
-        return [Alternative("m", "memory", f"{memory}; it is all that there is:{_again(whole, snapshot)}")]
+        return [Alternative("memory", f"{memory}; it is all that there is:{_again(whole, snapshot)}")]
     disk = f"frees {size(sum(entry.disk_bytes for entry in free))}"
     back = "all of it comes back from disk" if not only_memory else (
         f"comes back from disk but for {count(only_memory)} tokens, which are nowhere else"
     )  # fmt: skip
     return [
-        Alternative("m", "memory", f"{memory}; {back}."),
-        Alternative("d", "disk", f"{disk}; what is in memory stays, and is written again as it is used."),
-        Alternative("b", "both", f"nothing is left:{_again(whole, snapshot)}"),
+        Alternative("memory", f"{memory}; {back}."),
+        Alternative("disk", f"{disk}; what is in memory stays, and is written again as it is used."),
+        Alternative("both", f"nothing is left:{_again(whole, snapshot)}"),
     ]
 
 

@@ -8,6 +8,7 @@ from tui.client.figures import clock, count, plural, size
 from tui.client.records import RequestSnapshot, Snapshot
 from tui.client.wire_text import shorten
 from tui.screen.engine_label import reports_cache
+from tui.screen.keymap import key_of
 
 TAKES_REQUESTS = ("ready", "busy", "stalled")
 _PREVIEW = 60
@@ -41,7 +42,8 @@ def cannot_restart(snapshot: Snapshot, *, drain: bool = False) -> str:
     if snapshot.host is not None and not snapshot.host.runs_engine:
         return "No engine can be restarted: this host runs none."
     if drain and (snapshot.engine is None or snapshot.engine.state not in TAKES_REQUESTS):
-        return "The engine takes no requests now, so there are none to wait for: r restarts it."
+        key = key_of("health.restart")
+        return f"The engine takes no requests now, so there are none to wait for: {key} restarts it."
     return ""
 
 
@@ -91,9 +93,8 @@ def ask_stop(snapshot: Snapshot, *, own: bool) -> Question:
     refused = "; new ones are refused, and Claude Code gives up on them after ten tries."
     runs_engine = snapshot.host is not None and snapshot.host.runs_engine
     kept = f" Its engine ends too. {_cache_after(snapshot)}" if runs_engine else ""
-    after = (
-        " This screen stays: r starts the host again." if own else " It cannot be started again from here."
-    )
+    again = f" This screen stays: {key_of('health.restart')} starts the host again."
+    after = again if own else " It cannot be started again from here."
     return Question("Stop the host?", f"{waits}{refused}{kept}{after}", "stop")
 
 

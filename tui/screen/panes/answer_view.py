@@ -14,6 +14,7 @@ from tui.client.store import Store
 from tui.screen.calls.call_draft import CallDraft, read_draft
 from tui.screen.calls.call_lines import call_lines, draft_lines
 from tui.screen.frames.ground import Box
+from tui.screen.keymap import key_of
 from tui.screen.panes.pane import paragraphs, way_to_newest
 from tui.screen.panes.request_cells import lane, session
 from tui.screen.styled_line import Line, joined, joined_lines
@@ -124,7 +125,9 @@ class AnswerView(Box):
         if not (record.said.strip() or record.calls):
             return []
         cut = "…" if len(record.said) >= SAID else ""
-        told = "Of this answer, the end and the calls; its trace has all of it (t)."
+        told = (
+            f"Of this answer, the end and the calls; its trace has all of it ({key_of('main.open_trace')})."
+        )
         lines: list[Line] = [[], [(told, "dim")], []]
         if record.said.strip():
             style = PIECE_STYLES["thinking" if record.thinks else "text"]
@@ -200,4 +203,6 @@ def _nothing_yet(record: RequestSnapshot | None) -> list[Line]:
         case "received" | "decode":
             return paragraphs("No text yet.")
         case _:
-            return paragraphs("The text is no longer in memory; the trace has it (t).")
+            return paragraphs(
+                f"The text is no longer in memory; the trace has it ({key_of('main.open_trace')})."
+            )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.widget import Widget
@@ -18,9 +17,10 @@ from tui.client.wire_text import wrap
 from tui.screen.engine_label import uses_other_backend
 from tui.screen.health.engine_lines import engine_lines, fact_lines
 from tui.screen.health.log_table import FILTERS, LogTable
+from tui.screen.health.timeline_canvas import TimelineCanvas
 from tui.screen.health.timeline_rows import LABEL, cells_of, timeline_lines
 from tui.screen.host_actions.questions import cannot_restart, cannot_stop
-from tui.screen.keymap import bindings, key_of
+from tui.screen.keymap import bindings, key_of, with_keys
 from tui.screen.panes.pane import Pane, paragraphs, way_to_newest
 from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.canvas import Canvas, Heading
@@ -152,14 +152,22 @@ class HealthPane(Pane):
         if self._told is None:
             return []
         lines: list[Line] = [
-            [("  ", ""), (self._told.title, "bold"), ("   esc", "accent"), (" closes", "dim")]
+            [
+                ("  ", ""),
+                (self._told.title, "bold"),
+                (f"   {key_of('health.list')}", "accent"),
+                (" closes", "dim"),
+            ]
         ]
         for name, words in self._told.parts:
-            for number, part in enumerate(wrap(words, max(20, width - LABEL - 4))):
+            for number, part in enumerate(wrap(with_keys(words), max(20, width - LABEL - 4))):
                 label = name if number == 0 else ""
                 lines.append([("  ", ""), (f"{label:<{LABEL}}", "label"), (part, "")])
         if len(lines) > self._told_most:
-            lines = [*lines[: self._told_most - 1], [("  ", ""), ("… y copies all of it", "dim")]]
+            lines = [
+                *lines[: self._told_most - 1],
+                [("  ", ""), (f"… {key_of('health.copy')} copies all of it", "dim")],
+            ]
         return lines
 
     def _empty(self) -> list[Line]:
@@ -334,7 +342,9 @@ class HealthPane(Pane):
     def action_match(self, way: int) -> None:
         """Go to the next line with what is looked for."""
         if not self.main_table.searched:
-            self.app.notify("Nothing is looked for: / searches the log.", timeout=2, markup=False)
+            self.app.notify(
+                f"Nothing is looked for: {key_of('main.filter')} searches the log.", timeout=2, markup=False
+            )
             return
         self._step(self.main_table.matches, way, f"No line has {self.main_table.searched}.")
 
@@ -356,7 +366,7 @@ class HealthPane(Pane):
     def action_copy(self) -> None:
         """Copy what happened, or the lines of the log that are shown."""
         if self._told is not None:
-            self.copy(self._told.text, "text")
+            self.copy(with_keys(self._told.text), "text")
             return
         lines = [line for line in self.main_table.rows if line is not None]
         shown = "\n".join(f"{clock(one.time)} {one.level:<7} {one.source:<8} {one.text}" for one in lines)
@@ -375,19 +385,3 @@ class HealthPane(Pane):
     def action_stop(self) -> None:
         """Ask for the host's end."""
         self.post_message(self.StopRequested())
-
-
-class TimelineCanvas(Canvas):
-    """The timeline; a click chooses a moment."""
-
-    class Chosen(Message):
-        """The user has chosen a cell of the axis."""
-
-        def __init__(self, place: int) -> None:
-            super().__init__()
-            self.place = place
-
-    def on_click(self, event: events.Click) -> None:
-        place = event.x - LABEL - 2
-        if 0 <= place < cells_of(self.size.width):
-            self.post_message(self.Chosen(place))

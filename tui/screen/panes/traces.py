@@ -18,7 +18,7 @@ from textual.timer import Timer
 from proxy.traces.files import TRACES_FOLDER
 from tui.client.loaded_rows import PAGE, LoadedRows
 from tui.client.wire_text import line_text, shorten
-from tui.screen.keymap import bindings
+from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.pane import Pane, paragraphs
 from tui.screen.styled_line import Line
 from tui.screen.trace_list.column_memory import ColumnMemory
@@ -390,7 +390,8 @@ class TracesPane(Pane):
         link = self.snapshot.link
         if self._problem:
             return paragraphs(
-                [("The list could not be loaded: ", "bad"), (self._problem, "bad")], "f5 tries again."
+                [("The list could not be loaded: ", "bad"), (self._problem, "bad")],
+                f"{key_of('traces.reload')} tries again.",
             )
         if link.gone:
             return no_contact(link.since)

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
-
-from textual import events
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
+from typing import Any, NamedTuple
 
 from tui.client.wire_text import wrap
-from tui.screen.screens.confirm import BOX_CELLS
-from tui.screen.styled_line import Line
-from tui.screen.widgets.canvas import Canvas
+from tui.screen.keymap import bindings, key_of
+from tui.screen.screens.box import Box
+from tui.screen.styled_line import Line, line_width
+
+_NAME_CELLS = 8
 
 
 class Alternative(NamedTuple):
-    """One answer: its key, its name, and its consequence."""
+    """One answer, by the name that its command has in the keymap, and its consequence."""
 
-    key: str
     name: str
     consequence: str
 
 
-class ChooseScreen(ModalScreen[str]):
+class ChooseScreen(Box[str]):
     """Asks `question`; its result is the name of the choice whose key was pressed, empty for none."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n,q,ctrl+c", "dismiss('')", "None", show=False),
-    ]
+    place = "choose"
+    BINDINGS = bindings("choose")
 
     def __init__(self, question: str, choices: Sequence[Alternative], note: str = "") -> None:
         super().__init__()
@@ -38,33 +32,29 @@ class ChooseScreen(ModalScreen[str]):
         self._choices = choices
         self._note = note
 
-    def compose(self) -> ComposeResult:
-        with Vertical(id="choose-box"):
-            yield Canvas(self._lines)
+    @property
+    def title_text(self) -> str:
+        return self._question
 
-    def on_mount(self) -> None:
-        self.query_one(Canvas).styles.height = len(self._lines(BOX_CELLS, 30))
-
-    def on_key(self, event: events.Key) -> None:
+    def lines(self, width: int) -> list[Line]:
+        lines: list[Line] = []
         for choice in self._choices:
-            if event.key == choice.key:
-                event.stop()
-                self.dismiss(choice.name)
+            click = f"@screen.choose('{choice.name}')"
+            name: Line = [
+                (f" {key_of(f'choose.choose:{choice.name}')}", f"accent {click}"),
+                (f" {choice.name:<{_NAME_CELLS}} ", click),
+            ]
+            indent = line_width(name)
+            first, *more = wrap(choice.consequence, width - indent) or [""]
+            lines.append([*name, (first, "muted")])
+            lines += [[(" " * indent + part, "muted")] for part in more]
+        note: list[Line] = [[(" " + part, "muted")] for part in wrap(self._note, width - 2)]
+        return [*lines, *([[], *note] if self._note else [])]
 
-    def _lines(self, width: int, height: int) -> list[Line]:
-        lines: list[Line] = [[(" " + self._question, "bold")], []]
-        for choice in self._choices:
-            chosen = f"@screen.dismiss('{choice.name}')"
-            first, *more = wrap(choice.consequence, width - 12) or [""]
-            lines.append(
-                [(f" {choice.key}", f"accent {chosen}"), (f" {choice.name:<8} ", chosen), (first, "muted")]
-            )
-            lines += [[(" " * 12 + part, "muted")] for part in more]
-        lines += (
-            [[], *([(" " + part, "muted")] for part in wrap(self._note, width - 2))] if self._note else []
-        )
-        return [
-            *lines,
-            [],
-            [(" esc", "accent @screen.dismiss('')"), (" keep everything", "@screen.dismiss('')")],
-        ]
+    def action_choose(self, name: str) -> None:
+        """Answer with this one, if it is among the choices."""
+        if name in [choice.name for choice in self._choices]:
+            self.dismiss(name)
+
+    def no_answer(self) -> Any:
+        return ""

@@ -108,7 +108,7 @@ class ContextScreen(OpenedScreen):
 
     def on_mount(self) -> None:
         self._parts.empty = [[("Counting …", "muted")]]
-        self._parts.focus()
+        self._parts.focus(scroll_visible=False)
         self._open("")
 
     def on_resize(self, event: events.Resize) -> None:

@@ -72,7 +72,7 @@ class DiffScreen(OpenedScreen):
 
     def on_mount(self) -> None:
         self._table.empty = [[("Comparing …", "muted")]]
-        self._table.focus()
+        self._table.focus(scroll_visible=False)
         in_background(self, "diff", self._fetch)
 
     async def _fetch(self, *, sort: bool = True) -> None:

@@ -2,57 +2,58 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from textual import events
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.widget import Widget
 
 from tui.client.wire_text import wrap
-from tui.screen.keymap import PANES, commands, commands_on, shown_key, without_host
+from tui.screen.keymap import PANES, bindings, commands, commands_on, shown_key, with_keys, without_host
+from tui.screen.screens.box import Box
+from tui.screen.screens.help_of_screens import Entry
 from tui.screen.screens.help_text import HELP, VITAL_SIGNS
-from tui.screen.widgets.canvas import Heading
 from tui.screen.widgets.text_tail import TextTail
 
 KEY_CELLS = 16
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Box[None]):
     """The help of one place; each of its keys closes it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False),
-        Binding("ctrl+c,ctrl+q", "app.leave", "Quit", show=False),
-    ]
+    place = "help"
+    cells = 96
+    BINDINGS = bindings("help")
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, about: str) -> None:
         super().__init__()
-        self._place = place
+        self._about = about
 
-    def compose(self) -> ComposeResult:
-        name = dict(PANES).get(self._place, self._place.capitalize())  # type: ignore[call-overload]
-        with Vertical(id="help-box"):
-            heading = Heading("Help")
-            heading.set_text([(name, "bold"), ("  help", "muted")], [("esc closes", "dim @screen.dismiss")])
-            yield heading
-            yield TextTail()
+    @property
+    def title_text(self) -> str:
+        name = dict(PANES).get(self._about, self._about.capitalize())  # type: ignore[call-overload]
+        return f"{name} help"
+
+    def middle(self) -> Widget:
+        return TextTail()
+
+    def needed(self, width: int) -> int:
+        return sum(text.count("\n") for text, _ in help_pieces(self._about, width - 4, self.app))
 
     def on_mount(self) -> None:
         self.query_one(TextTail).focus()
-
-    def on_click(self, event: events.Click) -> None:
-        if event.widget is self:  # beside the box
-            self.dismiss()
 
     def on_resize(self, event: events.Resize) -> None:
         # After the layout, which sets the width of the text.
         self.call_after_refresh(self._fill)
 
+    async def action_leave(self) -> None:
+        """Quit."""
+        await self.app.run_action("leave", self.app)
+
     def _fill(self) -> None:
         tail = self.query_one(TextTail)
-        tail.show_from_top(help_pieces(self._place, tail.size.width - 4, self.app))
+        tail.show_from_top(help_pieces(self._about, tail.size.width - 4, self.app))
 
 
 def help_pieces(place: str, cells: int, app: object = None) -> list[tuple[str, str]]:
@@ -66,8 +67,8 @@ def help_pieces(place: str, cells: int, app: object = None) -> list[tuple[str, s
             pieces += [("\n", ""), (title + "\n", "bold")]
         elif not pieces:
             pieces.append(("\n", ""))
-        for name, style, meaning in entries:
-            pieces += _entry(name, style or "accent", meaning, cells)
+        for name, style, meaning in _whole(entries):
+            pieces += _entry(with_keys(name), style or "accent", with_keys(meaning), cells)
     pieces.append(("\nKeys\n", "bold"))
     found = commands(place, "main") if place in dict(PANES) else commands_on(place)
     if getattr(app, "plays", False) and place in dict(PANES):
@@ -78,11 +79,20 @@ def help_pieces(place: str, cells: int, app: object = None) -> list[tuple[str, s
     return pieces + _entry("home end", "accent", "First, last; at the newest row the list follows", cells)
 
 
+def _whole(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """The entries, with lines that belong together as one paragraph: it is broken where the box ends."""
+    for named, group in groupby(entries, key=lambda entry: bool(entry[0])):
+        if named:
+            yield from group
+        else:
+            yield ("", "", " ".join(meaning for _, _, meaning in group))
+
+
 def _entry(name: str, style: str, meaning: str, cells: int) -> list[tuple[str, str]]:
     if not name:
-        return [(part.rstrip() + "\n", "muted") for part in wrap(meaning, cells)]
-    first, *rest = wrap(meaning, max(16, cells - KEY_CELLS))
-    pieces = [(f"{name:<{KEY_CELLS}}", style), (first.rstrip() + "\n", "")]
+        return [(part.rstrip() + "\n", "muted") for part in wrap(meaning, cells, whole_words=True)]
+    first, *rest = wrap(meaning, max(16, cells - KEY_CELLS), whole_words=True)
+    pieces = [(f"{name:<{KEY_CELLS - 1}} ", style), (first.rstrip() + "\n", "")]
     return pieces + [(" " * KEY_CELLS + part.rstrip() + "\n", "") for part in rest]
 
 

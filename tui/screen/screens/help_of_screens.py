@@ -11,26 +11,38 @@ SCREENS_HELP: dict[str, tuple[Group, ...]] = {
             "Parts",
             (
                 (
-                    "1 Why",
+                    "{trace.part:0} Why",
                     "",
                     "what it took and why, step by step on one axis; the session's turns around it",
                 ),
                 (
-                    "2 Conversation",
+                    "{trace.part:1} Conversation",
                     "",
                     "the messages as the model saw them; what is new begins where you are",
                 ),
-                ("3 System", "", "the blocks of the system text, with their cache breakpoints"),
+                ("{trace.part:2} System", "", "the blocks of the system text, with their cache breakpoints"),
                 (
-                    "4 Tools offered",
+                    "{trace.part:3} Tools offered",
                     "",
                     "their share of the prompt, and which were used in this conversation",
                 ),
-                ("5 Answer", "", "what the client got, or the error and the answer so far"),
-                ("6 Calls", "", "how each was read, its repairs and verdict, and what came back"),
-                ("7 Raw", "", "request and answer as JSON, and the headers; secrets are [redacted]"),
-                ("8 Upstream", "", "the body that was sent upstream, and what translation changed"),
-                ("9 Events", "", "each moment that was recorded, and the gap before it"),
+                ("{trace.part:4} Answer", "", "what the client got, or the error and the answer so far"),
+                (
+                    "{trace.part:5} Calls",
+                    "",
+                    "how each was read, its repairs and verdict, and what came back",
+                ),
+                (
+                    "{trace.part:6} Raw",
+                    "",
+                    "request and answer as JSON, and the headers; secrets are [redacted]",
+                ),
+                (
+                    "{trace.part:7} Upstream",
+                    "",
+                    "the body that was sent upstream, and what translation changed",
+                ),
+                ("{trace.part:8} Events", "", "each moment that was recorded, and the gap before it"),
             ),
         ),
         (
@@ -65,7 +77,8 @@ SCREENS_HELP: dict[str, tuple[Group, ...]] = {
                 (
                     "",
                     "",
-                    "The models in the stores of the host's machine. enter loads the selected one: what",
+                    "The models in the stores of the host's machine. {models.use} loads the "
+                    "selected one: what",
                 ),
                 ("", "", "follows stands below the list. Claude Code goes on with it, as requests meanwhile"),
                 ("", "", "are told to retry; where it does not come up, the one before is loaded again."),
@@ -89,9 +102,14 @@ SCREENS_HELP: dict[str, tuple[Group, ...]] = {
                 (
                     "",
                     "",
-                    "What can be changed while the host runs, until it ends. enter edits a value; empty",
+                    "What can be changed while the host runs, until it ends. {settings.edit} "
+                    "edits a value; empty",
                 ),
-                ("", "", "stands for the default. w writes the value to your own file, once the engine"),
+                (
+                    "",
+                    "",
+                    "stands for the default. {settings.save} writes the value to your own file, once the engine",
+                ),
                 ("", "", "is up with it."),
             ),
         ),
@@ -116,12 +134,18 @@ SCREENS_HELP: dict[str, tuple[Group, ...]] = {
             (
                 ("", "", "Two prompts, segment by segment: A came before, B is the one whose cost is told."),
                 ("", "", "What stands before the first difference could be restored; all behind it was"),
-                ("", "", "prefilled again, also where the text is the same. m marks a request in a list;"),
-                ("", "", "then d on another one compares these two, whatever their order."),
                 (
                     "",
                     "",
-                    "From 160 columns on both sides stand beside each other; v turns that, from 110 on.",
+                    "prefilled again, also where the text is the same. {main.mark} marks a "
+                    "request in a list;",
+                ),
+                ("", "", "then {main.diff} on another one compares these two, whatever their order."),
+                (
+                    "",
+                    "",
+                    "From 160 columns on both sides stand beside each other; {diff.turn_sides} turns that, "
+                    "from 110 on.",
                 ),
             ),
         ),

@@ -39,7 +39,12 @@ HELP: dict[str, tuple[Group, ...]] = {
                     "The sessions of the client, below the chosen one its turns, then the answer of the",
                 ),
                 ("", "", "chosen turn as it arrives. While the first session is selected, all three follow"),
-                ("", "", "what runs; home follows again. enter unfolds, and goes further in; esc goes back."),
+                (
+                    "",
+                    "",
+                    "what runs; home follows again. {streams.step_in} unfolds, and goes further "
+                    "in; {streams.list} goes back.",
+                ),
             ),
         ),
         (
@@ -65,7 +70,11 @@ HELP: dict[str, tuple[Group, ...]] = {
                     "queued, then a bar and the time left during prefill, then writing, then the end",
                 ),
                 ("↻ 14:18:09 ✓", "warn", "it failed; the client repeated it then, and got an answer"),
-                ("⊘", "warn", "cancelled: its client left, or you ended it with x; nobody repeats it"),
+                (
+                    "⊘",
+                    "warn",
+                    "cancelled: its client left, or you ended it with {streams.cancel}; nobody repeats it",
+                ),
                 ("███", "restored", "restored: the part of the prompt that came from the cache"),
                 ("▒▒▒", "prefill", "prefilled: the part of the prompt that was computed"),
                 ("PROMPT", "", "tokens of the whole prompt"),
@@ -131,9 +140,13 @@ HELP: dict[str, tuple[Group, ...]] = {
                 ("REUSED", "", "prompts that it spared a prefill since the engine started"),
                 ("SAVED", "restored", "the prefill time that it spared, estimated as in the second line"),
                 ("⚲", "accent", "pinned: not evicted; ⚲ ½: what came later is not pinned"),
-                ("p", "bold", "pins, or unpins; pins take at most half of the cache"),
-                ("x, F", "bold", "drop the entry; flush memory, disk or both (pins stay)"),
-                ("enter, t", "bold", "the request that used it last"),
+                ("{cache.pin}", "bold", "pins, or unpins; pins take at most half of the cache"),
+                (
+                    "{cache.drop}, {cache.flush}",
+                    "bold",
+                    "drop the entry; flush memory, disk or both (pins stay)",
+                ),
+                ("{cache.open}, {main.open_trace}", "bold", "the request that used it last"),
                 ("▓ in the bar", "accent", "the pinned part of memory"),
             ),
         ),
@@ -149,7 +162,11 @@ HELP: dict[str, tuple[Group, ...]] = {
                 ("evicted", "bad", "it was stored and then evicted: when, and whose request needed the room"),
                 ("disabled", "", "the cache was off for this prompt"),
                 ("LOST", "", "tokens that were computed again; ≤: with what is new in the prompt"),
-                ("n", "bold", "lists the first prompts of sessions too: they differ in what was asked"),
+                (
+                    "{cache.first_prompts}",
+                    "bold",
+                    "lists the first prompts of sessions too: they differ in what was asked",
+                ),
             ),
         ),
     ),
@@ -194,7 +211,12 @@ HELP: dict[str, tuple[Group, ...]] = {
                     "muted",
                     "half of the calls took no longer, and 95 of 100, as the client measured it",
                 ),
-                ("", "", "r: of now (what this screen saw), today, 7 days or all; e: only what failed"),
+                (
+                    "",
+                    "",
+                    "{tools.range}: of now (what this screen saw), today, 7 days or all; "
+                    "{tools.failed}: only what failed",
+                ),
                 (
                     "REFUSED",
                     "bad",
@@ -225,8 +247,13 @@ HELP: dict[str, tuple[Group, ...]] = {
                 ("loading", "warn", "the model is loading"),
                 ("stalled", "bad", "no progress with the work"),
                 ("restarting", "warn", "it ended and starts again after a growing pause"),
-                ("failed", "bad", "five restarts in a row failed; r tries again"),
-                ("", "", "D restarts the engine after its requests, r at once; S ends the host"),
+                ("failed", "bad", "five restarts in a row failed; {health.restart} tries again"),
+                (
+                    "",
+                    "",
+                    "{health.drain} restarts the engine after its requests, {health.restart} at "
+                    "once; {health.stop} ends the host",
+                ),
             ),
         ),
         (
@@ -242,12 +269,23 @@ HELP: dict[str, tuple[Group, ...]] = {
                 ("┄", "dim", "the memory's limit: full height in the line below; ▓ there: over it"),
                 ("▬", "lane.main", "a request of this session ran; ▶ one runs now"),
                 ("", "", "On the right: the value now, or at the moment of the cursor."),
-                ("", "", "+ and - go from 5 minutes to 7 days. Restarts of the host lose nothing of it."),
-                ("", "", "The moment and the line of the log go together: ← → move both, so do ↑ ↓."),
                 (
                     "",
                     "",
-                    "enter tells what happened there: cause, what broke, what was repeated, what to do.",
+                    "{health.scale:1} and {health.scale:-1} go from 5 minutes to 7 days. "
+                    "Restarts of the host lose nothing of it.",
+                ),
+                (
+                    "",
+                    "",
+                    "The moment and the line of the log go together: {health.move:-1} "
+                    "{health.move:1} move both, so do ↑ ↓.",
+                ),
+                (
+                    "",
+                    "",
+                    "{health.explain} tells what happened there: cause, what broke, what was "
+                    "repeated, what to do.",
                 ),
             ),
         ),
@@ -257,8 +295,18 @@ HELP: dict[str, tuple[Group, ...]] = {
                 ("engine", "muted", "a line that the engine wrote"),
                 ("host", "accent", "what the host did or noticed"),
                 ("upstream", "tool", "what another server did, by probes and failed requests"),
-                ("", "", "l shows errors alone, then warnings too, then all. / searches, n and N go on."),
-                ("", "", "e is the next error, from the newest up. On a request's line w and t work."),
+                (
+                    "",
+                    "",
+                    "{health.levels} shows errors alone, then warnings too, then all. "
+                    "{main.filter} searches, {health.match:-1} and {health.match:1} go on.",
+                ),
+                (
+                    "",
+                    "",
+                    "{health.error:-1} is the next error, from the newest up. On a request's "
+                    "line {main.why} and {main.open_trace} work.",
+                ),
             ),
         ),
         (
@@ -298,7 +346,12 @@ HELP: dict[str, tuple[Group, ...]] = {
                 ("PROMPT … TOOK", "", "as in Streams"),
                 ("CALLS", "tool", "tool calls of the answer; /1✗: one of them failed"),
                 ("SIZE", "", "of the file"),
-                ("TOOK↓", "", "the list is in this order: s takes the next figure, S turns it round"),
+                (
+                    "TOOK↓",
+                    "",
+                    "the list is in this order: {traces.sort} takes the next figure, "
+                    "{traces.turn_round} turns it round",
+                ),
             ),
         ),
         (
@@ -306,7 +359,11 @@ HELP: dict[str, tuple[Group, ...]] = {
             (
                 ("▁▃▇", "lane.main", "requests by time: the higher, the more"),
                 ("●", "warn", "the filter found some there; other bars are grey"),
-                ("▲ ◉", "accent", "the selected request; ◉ where the filter found some. g goes to a time"),
+                (
+                    "▲ ◉",
+                    "accent",
+                    "the selected request; ◉ where the filter found some. {traces.go_to} goes to a time",
+                ),
             ),
         ),
         _LANES,

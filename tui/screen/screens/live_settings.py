@@ -33,7 +33,7 @@ class SettingsScreen(OpenedScreen):
     place = "settings"
     BINDINGS = bindings("settings")
     DEFAULT_CSS = """
-    SettingsScreen #setting { height: 9; max-height: 40%; }
+    SettingsScreen #setting { height: 9; }
     SettingsScreen #edit { height: 1; display: none; background: $panel; }
     SettingsScreen #edit.open { display: block; }
     SettingsScreen #edit Label { padding: 0 1; color: $accent; background: $panel; }
@@ -63,7 +63,7 @@ class SettingsScreen(OpenedScreen):
         return self.query_one(LineTable)
 
     def on_mount(self) -> None:
-        self._table.focus()
+        self._table.focus(scroll_visible=False)
         self._table.empty = [[("Asking the host …", "muted")]]
         self.reload()
 

@@ -18,7 +18,16 @@ from tui.client.records import Snapshot
 from tui.client.store import Store
 from tui.screen.choices.layouts import ZOOMED, toggle_zoom
 from tui.screen.frames.ground import Ground
-from tui.screen.keymap import Command, PANES, WHILE_FILTERING, WHILE_LOOKING, bindings, commands, footer, without_host
+from tui.screen.keymap import (
+    PANES,
+    WHILE_FILTERING,
+    WHILE_LOOKING,
+    Command,
+    bindings,
+    commands,
+    footer,
+    without_host,
+)
 from tui.screen.panes.cache import CachePane
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.pane import Pane

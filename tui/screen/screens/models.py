@@ -52,7 +52,7 @@ class ModelsScreen(OpenedScreen):
         return self.query_one(LineTable)
 
     def on_mount(self) -> None:
-        self._table.focus()
+        self._table.focus(scroll_visible=False)
         self.action_reload()
 
     def show(self, snapshot: Snapshot, signs: str) -> None:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
 from textual.app import ComposeResult
+from textual.containers import VerticalScroll
 from textual.screen import Screen
+from textual.widget import Widget
 
 from tui.client.records import Snapshot
 from tui.client.wire_text import shorten
@@ -28,6 +30,7 @@ class OpenedScreen(Screen[None]):
     `subject` is what it shows: to open one that is open already leads back to it (`NavigatingApp.open`).
     """
 
+    AUTO_FOCUS = ""  # which would scroll to what has the focus, away from what stands above it
     place: ClassVar[Place]
     _signs = ""
 
@@ -37,11 +40,12 @@ class OpenedScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Canvas(self._crumbs, id="crumbs")
-        yield from self.content()
+        with VerticalScroll(id="opened", can_focus=False):
+            yield from self.content()
         yield KeyBar()
 
     def content(self) -> ComposeResult:
-        """The widgets between the crumbs and the keys."""
+        """The widgets between the crumbs and the keys: where there is no room for all, they scroll."""
         raise NotImplementedError
 
     @property
@@ -118,10 +122,15 @@ class OpenedScreen(Screen[None]):
 
     def action_zoom(self) -> None:
         """Show only the part that has the focus, or all again."""
-        toggle_zoom(self, self.focused)
+        toggle_zoom(self._parts_of, self.focused)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        follow_focus(self, event.widget)
+        follow_focus(self._parts_of, event.widget)
+
+    @property
+    def _parts_of(self) -> Widget:
+        """What holds the parts of which one can be in front; of a box the box."""
+        return next(iter(self.query("#opened")), self)
 
     def action_help(self) -> None:
         """Explain this screen."""

@@ -20,7 +20,7 @@ from tui.screen.charts import without_bars
 from tui.screen.choices.own_command import own_command
 from tui.screen.clipboard import copy
 from tui.screen.host_actions.questions import cannot_restart
-from tui.screen.keymap import WHILE_SEARCHING, Command, bindings
+from tui.screen.keymap import WHILE_SEARCHING, Command, bindings, key_of
 from tui.screen.panes.request_cells import cancelled, lane, session
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.context import ContextScreen
@@ -272,7 +272,7 @@ class TraceScreen(OpenedScreen):
         if self._query:
             self._step_match(step)
         else:
-            self._say("Nothing is searched for: / does.")
+            self._say(f"Nothing is searched for: {key_of('trace.filter')} does.")
 
     def _tell_matches(self) -> None:
         number, total = self.query_one(CollapsibleBlocks).found

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-
 from tui.client.figures import seconds
 from tui.client.records import Snapshot
 from tui.client.why_text import why_advice, why_sentence, why_usual
 from tui.client.wire_text import line_text, wrap
-from tui.screen.keymap import bindings, key_of
+from tui.screen.keymap import bindings
 from tui.screen.panes.traces import TracesPane
+from tui.screen.screens.box import Box
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
 from tui.screen.trace_detail.phase_looks import PHASE_LOOKS
-from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.in_background import in_background
 
 if TYPE_CHECKING:
@@ -30,10 +26,11 @@ _LEAST_PHASES = 3
 _LEAST_S = 0.0005  # of a phase that is shown
 
 
-class WhyScreen(OpenedScreen, ModalScreen[None]):
+class WhyScreen(Box[None], OpenedScreen):
     """Explains the request `trace_id`, in a box over the screen that it was asked from."""
 
     place = "why"
+    cells = 100
     BINDINGS = bindings("why")
 
     def __init__(self, trace_id: str, load: Callable[[str], Awaitable[Why]]) -> None:
@@ -42,10 +39,6 @@ class WhyScreen(OpenedScreen, ModalScreen[None]):
         self._load = load
         self._why: Why | None = None
         self._problem = ""
-
-    def compose(self) -> ComposeResult:
-        with Vertical(id="why-box"):
-            yield Canvas(self._lines)
 
     @property
     def subject(self) -> str:
@@ -73,32 +66,17 @@ class WhyScreen(OpenedScreen, ModalScreen[None]):
         except Exception as error:
             self._problem = line_text(str(error)) or type(error).__name__
         if self.is_attached and self.app.is_running:
-            self._fit()
+            self.refit()
 
-    def on_resize(self) -> None:
-        self._fit()
+    def action_close(self) -> None:
+        """Back to where it was asked from."""
+        self.action_back()
 
-    def _fit(self) -> None:
-        canvas = self.query_one(Canvas)
-        canvas.styles.height = len(self._lines(canvas.size.width or 70, 40))
-        canvas.paint()
-
-    def _lines(self, width: int, height: int) -> list[Line]:
-        keys: Line = [
-            (f" {key_of('why.trace')}", "accent @screen.trace"),
-            (" trace", "@screen.trace"),
-            ("     ", ""),
-            (key_of("why.diff"), "accent @screen.diff"),
-            (" diff", "@screen.diff"),
-            ("     ", ""),
-            (key_of("why.back"), "accent @screen.back"),
-            (" back", "@screen.back"),
-        ]
+    def lines(self, width: int) -> list[Line]:
         if self._why is None:
             text, style = (self._problem, "bad") if self._problem else ("Looking …", "muted")
-            return [*_paragraph(text, style, width), [], keys]
-        room = self.size.height * 9 // 10 - _FRAME
-        return [*why_lines(self._why, width, room), [], keys]
+            return _paragraph(text, style, width)
+        return why_lines(self._why, width, self.size.height * 9 // 10 - _FRAME)
 
 
 def why_lines(why: Why, width: int, height: int = 40) -> list[Line]:

@@ -6,17 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
-
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
+from typing import TYPE_CHECKING, Literal
 
 from engine.process.private_files import write_private
-from tui.client.wire_text import hanging
-from tui.screen.styled_line import Line
-from tui.screen.widgets.canvas import Canvas
+from tui.client.wire_text import hanging, shorten
+from tui.screen.keymap import bindings
+from tui.screen.screens.choice_box import MOVES, ChoiceBox
+from tui.screen.styled_line import Line, line_width
 
 if TYPE_CHECKING:
     from proxy.traces.export.exporting import ExportFormat
@@ -41,68 +37,36 @@ class ExportChoice:
     suffix: str
 
 
-class ExportScreen(ModalScreen["ExportChoice | None"]):
+class ExportScreen(ChoiceBox["ExportChoice | None"]):
     """Asks for a format; ends with the choice, or with nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", show=False),
-        Binding("down,j", "move(1)", show=False),
-        Binding("enter", "choose('file')", show=False),
-        Binding("y", "choose('clipboard')", show=False),
-        Binding("escape,q,E,ctrl+c", "dismiss(None)", show=False),
-        *(Binding(str(number), f"take({number - 1})", show=False) for number in range(1, len(_FORMATS) + 1)),
-    ]
+    place = "export"
+    cells = 84
+    BINDINGS = [*MOVES, *bindings("export")]  # noqa: RUF012 - as Textual declares it
+    title_text = "Export this trace as"
 
     def __init__(self, folder: Path) -> None:
-        super().__init__()
+        super().__init__(len(_FORMATS))
         self._folder = folder
-        self._at = 0
-
-    def compose(self) -> ComposeResult:
-        with Vertical(id="export-box"):
-            yield Canvas(self._lines)
-
-    def on_mount(self) -> None:
-        self.query_one(Canvas).styles.height = len(self._lines(70, 20))
-
-    def action_move(self, step: int) -> None:
-        """Go to the next or previous format."""
-        self._at = (self._at + step) % len(_FORMATS)
-        self.query_one(Canvas).paint()
 
     def action_take(self, number: int) -> None:
         """Write the file of this format."""
-        self._at = number
+        self.at = number
         self.action_choose("file")
 
     def action_choose(self, to: Literal["file", "clipboard"]) -> None:
         """End with the format at the cursor."""
-        form, suffix, _, _ = _FORMATS[self._at]
+        form, suffix, _, _ = _FORMATS[self.at]
         self.dismiss(ExportChoice(form, to, suffix))  # type: ignore[arg-type]
 
-    def _lines(self, width: int, height: int) -> list[Line]:
-        lines: list[Line] = [[(" Export this trace as", "bold")], []]
+    def lines(self, width: int) -> list[Line]:
+        lines: list[Line] = []
         for place, (_, _, name, about) in enumerate(_FORMATS):
-            here = place == self._at
-            click = f"@screen.take({place})"
-            lines.append(
-                [
-                    ("▌" if here else " ", "accent"),
-                    (f"{place + 1}  ", f"accent {click}"),
-                    (f"{name:<15}", f"{'bold ' if here else ''}{click}"),
-                    (about, f"muted {click}"),
-                ]
-            )
+            line: Line = [*self.mark(place), (f"{name:<15}", self.look(place))]
+            told = shorten(about, max(1, width - line_width(line)))
+            lines.append([*line, (told, f"muted {self.click(place)}")])
         where = hanging(f" File in {self._folder}, for you alone to read", max(20, width - 2), 1)
-        keys: Line = [
-            (" enter", "accent @screen.choose('file')"),
-            (" to a file     ", "@screen.choose('file')"),
-            ("y", "accent @screen.choose('clipboard')"),
-            (" to the clipboard     ", "@screen.choose('clipboard')"),
-            ("esc", "accent @screen.dismiss(None)"),
-            (" cancel", "@screen.dismiss(None)"),
-        ]
-        return [*lines, [], *([(part, "muted")] for part in where), [], keys]
+        return [*lines, [], *([(part, "muted")] for part in where)]
 
 
 def exported_text(trace: Trace, form: ExportFormat, *, token: str, url: str) -> str:

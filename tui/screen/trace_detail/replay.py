@@ -6,18 +6,16 @@ import asyncio
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from itertools import zip_longest
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from tui.client.figures import clock, count, percent, plural, rate, ratio, seconds
 from tui.client.wire_text import block_text, hanging, line_text, shorten, wrap
 from tui.screen.clipboard import copy
-from tui.screen.keymap import bindings
+from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.traces import TracesPane
+from tui.screen.screens.choice_box import MOVES, ChoiceBox
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line, fit
 from tui.screen.widgets.block_layout import Block
@@ -35,22 +33,17 @@ _GAP = 3
 OTHER = "another model"
 
 
-class ReplayQuestion(ModalScreen[str | None]):
+class ReplayQuestion(ChoiceBox[str | None]):
     """Asks which of `models` answers; ends with its name, with `OTHER` for one that the host is to load.
 
     `loads` says whether it can; `command` asks one on a host of its own. `payee` is the server elsewhere that
     answers, if one does. If the user leaves, it ends with nothing.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", show=False),
-        Binding("down,j", "move(1)", show=False),
-        Binding("enter", "take(-1)", show=False),
-        Binding("y", "copy", show=False),
-        Binding("M", "other", show=False),
-        Binding("escape,q,R,ctrl+c", "dismiss(None)", show=False),
-        *(Binding(str(number), f"take({number - 1})", show=False) for number in range(1, _MOST_MODELS + 1)),
-    ]
+    place = "ask"
+    cells = 84
+    BINDINGS = [*MOVES, *bindings("ask")]  # noqa: RUF012 - as Textual declares it
+    title_text = "Ask this request again?"
 
     def __init__(
         self,
@@ -62,30 +55,17 @@ class ReplayQuestion(ModalScreen[str | None]):
         loads: bool,
         payee: str = "",
     ) -> None:
-        super().__init__()
+        super().__init__(min(len(models), _MOST_MODELS))
         self._trace = trace
         self._models = models[:_MOST_MODELS]
         self._redacted = redacted
         self._command = command
         self._loads = loads
         self._payee = payee
-        self._at = 0
-
-    def compose(self) -> ComposeResult:
-        with Vertical(id="export-box"):
-            yield Canvas(self._lines)
-
-    def on_mount(self) -> None:
-        self.query_one(Canvas).styles.height = len(self._lines(70, 30))
-
-    def action_move(self, step: int) -> None:
-        """Go to the next or previous model."""
-        self._at = (self._at + step) % len(self._models)
-        self.query_one(Canvas).paint()
 
     def action_take(self, number: int) -> None:
         """End with this model, or with that at the cursor."""
-        place = self._at if number < 0 else number
+        place = self.at if number < 0 else number
         if place < len(self._models):
             self.dismiss(self._models[place])
 
@@ -93,12 +73,14 @@ class ReplayQuestion(ModalScreen[str | None]):
         """End with the wish for another model, where the host can load one."""
         if self._loads:
             self.dismiss(OTHER)
+        else:
+            self.app.notify("This host loads no other model.", timeout=3, markup=False)
 
     def action_copy(self) -> None:
         """Copy the command that asks another model."""
         copy(self.app, self._command, "command")
 
-    def _lines(self, width: int, height: int) -> list[Line]:
+    def lines(self, width: int) -> list[Line]:
         usage = self._trace.usage
         took = f", took {seconds(self._trace.timings.done)} then" if self._trace.timings.done else ""
         about = (
@@ -109,34 +91,20 @@ class ReplayQuestion(ModalScreen[str | None]):
             about += f" It goes to {line_text(self._payee)}, which may charge for it."
         if self._redacted:
             about += f" {plural(self._redacted, 'secret')} of it [redacted]: the model is asked without."
-        lines: list[Line] = [[(" Ask this request again?", "bold")], []]
-        lines += [[(" " + part, "muted")] for part in wrap(about, max(20, width - 2))]
+        lines: list[Line] = [[(" " + part, "muted")] for part in wrap(about, max(20, width - 2))]
         lines.append([])
+        self._first_line = len(lines)
         for place, model in enumerate(self._models):
-            here = place == self._at
-            click = f"@screen.take({place})"
-            lines.append(
-                [
-                    ("▌" if here else " ", "accent"),
-                    (f"{place + 1}  ", f"accent {click}"),
-                    (shorten(line_text(model), max(8, width - 6)), f"{'bold ' if here else ''}{click}"),
-                ]
-            )
+            name = shorten(line_text(model), max(8, width - 6))
+            lines.append([*self.mark(place), (name, self.look(place))])
         lines.append([])
         if self._loads:
-            load = " loads another model on this host; R asks that one then."
-            lines.append([(" M", "accent @screen.other"), (load, "muted @screen.other")])
-        lines.append([(" A host of its own asks another, on the machine with the traces:", "muted")])
-        lines += [[(" " + part, "")] for part in hanging(self._command, max(20, width - 3), 2)]
-        keys: Line = [
-            (" enter", "accent @screen.take(-1)"),
-            (" ask     ", "@screen.take(-1)"),
-            ("y", "accent @screen.copy"),
-            (" copy the command     ", "@screen.copy"),
-            ("esc", "accent @screen.dismiss(None)"),
-            (" cancel", "@screen.dismiss(None)"),
-        ]
-        return [*lines, [], keys]
+            key, again = key_of("ask.other"), key_of("trace.replay")
+            load = f" loads another model on this host; {again} asks that one then."
+            lines.append([(f" {key}", "accent @screen.other"), (load, "muted @screen.other")])
+        own = "A host of its own asks another, on the machine with the traces:"
+        lines += [[(" " + part, "muted")] for part in wrap(own, max(20, width - 2))]
+        return lines + [[(" " + part, "")] for part in hanging(self._command, max(20, width - 3), 2)]
 
 
 class ReplayScreen(OpenedScreen):
@@ -213,7 +181,11 @@ class ReplayScreen(OpenedScreen):
             now = [[("now  ", "accent bold"), ("not answered", "bad")], [(self._problem, "bad")], []]
         else:
             words = f"asking {line_text(self._model)} … {plural(self._waited, 'second')}"
-            now = [[("now  ", "accent bold"), (words, "decode")], [("esc ends the request", "muted")], []]
+            now = [
+                [("now  ", "accent bold"), (words, "decode")],
+                [(f"{key_of('opened.back')} ends the request", "muted")],
+                [],
+            ]
         verdict = self._verdict()
         nothing: Line = []
         drawn: list[Line] = [

@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 
 from rich.text import Text
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import OptionList
 
-from tui.screen.styled_line import Line
+from tui.screen.keymap import bindings
+from tui.screen.screens.box import Box
 from tui.screen.trace_list.columns import HELP, USUAL
-from tui.screen.widgets.canvas import Canvas
 
 _TITLES = tuple(HELP)
 
 
-class ColumnScreen(ModalScreen[None]):
+class ColumnScreen(Box[None]):
     """Shows and hides columns of the list behind it; `choose` gets the titles at each change."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,C,ctrl+c", "dismiss", "Done", show=False),
-        Binding("space", "turn", "Show or hide", show=False),
-        Binding("u", "usual", "The usual ones", show=False),
-    ]
+    place = "columns"
+    BINDINGS = bindings("columns")
+    title_text = "Columns of the list"
 
     def __init__(self, chosen: Sequence[str], choose: Callable[[tuple[str, ...]], None]) -> None:
         super().__init__()
         self._chosen = set(chosen)
         self._choose = choose
 
-    def compose(self) -> ComposeResult:
-        with Vertical(id="columns-box"):
-            yield Canvas(lambda width, height: [[(" Columns of the list", "bold")]])
-            yield OptionList(*map(self._option, _TITLES), compact=True)
-            yield Canvas(self._keys)
+    def middle(self) -> Widget:
+        return OptionList(*map(self._option, _TITLES), compact=True)
+
+    def needed(self, width: int) -> int:
+        return len(_TITLES)
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
@@ -65,8 +59,3 @@ class ColumnScreen(ModalScreen[None]):
 
     def _option(self, title: str) -> Text:
         return Text(f" {'✓' if title in self._chosen else ' '} {title:<12} {HELP[title]}")
-
-    def _keys(self, width: int, height: int) -> list[Line]:
-        keys: Line = [(" space", "accent"), (" shows or hides   ", "")]
-        keys += [("u", "accent @screen.usual"), (" the usual ones   ", "@screen.usual")]
-        return [[*keys, ("esc", "accent @screen.dismiss"), (" done", "@screen.dismiss")]]

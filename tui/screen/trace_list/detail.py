@@ -61,7 +61,7 @@ def detail_lines(row: TraceSummary, trace: Trace | None, width: int, height: int
         lines += _calls(trace, room, height - len(lines)) or _answer(trace, room)
     lines = [fit(line, width - len(INDENT)) for line in lines]
     if len(lines) > height:
-        lines[height - 1 :] = [[(INDENT + "… enter opens it", "dim")]]
+        lines[height - 1 :] = [[(f"{INDENT}… {key_of('traces.open')} opens it", "dim")]]
     return lines
 
 

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Input
 
 from proxy.filters.moments import FORMS, moment_of
 from tui.client.figures import day_and_clock
 from tui.client.wire_text import wrap
+from tui.screen.keymap import bindings, key_of
+from tui.screen.screens.box import Box
 from tui.screen.styled_line import Line
 from tui.screen.trace_list.columns import day_name
 from tui.screen.widgets.canvas import Canvas
 
-_CELLS = 56
-_ROWS = 3
+_ROWS = 4
 
 
-class GoToScreen(ModalScreen[float | None]):
+class GoToScreen(Box["float | None"]):
     """Returns epoch seconds, or None on esc; a time that cannot be read is answered below the input."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c", "dismiss(None)", "Stay", show=False),
-    ]
+    place = "go_to"
+    BINDINGS = bindings("go_to")
+    title_text = "Go to a day or a time"
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__()
@@ -35,14 +33,14 @@ class GoToScreen(ModalScreen[float | None]):
         self._problem = ""
         self._meant: float | None = None
 
-    def compose(self) -> ComposeResult:
-        with Vertical(id="go-to-box"):
-            yield Canvas(lambda width, height: [[(" Go to a day or a time", "bold")]])
-            yield Input(placeholder="yesterday, 3d, 14:30, 2026-11-28", compact=True)
-            yield Canvas(self._lines, id="go-to-help")
+    def middle(self) -> Widget:
+        help_lines = Canvas(lambda width, height: self._help_lines(width), id="go-to-help")
+        return Vertical(Input(placeholder="yesterday, 3d, 14:30, 2026-11-28", compact=True), help_lines)
+
+    def needed(self, width: int) -> int:
+        return 1 + _ROWS
 
     def on_mount(self) -> None:
-        self.query_one("#go-to-help", Canvas).styles.height = _ROWS
         self.query_one(Input).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -51,7 +49,11 @@ class GoToScreen(ModalScreen[float | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self._look(event.value)
+        self.action_go()
+
+    def action_go(self) -> None:
+        """End with the time that was typed, if it is one."""
+        self._look(self.query_one(Input).value)
         if self._meant is not None:
             self.dismiss(self._meant)
 
@@ -64,15 +66,12 @@ class GoToScreen(ModalScreen[float | None]):
                 self._problem = str(error)
         self.query_one("#go-to-help", Canvas).paint()
 
-    def _lines(self, width: int, height: int) -> list[Line]:
+    def _help_lines(self, width: int) -> list[Line]:
         if self._meant is not None:
             name = day_name(self._meant, self._clock())
-            return [
-                [(f" {name} {day_and_clock(self._meant)}", "accent")],
-                [(" enter", "bold"), (" goes to the request at that time, or before it", "dim")],
-            ]
+            found: list[Line] = [[(f" {name} {day_and_clock(self._meant)}", "accent")]]
+            after = f"{key_of('go_to.go')} goes to the request at that time, or before it"
+            return found + [[(f" {part}", "dim")] for part in wrap(after, width - 2, whole_words=True)]
         words = self._problem or f"Such as {FORMS}."
-        return [
-            [(f" {line}", "bad" if self._problem else "dim")]
-            for line in wrap(words, _CELLS, whole_words=True)
-        ]
+        style = "bad" if self._problem else "dim"
+        return [[(f" {line}", style)] for line in wrap(words, width - 2, whole_words=True)]

@@ -81,10 +81,10 @@ def no_contact(since: float) -> list[Line]:
 def nothing_found(query: ListQuery) -> list[Line]:
     """That no trace fits, and the key that lists more."""
     within = _WITHIN.get(query.range, "")
-    wider = " r lists another range of time." if within else ""
+    wider = f" {key_of('traces.range')} lists another range of time." if within else ""
     if query.text:
         words: Line = [(f"No trace{within} matches ", "muted"), (query.text, "bold"), (".", "muted")]
-        return paragraphs(words, f"esc clears the filter.{wider}")
+        return paragraphs(words, f"{key_of('traces.list')} clears the filter.{wider}")
     if within:
         return paragraphs([(f"No trace{within}.", "bold")], wider.strip())
     return paragraphs(

@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from tui.client.figures import plural
+from tui.screen.keymap import key_of
 from tui.screen.styled_line import Line, plain_text, spread
 from tui.screen.widgets.block_layout import (
     MOST_MATCHES,
@@ -255,7 +256,11 @@ class CollapsibleBlocks(StripView, can_focus=True):
         layout = self._body(index)
         pad = (indent + " " * (INDENT - 1), "")
         if number == len(layout.lines) and layout.more:
-            return [pad, (f"… {plural(layout.more, 'more line')}", "dim"), ("   enter", "accent dim")]
+            return [
+                pad,
+                (f"… {plural(layout.more, 'more line')}", "dim"),
+                (f"   {key_of('trace.fold')}", "accent dim"),
+            ]
         if number >= len(layout.lines):
             return []
         part = layout.lines[number]

@@ -15,6 +15,7 @@ from textual.widgets import Input, Label
 from proxy.filters.completion import Completion, completions
 from proxy.filters.language import parse_filter
 from proxy.filters.terms import FIGURES, KEYS, FilterError
+from tui.screen.keymap import with_keys
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas
 
@@ -23,7 +24,9 @@ _KNOWN = " ".join([*(f"{key.name}:" for key in KEYS), *(figure.name for figure i
 
 _FILTER = 'words, !word, "full text", tool:Bash, is:failed …'
 _PLAIN = "a text to look for"
-_AFTER = "enter keeps it: then n is the next one up, N down; esc ends the search"
+_AFTER = (
+    "enter keeps it: then {health.match:-1} is the next one up, {health.match:1} down; esc ends the search"
+)
 
 
 class FilterInput(Vertical):
@@ -139,7 +142,7 @@ class FilterInput(Vertical):
             style = "accent" if place == 0 else "muted"
             line += [(GAP if place else "", ""), (offered.word, f"{style} {click}")]
         if not self._offered:
-            line.append((_AFTER if self._plain else _KNOWN, "dim"))
+            line.append((with_keys(_AFTER) if self._plain else _KNOWN, "dim"))
         else:
             first = self._offered[0]
             line += [(f"{GAP}tab", "bold"), (" takes ", "dim"), (first.word, "dim")]

@@ -13,6 +13,7 @@ from textual.strip import Strip
 
 from tui.client.filter import matcher
 from tui.client.loaded_rows import LoadedRows
+from tui.screen.keymap import clearing_key
 from tui.screen.styled_line import Line
 from tui.screen.widgets.columns import Column, cells_line, header_line, lay_out, title_at
 from tui.screen.widgets.strip_view import StripView
@@ -274,7 +275,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if self.total:
             lines = [
                 [("Nothing matches ", "muted"), (self.filter, "bold"), (".", "muted")],
-                [("esc", "bold"), (f" shows all {self.total:,} rows.", "muted")],
+                [(clearing_key(self), "bold"), (f" shows all {self.total:,} rows.", "muted")],
             ]
         top = min(2, max(0, (self.size.height - len(lines)) // 2))
         return [("  ", ""), *lines[y - top]] if top <= y < top + len(lines) else []
@@ -309,6 +310,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self._reveal()
         self._update_following()
         self.sync()
+        if self.has_focus:
+            self.reveal_line(self._cursor - round(self.scroll_y) + 1)
         if self.selected is not before:
             self.post_message(self.Selected(self))
 
@@ -349,10 +352,14 @@ class LineTable(StripView, Generic[Row], can_focus=True):
 
     def action_move(self, steps: int) -> None:
         """Select the next or the previous row."""
-        self.select(self._cursor + steps)
+        if 0 <= self._cursor + steps < len(self._rows) or not self.scroll_around(steps):
+            self.select(self._cursor + steps)
 
     def action_page(self, pages: int) -> None:
         """Select the row one screen further."""
+        edge = len(self._rows) - 1 if pages > 0 else 0
+        if self._cursor == edge and self.scroll_around(pages * self.size.height):
+            return
         self.select(self._cursor + pages * max(1, self.size.height - 2))
 
     def action_edge(self, index: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol, cast
 
 from rich.style import Style
+from textual.containers import VerticalScroll
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -136,6 +137,28 @@ class StripView(ScrollView, can_focus=False):
         """Tell a scroll bar that appears where the content was scrolled to before it was there."""
         if shown:
             self.vertical_scrollbar.position = round(self.scroll_y)
+
+    # -- in a screen that is too low for all of its parts ---------------------------------------------------
+
+    def scroll_around(self, lines: int) -> bool:
+        """Scroll what this stands in, as a key leads no further in here; False: all of it is in sight."""
+        if (around := self._around) is None:
+            return False
+        around.scroll_to(y=around.scroll_y + lines, animate=False, force=True)
+        return True
+
+    def reveal_line(self, y: int) -> None:
+        """Scroll what this stands in so that a line of this widget is in sight."""
+        if (around := self._around) is not None:
+            line, top, height = self.virtual_region.y + y, round(around.scroll_y), around.size.height
+            if not top <= line < top + height:
+                to = line if line < top else line - height + 1
+                around.scroll_to(y=to, animate=False, force=True)
+
+    @property
+    def _around(self) -> VerticalScroll | None:
+        around = self.parent
+        return around if isinstance(around, VerticalScroll) and around.max_scroll_y > 0 else None
 
     @property
     def at_end(self) -> bool:

@@ -170,6 +170,16 @@ class TextTail(StripView, can_focus=True):
             self._wrap_draft()
         self._settle()
 
+    def action_scroll_up(self) -> None:
+        if self.scroll_y <= 0:
+            self.scroll_around(-1)
+        super().action_scroll_up()
+
+    def action_scroll_down(self) -> None:
+        if self.at_end:
+            self.scroll_around(1)
+        super().action_scroll_down()
+
     def action_newest(self) -> None:
         """Show the end, and follow."""
         self.scroll_end(animate=False, force=True)

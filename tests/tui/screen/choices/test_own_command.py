@@ -13,7 +13,7 @@ from tests.tui.traffic import Morning
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
 from tui.screen.choices.own_command import own_command, take_command
-from tui.screen.widgets.canvas import Canvas
+from tui.screen.widgets.strip_view import StripView
 
 SCREEN = Path(tui.screen.__file__).parent
 # What these say stands in no place where one would type it, or before there is a screen.
@@ -49,7 +49,7 @@ async def test_the_replay_box_shows_and_copies_a_command_that_works_as_it_stands
                 await pilot.pause()
             await pilot.press("y")
             assert app.clipboard.startswith(f"{program} traces replay req_")
-            shown = " ".join(line.strip() for canvas in app.screen.query(Canvas) for line in drawn(canvas))
+            shown = " ".join(line.strip() for part in app.screen.query(StripView) for line in drawn(part))
             assert app.clipboard in shown
     finally:
         take_command("")

@@ -17,7 +17,7 @@ from tui.screen.app import ControlCenter
 from tui.screen.host_actions.bundling import BundleScreen
 from tui.screen.host_protocols import HostApi
 from tui.screen.screens.confirm import ConfirmScreen
-from tui.screen.widgets.canvas import Canvas
+from tui.screen.widgets.strip_view import StripView
 
 
 class Bundles:
@@ -37,7 +37,7 @@ class Bundles:
 
 
 def text_of(app: ControlCenter) -> str:
-    lines = [line for canvas in app.screen.query(Canvas) for line in drawn(canvas)]
+    lines = [line for part in app.screen.query(StripView) for line in drawn(part)]
     return " ".join(" ".join(lines).split())
 
 

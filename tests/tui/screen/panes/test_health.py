@@ -28,8 +28,9 @@ from tui.client.wire_text import block_text
 from tui.screen.app import ControlCenter
 from tui.screen.engine_label import engine_label
 from tui.screen.health.engine_lines import engine_lines, fact_lines
+from tui.screen.health.timeline_canvas import TimelineCanvas
 from tui.screen.health.timeline_rows import LABEL, VALUE, timeline_lines
-from tui.screen.panes.health import HealthPane, TimelineCanvas
+from tui.screen.panes.health import HealthPane
 from tui.screen.styled_line import Line, line_width, plain_text
 from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.strip_view import StripView

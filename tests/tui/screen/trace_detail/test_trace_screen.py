@@ -136,7 +136,7 @@ def test_lines_of_both_answers_stand_beside_each_other_and_differing_ones_are_ma
 
 def test_a_replay_elsewhere_says_what_it_may_cost_and_offers_nothing_that_would_fail() -> None:
     question = ReplayQuestion(trace_of(1), ["opus"], 2, "the command", loads=False, payee="openrouter")
-    text = " ".join(plain_text(line).strip() for line in question._lines(70, 30))
+    text = " ".join(plain_text(line).strip() for line in question.lines(70))
     assert "goes to openrouter, which may charge for it" in text
     assert "2 secrets of it [redacted]" in text
     assert "loads another model" not in text
