@@ -49,8 +49,8 @@ def _chosen(app: App[None]) -> dict[str, str]:
 ZOOMED, IN, OUT = "zoomed", "zoomed-in", "zoomed-out"
 
 
-def toggle_zoom(container: Widget, focused: Widget | None) -> None:
-    """Show only the part of `container` that has the focus, or all parts again."""
+def toggle_zoom(container: Widget, focused: Widget | None) -> bool:
+    """Show only the part of `container` that has the focus, or all parts again; False: it has one alone."""
     if container.has_class(ZOOMED):
         container.remove_class(ZOOMED)
         for part in container.query(f".{IN}, .{OUT}"):
@@ -58,6 +58,9 @@ def toggle_zoom(container: Widget, focused: Widget | None) -> None:
     elif focused is not None and container in focused.ancestors and len(container.children) > 1:
         container.add_class(ZOOMED)
         _show_only(container, focused)
+    else:
+        return False
+    return True
 
 
 def follow_focus(container: Widget, focused: Widget | None) -> None:

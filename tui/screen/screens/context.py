@@ -202,6 +202,8 @@ class ContextScreen(OpenedScreen):
     @on(LineTable.Opened)
     def action_open(self) -> None:
         """To what is in the selected part, or from there to its trace."""
+        if self._counted() is None:
+            return
         if not self._things.has_focus:
             self._things.focus()
         elif (selected := self._things.selected) is not None and selected[1].trace:
@@ -211,18 +213,24 @@ class ContextScreen(OpenedScreen):
 
     def action_turn(self, step: int) -> None:
         """Show the turn before or after."""
-        if self._budget is None:
+        if (budget := self._counted()) is None:
             return
-        place = self._budget.turn - 1 + step
-        if 0 <= place < len(self._budget.turns):
-            self._open(self._budget.turns[place].trace)
+        place = budget.turn - 1 + step
+        if 0 <= place < len(budget.turns):
+            self._open(budget.turns[place].trace)
         else:
             self.app.notify("No more turns in that direction.", timeout=2, markup=False)
 
     def action_copy(self) -> None:
         """Copy all of it as text."""
-        if self._budget is not None:
-            copy(self.app, "\n".join(context_report(self._budget)), "context")
+        if (budget := self._counted()) is not None:
+            copy(self.app, "\n".join(context_report(budget)), "context")
+
+    def _counted(self) -> ContextBudget | None:
+        """What was counted; None, with a word why, where there is nothing (yet)."""
+        if self._budget is None:
+            self.app.notify(self._problem or "The prompt is still being counted.", timeout=3, markup=False)
+        return self._budget
 
 
 def part_rows(budget: ContextBudget) -> list[_Row]:

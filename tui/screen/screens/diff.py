@@ -207,18 +207,18 @@ class DiffScreen(OpenedScreen):
 
     def action_trace(self) -> None:
         """Open the trace of B."""
-        if self._found is not None:
-            self.app.post_message(TracesPane.Opened(self._found.b.id))
+        if (found := self._compared()) is not None:
+            self.app.post_message(TracesPane.Opened(found.b.id))
 
     def action_trace_a(self) -> None:
         """Open the trace of A."""
-        if self._found is not None:
-            self.app.post_message(TracesPane.Opened(self._found.a.id))
+        if (found := self._compared()) is not None:
+            self.app.post_message(TracesPane.Opened(found.a.id))
 
     def action_swap(self) -> None:
         """Compare the other way round: A becomes the one whose cost is told."""
-        if self._found is not None:
-            self._ids = (self._found.a.id, self._found.b.id)
+        if (found := self._compared()) is not None:
+            self._ids = (found.a.id, found.b.id)
             in_background(self, "diff", partial(self._fetch, sort=False))
 
     def action_back(self) -> None:
@@ -249,12 +249,14 @@ class DiffScreen(OpenedScreen):
                 self.call_after_refresh(self._view.to_last)
 
     def _next_segment(self, steps: int) -> None:
-        if self._found is None:
+        if (found := self._compared()) is None:
             return
         here = self._table.cursor
-        changed = [place for place, part in enumerate(self._found.segments) if part.kind != "same"]
+        changed = [place for place, part in enumerate(found.segments) if part.kind != "same"]
         further = [place for place in changed if (place - here) * steps > 0]
-        if changed:
+        if changed in ([], [here]):
+            self.app.notify(f"No {'other ' if changed else ''}segment differs.", timeout=2, markup=False)
+        else:
             self._table.select((further or changed)[0] if steps > 0 else (further or changed)[-1])
 
     def action_turn_sides(self) -> None:
@@ -271,7 +273,14 @@ class DiffScreen(OpenedScreen):
 
     def action_copy(self) -> None:
         """Copy the difference of the selected segment, as a patch has it."""
-        copy(self.app, "\n".join(self._part.lines) if self._part is not None else "", "difference")
+        if self._compared() is not None:
+            copy(self.app, "\n".join(self._part.lines) if self._part is not None else "", "difference")
+
+    def _compared(self) -> DiffFacts | None:
+        """What was found; None, with a word why, where there is nothing (yet)."""
+        if self._found is None:
+            self.app.notify(self._problem or "The two are still being compared.", timeout=3, markup=False)
+        return self._found
 
 
 def difference_rows(part: SegmentFacts) -> list[DiffRow]:

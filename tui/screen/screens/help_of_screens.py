@@ -108,7 +108,8 @@ SCREENS_HELP: dict[str, tuple[Group, ...]] = {
                 (
                     "",
                     "",
-                    "stands for the default. {settings.save} writes the value to your own file, once the engine",
+                    "stands for the default. {settings.save} writes the value to your own file, once the "
+                    "engine",
                 ),
                 ("", "", "is up with it."),
             ),

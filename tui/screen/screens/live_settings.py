@@ -43,6 +43,7 @@ class SettingsScreen(OpenedScreen):
     def __init__(self, load: Callable[[], Awaitable[list[LiveSetting]]]) -> None:
         super().__init__()
         self._load = load
+        self._problem = ""
         self._edited: LiveSetting | None = None  # the one whose value is being typed
 
     @property
@@ -77,7 +78,8 @@ class SettingsScreen(OpenedScreen):
             found = await self._load()
         except Exception as error:
             if self.is_attached:
-                self._table.empty = [[(line_text(str(error)) or type(error).__name__, "bad")]]
+                self._problem = line_text(str(error)) or type(error).__name__
+                self._table.empty = [[(self._problem, "bad")]]
                 self._table.show([], 0.0)
             return
         if not (self.is_attached and self.app.is_running):
@@ -100,8 +102,7 @@ class SettingsScreen(OpenedScreen):
     @on(LineTable.Opened)
     def action_edit(self) -> None:
         """Edit the selected value; of a switch, the other one is offered."""
-        setting = self._table.selected
-        if setting is None:
+        if (setting := self._selected()) is None:
             return
         self._edited = setting
         self.query_one("#edited", Label).update(line_text(f"new value of {setting.key}", 60))
@@ -134,13 +135,19 @@ class SettingsScreen(OpenedScreen):
 
     def action_default(self) -> None:
         """Take the selected setting back to its default."""
-        if (setting := self._table.selected) is not None:
+        if (setting := self._selected()) is not None:
             self.app.post_message(SettingsWanted({setting.key: None}))
 
     def action_save(self) -> None:
         """Write the selected value to the user's own file."""
-        if (setting := self._table.selected) is not None:
+        if (setting := self._selected()) is not None:
             self.app.post_message(SettingSaveWanted(setting))
+
+    def _selected(self) -> LiveSetting | None:
+        """The selected setting; None, with a word why, where there is none (yet)."""
+        if (setting := self._table.selected) is None:
+            self.app.notify(self._problem or "The host is still being asked.", timeout=3, markup=False)
+        return setting
 
     def _setting(self, width: int, height: int) -> list[Line]:
         setting = self._table.selected if self._table.rows else None

@@ -213,6 +213,8 @@ class MainScreen(Ground, Screen[None]):
             known = known_values(self._store.snapshot())
             self.query_one(FilterInput).open(self.current.filter, known, plain=self.current.searches)
             self._draw_bars()
+        else:
+            self.app.notify("There is no list to filter here.", timeout=2, markup=False)
 
     def action_filter_key(self, which: str, *arguments: int) -> None:
         """Complete, keep or clear the filter: clicks in its line and in the key bar."""
@@ -272,6 +274,8 @@ class MainScreen(Ground, Screen[None]):
         """Open the trace of the selected row's request."""
         if request := self.current.ended_request:
             self.post_message(TracesPane.Opened(request))
+        else:
+            self._say_none("request")
 
     def action_why(self) -> None:
         """Explain the selected row's request."""
@@ -299,6 +303,8 @@ class MainScreen(Ground, Screen[None]):
             self.app.notify("Its client told no session.", timeout=2, markup=False)
         elif self.current.place == "streams":
             await self.app.run_action("copy_command", self.current)
+        else:
+            self._say_none("session")
 
     def _ended_request(self) -> str:
         """The selected row's request; empty, with a word, where it has no trace yet."""
@@ -306,7 +312,12 @@ class MainScreen(Ground, Screen[None]):
         if any(record.id == request for record in self._store.snapshot().active):
             self.app.notify("It is not at its end yet.", timeout=2, markup=False)
             return ""
+        if not request:
+            self._say_none("request")
         return request
+
+    def _say_none(self, what: str) -> None:
+        self.app.notify(f"No {what} is selected.", timeout=2, markup=False)
 
     def _focus_pane(self) -> None:
         if self.current.home is not None:

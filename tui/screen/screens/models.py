@@ -36,6 +36,7 @@ class ModelsScreen(OpenedScreen):
         super().__init__()
         self._load = load
         self._active = 0
+        self._problem = ""
 
     @property
     def subject(self) -> str:
@@ -53,7 +54,7 @@ class ModelsScreen(OpenedScreen):
 
     def on_mount(self) -> None:
         self._table.focus(scroll_visible=False)
-        self.action_reload()
+        self._load_list()
 
     def show(self, snapshot: Snapshot, signs: str) -> None:
         super().show(snapshot, signs)
@@ -63,6 +64,10 @@ class ModelsScreen(OpenedScreen):
 
     def action_reload(self) -> None:
         """Look at the machine's models again."""
+        self.app.notify("The host looks again.", timeout=1, markup=False)
+        self._load_list()
+
+    def _load_list(self) -> None:
         self._table.empty = [[("Looking …", "muted")]]
         in_background(self, "models", self._fetch)
 
@@ -71,11 +76,13 @@ class ModelsScreen(OpenedScreen):
             found = await self._load()
         except Exception as error:
             if self.is_attached:
-                self._table.empty = [[(line_text(str(error)) or type(error).__name__, "bad")]]
+                self._problem = line_text(str(error)) or type(error).__name__
+                self._table.empty = [[(self._problem, "bad")]]
                 self._table.show([], 0.0)
             return
         if not (self.is_attached and self.app.is_running):
             return
+        self._problem = "" if found.models else "There is no model on the host's machine."
         order = sorted(found.models, key=lambda one: (not one.loaded, one.condition != "ready"))
         self._table.show(order, 0.0)
         self._table.select(0)
@@ -90,8 +97,7 @@ class ModelsScreen(OpenedScreen):
     @on(LineTable.Opened)
     def action_use(self) -> None:
         """Load the selected model."""
-        model = self._table.selected
-        if model is None:
+        if (model := self._selected()) is None:
             return
         if model.loaded or model.condition != "ready":
             text, _ = model_consequence(model, self.control_center.store.snapshot())[0]
@@ -102,8 +108,14 @@ class ModelsScreen(OpenedScreen):
 
     def action_copy(self) -> None:
         """Copy the selected model's name."""
-        if (model := self._table.selected) is not None:
+        if (model := self._selected()) is not None:
             copy(self.app, model.name, "name")
+
+    def _selected(self) -> LocalModel | None:
+        """The selected model; None, with a word why, where there is none (yet)."""
+        if (model := self._table.selected) is None:
+            self.app.notify(self._problem or "The host is still looking.", timeout=3, markup=False)
+        return model
 
     def _consequence(self, width: int, height: int) -> list[Line]:
         model = self._table.selected if self._table.rows else None

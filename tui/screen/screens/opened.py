@@ -122,7 +122,8 @@ class OpenedScreen(Screen[None]):
 
     def action_zoom(self) -> None:
         """Show only the part that has the focus, or all again."""
-        toggle_zoom(self._parts_of, self.focused)
+        if not toggle_zoom(self._parts_of, self.focused):
+            self.app.notify("It has one part alone.", timeout=2, markup=False)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         follow_focus(self._parts_of, event.widget)

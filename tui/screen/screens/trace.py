@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 
 from proxy.configuration.known_backends import backend_kind
-from proxy.events.causes import cause_of
-from tui.client.figures import clock, day_and_clock, seconds, size
-from tui.client.wire_text import line_text, shorten, shorten_middle
+from tui.client.figures import clock, size
+from tui.client.wire_text import line_text, shorten
 from tui.screen.charts import without_bars
 from tui.screen.choices.own_command import own_command
 from tui.screen.clipboard import copy
 from tui.screen.host_actions.questions import cannot_restart
 from tui.screen.keymap import WHILE_SEARCHING, Command, bindings, key_of
-from tui.screen.panes.request_cells import cancelled, lane, session
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.context import ContextScreen
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line, line_width, plain_text, spread
 from tui.screen.trace_detail.handing_on import FOLDER, ExportScreen, exported_text, write_export
+from tui.screen.trace_detail.headline import trace_headline
 from tui.screen.trace_detail.opened_trace import OpenedTrace
 from tui.screen.trace_detail.outside import NoProgram, Program, show_outside
 from tui.screen.trace_detail.parts import PARTS
@@ -139,34 +138,19 @@ class TraceScreen(OpenedScreen):
             click = f"@screen.part({number})"
             name = part.name if width >= _SHOW_NAMES else part.short
             start = line_width(line) if here else start
-            line += [(f"{number + 1} ", f"accent {click}"), (name, f"{'bold' if here else 'muted'} {click}")]
+            line += [
+                (f"{key_of(f'trace.part:{number}')} ", f"accent {click}"),
+                (name, f"{'bold' if here else 'muted'} {click}"),
+            ]
             end = line_width(line) if here else end
             line.append(("   " if width >= _SHOW_NAMES else "  ", ""))
         matches = [] if self.query_one(SearchInput).is_open else self._matches
         rule: Line = [("─" * start, "rule"), ("━" * (end - start), "accent"), ("─" * (width - end), "rule")]
-        return [self._headline(width), spread(line, [*matches, (" ", "")], width), rule]
-
-    def _headline(self, width: int) -> Line:
         if self._opened is None:
-            return [(" trace  ", "accent bold"), (line_text(self._trace_id), "muted")]
-        trace, turns = self._opened.trace, self._opened.turns
-        left: Line = [(" trace  ", "accent bold"), (day_and_clock(trace.time), ""), ("  ", "")]
-        left += [session(trace.session), ("  ", ""), lane(trace.lane)]
-        if turns is not None and trace.session:
-            left.append((f", turn {turns.number:,} of {turns.total:,}", "muted"))
-        if width >= 100:
-            left += [("  ", ""), (shorten_middle(line_text(trace.model), 28), "muted")]
-        response = trace.response
-        if response.cancelled:
-            end: Line = cancelled(line_text(response.error.cause) if response.error else "", 24)
-        elif (error := response.error) is not None:
-            cause = line_text(error.cause) or cause_of(line_text(error.type), error.message)
-            end = [("✗ ", "bad"), (shorten(cause, 30), "bad")]
+            headline: Line = [(" trace  ", "accent bold"), (line_text(self._trace_id), "muted")]
         else:
-            reason = line_text(self._opened.stop_reason) or str(response.status)
-            end = [("✓ ", "ok"), (shorten(reason, 24), "muted")]
-        took = (f"  {seconds(trace.timings.done)} ", "bold")
-        return spread(left, [*end, took], width)
+            headline = trace_headline(self._opened, width)
+        return [headline, spread(line, [*matches, (" ", "")], width), rule]
 
     # -- moving -------------------------------------------------------------------------------------------
 
@@ -210,11 +194,13 @@ class TraceScreen(OpenedScreen):
 
     def action_fold(self) -> None:
         """Fold or unfold the block at the cursor."""
-        self.query_one(CollapsibleBlocks).toggle()
+        if self._loaded() is not None and not self.query_one(CollapsibleBlocks).toggle():
+            self._say("Nothing is folded here.")
 
     def action_fold_all(self) -> None:
         """Fold or unfold everything."""
-        self.query_one(CollapsibleBlocks).toggle_all()
+        if self._loaded() is not None and not self.query_one(CollapsibleBlocks).toggle_all():
+            self._say("Nothing in this part can be folded.")
 
     def action_back(self) -> None:
         """Take the marks of a search away; without one, back to where it was opened from."""
@@ -264,6 +250,8 @@ class TraceScreen(OpenedScreen):
         return f"{keys['next']} {keys['match(-1)']}"
 
     def _step_match(self, step: int) -> None:
+        if not self.query_one(CollapsibleBlocks).found[1]:
+            self._say("It is not in this part.")
         self.query_one(CollapsibleBlocks).step_match(step)
         self._tell_matches()
 
@@ -301,15 +289,17 @@ class TraceScreen(OpenedScreen):
 
     def action_context(self) -> None:
         """Show what fills the context window of this request's session."""
-        if self._opened is None:
+        if (opened := self._loaded()) is None:
             return
-        if name := self._opened.trace.session:
+        if name := opened.trace.session:
             self.control_center.open(ContextScreen(name))
         else:
             self._say("Its client told no session.")
 
     def action_copy(self) -> None:
         """Copy the block at the cursor."""
+        if self._loaded() is None:
+            return
         block = self.query_one(CollapsibleBlocks).current
         if block is not None:
             text = block.text_at(100) or plain_text(block.title)
@@ -317,9 +307,9 @@ class TraceScreen(OpenedScreen):
 
     def action_outside(self, program: Program) -> None:
         """Open all of this part in the user's pager or editor."""
-        if self._opened is None:
+        if (opened := self._loaded()) is None:
             return
-        name = f"{self._opened.trace.id}-{PARTS[self._part].short.lower()}.txt"
+        name = f"{opened.trace.id}-{PARTS[self._part].short.lower()}.txt"
         try:
             text = self.query_one(CollapsibleBlocks).text
             said = show_outside(self.app, program, text, name, environ=os.environ)
@@ -331,8 +321,8 @@ class TraceScreen(OpenedScreen):
 
     def action_export(self) -> None:
         """Write this trace in another program's format, or copy it so."""
-        if self._opened is not None:
-            self.run_worker(self._export(self._opened.raw), name="export", exit_on_error=False)
+        if (opened := self._loaded()) is not None:
+            self.run_worker(self._export(opened.raw), name="export", exit_on_error=False)
 
     async def _export(self, trace: Trace) -> None:
         app = self.control_center
@@ -354,8 +344,8 @@ class TraceScreen(OpenedScreen):
 
     def action_replay(self) -> None:
         """Ask this request again, of this host's model or of another one that it has."""
-        if self._opened is not None:
-            self.run_worker(self._replay(self._opened.raw), name="replay", group="ask", exit_on_error=False)
+        if (opened := self._loaded()) is not None:
+            self.run_worker(self._replay(opened.raw), name="replay", group="ask", exit_on_error=False)
 
     async def _replay(self, trace: Trace) -> None:
         from proxy.traces.request_replay import NoReplay, redacted_places, replay_body
@@ -388,6 +378,12 @@ class TraceScreen(OpenedScreen):
             app.open_models()
         elif model is not None:
             app.open(ReplayScreen(trace, model))
+
+    def _loaded(self) -> OpenedTrace | None:
+        """The trace; None, with a word why, where there is none (yet)."""
+        if self._opened is None:
+            self._say(self._problem or "The trace is still being loaded.")
+        return self._opened
 
     def _say(self, text: str) -> None:
         self.app.notify(text, timeout=3, markup=False)

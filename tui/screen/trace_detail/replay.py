@@ -220,9 +220,12 @@ class ReplayScreen(OpenedScreen):
     def action_again(self) -> None:
         """Ask it once more."""
         if self._now is not None or self._problem:
+            self.app.notify("It is asked once more.", timeout=1, markup=False)
             self._now, self._problem, self._waited = None, "", 0
             self._draw()
             in_background(self, "trace", self._ask)
+        else:
+            self.app.notify("It is being asked already.", timeout=2, markup=False)
 
     def action_copy(self) -> None:
         """Copy the new answer."""

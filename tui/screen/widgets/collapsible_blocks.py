@@ -98,23 +98,24 @@ class CollapsibleBlocks(StripView, can_focus=True):
         """The block at the cursor."""
         return self._blocks[self._shown[self._block_at(self._cursor)]] if self._shown else None
 
-    def toggle(self) -> None:
-        """Open or close the block at the cursor; the cursor moves to its title."""
+    def toggle(self) -> bool:
+        """Open or close the block at the cursor, whose title the cursor moves to; False: it cannot be."""
         if not self._shown:
-            return
+            return False
         place = self._block_at(self._cursor)
         index = self._shown[place]
         if not self._blocks[index].title:
-            return  # nothing would be left to open it by
+            return False  # nothing would be left to open it by
         self._open[index] = not self._open[index]
         self._cursor = self._starts[place]
         self._arrange()
         self._reveal()
         self.refresh()
+        return True
 
-    def toggle_all(self) -> None:
-        """Open all blocks, or close all if all are open."""
-        if self._blocks:
+    def toggle_all(self) -> bool:
+        """Open all blocks, or close all if all are open; False: none can be."""
+        if foldable := any(block.title for block in self._blocks):
             current = self._shown[self._block_at(self._cursor)]
             every = not all(self._open)
             self._open = [every or not block.title for block in self._blocks]
@@ -123,6 +124,7 @@ class CollapsibleBlocks(StripView, can_focus=True):
             self._cursor = self._starts[place]
             self._reveal()
             self.refresh()
+        return foldable
 
     @property
     def text(self) -> str:

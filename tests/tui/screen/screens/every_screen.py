@@ -145,5 +145,5 @@ async def stand(
     async with app.run_test(size=size) as pilot:
         it = Stand(app, pilot, morning, made)
         app.frame()
-        await it.settle()
+        await pilot.pause()
         yield it

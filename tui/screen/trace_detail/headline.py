@@ -1,0 +1,32 @@
+"""The first line of an opened trace: when, whose, and how it ended."""
+
+from __future__ import annotations
+
+from proxy.events.causes import cause_of
+from tui.client.figures import day_and_clock, seconds
+from tui.client.wire_text import line_text, shorten, shorten_middle
+from tui.screen.panes.request_cells import cancelled, lane, session
+from tui.screen.styled_line import Line, spread
+from tui.screen.trace_detail.opened_trace import OpenedTrace
+
+
+def trace_headline(opened: OpenedTrace, width: int) -> Line:
+    """It in `width` cells."""
+    trace, turns = opened.trace, opened.turns
+    left: Line = [(" trace  ", "accent bold"), (day_and_clock(trace.time), ""), ("  ", "")]
+    left += [session(trace.session), ("  ", ""), lane(trace.lane)]
+    if turns is not None and trace.session:
+        left.append((f", turn {turns.number:,} of {turns.total:,}", "muted"))
+    if width >= 100:
+        left += [("  ", ""), (shorten_middle(line_text(trace.model), 28), "muted")]
+    response = trace.response
+    if response.cancelled:
+        end: Line = cancelled(line_text(response.error.cause) if response.error else "", 24)
+    elif (error := response.error) is not None:
+        cause = line_text(error.cause) or cause_of(line_text(error.type), error.message)
+        end = [("✗ ", "bad"), (shorten(cause, 30), "bad")]
+    else:
+        reason = line_text(opened.stop_reason) or str(response.status)
+        end = [("✓ ", "ok"), (shorten(reason, 24), "muted")]
+    took = (f"  {seconds(trace.timings.done)} ", "bold")
+    return spread(left, [*end, took], width)
