@@ -108,6 +108,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Back to the sessions; again: clear the filter", "list", "escape", "streams"),
     Command("Back, or fold", "step_out", "left,h", "streams"),
     Command("Copy the answer", "copy", "y", "streams", "copy", 8),
+    Command("Sort the sessions by the next figure (remembered)", "sort", "s", "streams", "sort", 9),
     Command("Copy the command for Claude Code (c in an empty list)", "copy_command", "C", "streams"),
     Command("Copy the command for a model that fits this machine", "copy_model", "P", "streams"),
     Command("Cancel this request", "cancel", "x", "streams", "cancel", 2),

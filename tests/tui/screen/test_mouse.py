@@ -13,6 +13,7 @@ from tests.tui.trace_samples import SampleHost, summaries
 from tests.tui.traffic import SESSIONS, Morning
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
+from tui.screen.panes.session_order import remembered_order
 from tui.screen.panes.streams import StreamsPane
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.help import HelpScreen
@@ -146,3 +147,25 @@ async def test_parts_that_come_to_light_have_their_content_at_once() -> None:
         await pilot.resize_terminal(200, 50)
         await pilot.pause()
         assert "Bash" in "\n".join(drawn(pane.feed.calls))
+
+
+async def test_the_order_of_the_sessions_is_in_the_heading_which_changes_it_and_it_is_remembered() -> None:
+    async with screen() as (app, pilot):
+        pane = app.main.current
+        assert isinstance(pane, StreamsPane)
+        heading = pane.query_one("#sessions-heading", Heading)
+        before = [row.key for row in pane.main_table.rows if row is not None]
+        assert "s sort: activity" in drawn(heading)[0]
+        await click_on(pilot, heading, "sort: activity")
+        assert "s sort: name" in drawn(heading)[0]
+        assert app.remembered.get("sessionOrder") == "name"
+        await pilot.resize_terminal(60, 24)
+        await pilot.pause()
+        assert "by name" in drawn(heading)[0]
+        await pilot.press("s", "s", "s", "s", "s")
+        assert "by" not in drawn(heading)[0]
+        assert [row.key for row in pane.main_table.rows if row is not None] == before
+        app.remembered.keep("sessionOrder", "tokens")
+        assert remembered_order(app) == "tokens"
+        app.remembered.keep("sessionOrder", ["no order"])
+        assert remembered_order(app) == "activity"

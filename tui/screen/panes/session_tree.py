@@ -21,11 +21,11 @@ from tui.screen.panes.session_cells import (
     session_name,
     session_state,
 )
+from tui.screen.panes.session_order import ORDERS, SessionOrder, order_key
 from tui.screen.styled_line import Line, fit
 from tui.screen.widgets.columns import GAP, Column
 from tui.screen.widgets.line_table import LineTable
 
-LIVE_S = 60.0  # after its last event a session keeps its place among those that run
 OPEN_S = 600.0  # after its last event a session folds, unless the user has unfolded it
 DONE = 4  # subagents at their end that are listed by themselves
 
@@ -138,7 +138,8 @@ class _Held(NamedTuple):
 
 
 class SessionTree(LineTable[TreeRow]):
-    """Sessions that run on top, in the order of their beginnings, the newest first; then the others.
+    """Sessions in an `order`: by activity those that run are on top, in that of their beginnings, the newest
+    first; then the others.
 
     Sessions of the last ten minutes are unfolded, and all that a filter finds something in.
     """
@@ -157,6 +158,12 @@ class SessionTree(LineTable[TreeRow]):
         self._folds: dict[str, bool] = {}  # as the user wants them: unfolded or not
         self._held: dict[str, _Held] = {}
         self.matching = 0  # requests that fit the filter
+        self.order: SessionOrder = ORDERS[0]
+
+    def sort(self, order: SessionOrder) -> None:
+        """List the sessions in this order from now on."""
+        self.order = order
+        self._build()
 
     def show_sessions(self, sessions: Sequence[SessionSnapshot], window: int, now: float) -> None:
         """Show `sessions`; `window`: tokens that prompt and answer share, 0: not known."""
@@ -216,7 +223,7 @@ class SessionTree(LineTable[TreeRow]):
         rows: list[TreeRow] = []
         self.matching = 0
         held: dict[str, _Held] = {}
-        for found in sorted(self._sessions, key=lambda one: _place(one, now)):
+        for found in sorted(self._sessions, key=order_key(self.order, now)):
             tick, unfolded = _tick(found, now), self._is_unfolded(found)
             key = (unfolded, differ, self._window, tick)
             known = self._held.get(found.id)
@@ -305,11 +312,6 @@ def _kept(before: tuple[TreeRow, ...], made: tuple[TreeRow, ...]) -> tuple[TreeR
 
 def _session_key(name: str) -> str:
     return f"{name}/"
-
-
-def _place(found: SessionSnapshot, now: float) -> tuple[bool, float]:
-    live = bool(found.active) or now - found.updated < LIVE_S
-    return not live, -found.started if live else -found.updated
 
 
 def _tick(found: SessionSnapshot, now: float) -> int:

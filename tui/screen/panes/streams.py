@@ -14,19 +14,21 @@ from tui.screen.choices.own_command import own_command
 from tui.screen.engine_label import uses_other_backend
 from tui.screen.frames.ground import Box
 from tui.screen.host_actions.questions import cannot_cancel
-from tui.screen.keymap import bindings
+from tui.screen.keymap import bindings, commands
 from tui.screen.panes.answer_view import AnswerView
 from tui.screen.panes.call_feed import CallFeed
 from tui.screen.panes.doing import did
 from tui.screen.panes.first_run import better_model, first_steps
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import number, restored_bar, session, state
+from tui.screen.panes.session_order import ORDERS, keep_order, next_order, remembered_order
 from tui.screen.panes.session_tree import SessionTree, TreeRow
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Heading
 from tui.screen.widgets.columns import Column
 from tui.screen.widgets.line_table import LineTable
 
+_ROOMY = 76  # cells from which on the order of the sessions is named, whichever it is
 _RUNNING = {"decode": 0, "prefill": 1}
 _SIDE = frozenset({"auxiliary", "compaction"})
 
@@ -82,6 +84,9 @@ class StreamsPane(Pane):
         self._row = ""  # whose turns are shown
         self._of: tuple[RequestSnapshot, ...] = ()  # what `_turns` is made of
         self._turns: list[RequestSnapshot] = []
+
+    def on_mount(self) -> None:
+        self.main_table.order = remembered_order(self.app)
 
     def compose(self) -> ComposeResult:
         with Box(id="lists"):
@@ -189,7 +194,7 @@ class StreamsPane(Pane):
         if snapshot.earlier and snapshot.host is not None:
             began = clock(snapshot.host.started)
             title.append((f"  host started {began}; {snapshot.earlier} before that by their traces", "dim"))
-        note: Line = []
+        note: Line = self._order_note(tree)
         if tree.filter:
             found = f"  {tree.matching} of {plural(len(snapshot.requests), 'request')}"
             note += [("/", "accent"), (tree.filter, "bold"), (found, "muted"), ("  ", "")]
@@ -204,6 +209,18 @@ class StreamsPane(Pane):
                 ]
             )
         self.query_one("#sessions-heading", Heading).set_text(title, note)
+
+    def _order_note(self, tree: SessionTree) -> Line:
+        """The order of the sessions, and the key for another one; a click does what it does."""
+        command = next(one for one in commands("streams") if one.action == "sort")
+        click = f"@screen.run('{command.title.replace(' ', '~')}')"
+        if self.size.width >= _ROOMY:
+            words: Line = [(command.key, f"accent {click}"), (f" sort: {tree.order}", f"muted {click}")]
+        elif tree.order != ORDERS[0]:
+            words = [(f"by {tree.order}", f"bold {click}")]
+        else:
+            return []
+        return [*words, ("   ", "")]
 
     # -- commands -----------------------------------------------------------------------------------------
 
@@ -286,6 +303,13 @@ class StreamsPane(Pane):
     def _kept(self) -> tuple[object, ...]:
         """What of the lists stays as it is, whatever comes."""
         return self.main_table.following, self.turns.following, self.turns.cursor
+
+    def action_sort(self) -> None:
+        """List the sessions in the next order, which is remembered."""
+        order = next_order(self.main_table.order)
+        keep_order(self.app, order)
+        self.main_table.sort(order)
+        self.update()
 
     def action_copy(self) -> None:
         """Copy the text of the selected answer."""

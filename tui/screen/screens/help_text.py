@@ -59,6 +59,11 @@ HELP: dict[str, tuple[Group, ...]] = {
                 ),
                 ("▸ tool runs", "tool", "the client runs the tool, or asks you for permission"),
                 ("4 more", "dim", "subagents that ended before the last four"),
+                (
+                    "sort",
+                    "",
+                    "{streams.sort}: by activity, name, context, requests, failed for good, tokens",
+                ),
             ),
         ),
         (

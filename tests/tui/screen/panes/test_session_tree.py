@@ -21,7 +21,8 @@ from tui.screen.panes import session_tree
 from tui.screen.panes.doing import doing
 from tui.screen.panes.request_cells import state
 from tui.screen.panes.session_cells import context_gauge
-from tui.screen.panes.session_tree import LIVE_S, OPEN_S, SessionTree
+from tui.screen.panes.session_order import LIVE_S, ORDERS, order_key
+from tui.screen.panes.session_tree import OPEN_S, SessionTree
 from tui.screen.panes.streams import TURNS, in_order
 from tui.screen.styled_line import line_width, plain_text
 from tui.screen.widgets.columns import GAP, lay_out
@@ -52,6 +53,29 @@ async def on_stage(
         tree.show_sessions(sessions_of(*records), 100_000, now)
         await pilot.pause()
         yield tree, pilot
+
+
+def test_sessions_are_sorted_by_each_figure_and_equal_ones_by_activity() -> None:
+    large = Usage(input_tokens=50_000, output_tokens=1)
+    failed = {"phase": "failed", "stop_reason": ""}
+    found = sessions_of(
+        request("a1", "a", NOW - 900, preview="zebra", usage=large),
+        request("b1", "b", NOW - 800, preview="Apple", **failed),
+        request("b2", "b", NOW - 790, preview="Apple", **failed | {"repeat": (NOW - 700, "done")}),
+        request("b3", "b", NOW - 700, preview="Apple", retry_of="b2"),
+        request("c1", "c", NOW - 600, preview="mango", usage=Usage(input_tokens=20_000)),
+        request("d1", "d", NOW - 5, preview="kiwi", phase="decode", ended=None),
+    )
+    assert {
+        order: "".join(one.id for one in sorted(found, key=order_key(order, NOW))) for order in ORDERS
+    } == {
+        "activity": "dcba",
+        "name": "bdca",
+        "context": "acdb",
+        "requests": "bdca",
+        "failed": "bdca",
+        "tokens": "acdb",
+    }
 
 
 def keys(tree: SessionTree) -> list[str]:
