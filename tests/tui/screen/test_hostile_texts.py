@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import importlib
 import unicodedata
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 from rich.cells import cell_len
+from textual.screen import Screen
 
+import tui.screen
+from engine.wire.json_text import encode_json
 from proxy.events.types import Event
+from proxy.recordings.format import Contact, Moment, PastOfHost, Recording
+from tests.proxy.trace_making import trace_of
+from tests.tui.demo.plot import BUSY, demo_recording
+from tests.tui.recorded import player_at
+from tests.tui.screen.playing.test_playing_app import ready
+from tests.tui.screen.screens.every_screen import BOXES, OPENED, Made, stand
 from tests.tui.screen.test_app import Scene
 from tests.tui.trace_samples import SampleHost, summaries
 from tests.tui.traffic import Morning
 from tui.client.records import Link
+from tui.client.wire_text import line_text
 from tui.screen.app import ControlCenter
+from tui.screen.playing.playing_app import PlayingApp
+from tui.screen.screens.confirm import ConfirmScreen
+from tui.screen.trace_detail.handing_on import ExportScreen
+from tui.screen.trace_detail.replay import ReplayQuestion
+
+SCREEN = Path(tui.screen.__file__).parent
 
 HOSTILE = (
     "\x1b]52;c;eA==\x07[/][@click=app.quit]"
@@ -109,3 +127,108 @@ async def test_no_text_breaks_a_pane_or_a_screen() -> None:
         await it.press("R", "enter")
         assert type(app.screen).__name__ == "ReplayScreen"
         check(app)
+
+
+CHECKED = {"MainScreen", "PlayScreen", "HelpScreen"}  # by the tests above and below; help has texts of ours
+
+
+async def test_no_text_breaks_any_screen_or_box_there_is() -> None:
+    seen = set()
+    async with stand(host=HostileHost) as it:
+        for item in it.morning.arrivals():
+            event = isinstance(item, Event)
+            it.app.inbox.put(item.model_copy(update={"data": poisoned(item.data)}) if event else item)
+        it.app.inbox.put(Link("live"))
+        once = {type(made(it)).__name__: name for name, made in (*OPENED.items(), *BOXES.items())}
+        for name in (*once.values(), *HOSTILE_BOXES):
+            if name in HOSTILE_BOXES:
+                await it.back()
+                await it.app.push_screen(HOSTILE_BOXES[name](it))
+                await it.settle()
+            else:
+                await it.open(name)
+            seen.add(type(it.app.screen).__name__)
+            check(it.app)
+    bases = {"OpenedScreen", "Box", "ChoiceBox"}  # of others alone
+    assert screens_of_the_app() - bases == seen | CHECKED
+
+
+def screens_of_the_app() -> set[str]:
+    """Each class of a screen that the program has: a new one has to be among those that are tried."""
+    for path in SCREEN.rglob("*.py"):
+        importlib.import_module(".".join(path.relative_to(SCREEN.parents[1]).with_suffix("").parts))
+    return _below(Screen)
+
+
+def _below(one: type[Screen[Any]]) -> set[str]:
+    own = {one.__name__} if one.__module__.startswith("tui.screen") else set()
+    return own.union(*(_below(below) for below in one.__subclasses__()))
+
+
+async def test_no_text_of_a_recording_breaks_the_player(tmp_path: Path) -> None:
+    whole = demo_recording()
+    moments = [_hostile_moment(moment) for moment in whole.moments]
+    header = whole.header.model_copy(update={"about": HOSTILE})
+    recording = Recording(
+        header,
+        moments,
+        {name: poisoned(row) for name, row in whole.rows.items()},
+        {name: poisoned(trace) for name, trace in whole.traces.items()},
+        {
+            path: [(at, one.model_copy(update={"body": poisoned(one.body)})) for at, one in answers]
+            for path, answers in whole.answers.items()
+        },
+    )
+    player = player_at(BUSY, recording)
+    app = PlayingApp(recording, player)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, pilot)
+        for keys in (
+            "1",
+            "2",
+            "3",
+            "4",
+            "5",
+            "w",
+            "escape",
+            "d",
+            "escape",
+            "t",
+            "2",
+            "3",
+            "5",
+            "escape",
+            "C",
+        ):
+            await pilot.press(keys)
+            await ready(app, pilot)
+            app.draw_state()
+            await pilot.pause()
+            check(app)
+        await pilot.press("escape", "g", *HOSTILE[-4:], "escape", "shift+left")
+        await ready(app, pilot)
+        check(app)
+
+
+def _hostile_moment(moment: Moment) -> Moment:
+    match moment.what:
+        case bytes():
+            event = moment.event()
+            told = {"event": event.model_copy(update={"data": poisoned(event.data)}).model_dump()}
+            return Moment(moment.at, encode_json(told))
+        case PastOfHost(events):
+            return Moment(
+                moment.at, PastOfHost([one.model_copy(update={"data": poisoned(one.data)}) for one in events])
+            )
+        case Contact() as contact:
+            return Moment(moment.at, contact.model_copy(update={"detail": HOSTILE}))
+    return Moment(moment.at, poisoned(moment.what))
+
+
+HOSTILE_BOXES: dict[str, Made] = {
+    "confirm": lambda it: ConfirmScreen(line_text(HOSTILE), line_text(HOSTILE * 9), "yes"),
+    "ask": lambda it: ReplayQuestion(
+        poisoned(trace_of(1)), [HOSTILE, "b" + HOSTILE], 1, "replay", loads=True, payee=HOSTILE
+    ),
+    "export": lambda it: ExportScreen(Path("/home/ada")),
+}
