@@ -21,6 +21,7 @@ from bench import (
     prefix_reuse,
     proxy_overhead,
     random_calls,
+    redaction,
     restoring,
     scheduling,
     screen,
@@ -44,6 +45,7 @@ BENCHES = {
     "scheduling": scheduling.measure,
     "grammar_cost": grammar_cost.measure,
     "random_calls": random_calls.measure,
+    "redaction": redaction.measure,
     "trace_analysis": trace_analysis.measure,
     "screen": screen.measure,
 }

@@ -130,6 +130,7 @@ async def test_a_stream_s_gaps_are_those_between_its_deltas_also_of_one_read_or_
         "scheduling",
         "grammar_cost",
         "random_calls",
+        "redaction",
         "trace_analysis",
         "screen",
     ],

@@ -1,7 +1,7 @@
 """Takes secrets out of what is about to be written down, and leaves all else as it was.
 
-Known by where they stand (credential headers, fields named like a password), by their value (the host's own
-token and keys) and by their shape (`secret_shapes`).
+Known by where they stand (credential headers, fields and assignments named like a password:
+`secret_assignments`), by their value (the host's own token and keys) and by their shape (`secret_shapes`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import quote
 from engine.wire.json_text import plain_text
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import ErrorInfo
+from proxy.traces.redaction.secret_assignments import is_secret_name, looks_random
 from proxy.traces.redaction.secret_shapes import REDACTED, redact_shapes
 from proxy.traces.schema import Trace, plain_id
 
@@ -23,18 +24,16 @@ _SECRET_HEADER = re.compile(
     re.IGNORECASE,
 )
 _COUNT_HEADER = re.compile(r"ratelimit|max-tokens", re.IGNORECASE)  # tokens of text, not of access
-_SECRET_FIELD = re.compile(  # without - and _
-    r"(?:access|api|private|secret|secretaccess|xapi)key|(?:access|auth|bearer|id|refresh|session)token"
-    r"|(?:proxy)?authorization|(?:set)?cookie|(?:client)?secret|passphrase|passw(?:or)?d",
-    re.IGNORECASE,
-)
+_CREDENTIAL_FIELD = re.compile(r"(?:proxy)?authorization|(?:set)?cookie", re.IGNORECASE)  # without - and _
 # What people write where a server wants some key and checks none.
 _PLACEHOLDERS = frozenset(
     {"dummy", "empty", "lm-studio", "lmstudio", "local", "none", "not-needed", "ollama", "vllm-mlx"}
 )
 _SHORTEST_SECRET = 4  # of a configured value: a shorter one would blacken half of every text
 _BOUNDED_BELOW = 8  # shorter values are only taken for the secret where they stand alone
-_SHORTEST_SHAPE = 8
+_SHORTEST_SHAPE = 6
+_SHORTEST_NUMBER = 4  # of digits that may be a password
+_SHORTEST_TOKEN = 6
 _DEEPEST = 200
 _CREDENTIAL_LENGTH = 16  # a client's shorter credential is a word such as "local" that texts contain
 _EVICTED = ("evicted_cause", "evicted_session", "evicted_lane", "evicted_request")
@@ -94,7 +93,7 @@ class Redactor:
         return self.text(key) if isinstance(key, str) else key
 
     def _field(self, key: Any, value: Any, depth: int) -> Any:
-        if isinstance(value, str) and value and is_secret_field(key):
+        if is_secret_value(key, value):
             return REDACTED
         return self.value(value, depth)
 
@@ -164,9 +163,18 @@ def is_secret_header(name: str) -> bool:
     return bool(_SECRET_HEADER.search(name)) and not _COUNT_HEADER.search(name)
 
 
-def is_secret_field(name: Any) -> bool:
-    """Whether a JSON field of this name holds a secret where its value is a text."""
-    return isinstance(name, str) and bool(_SECRET_FIELD.fullmatch(name.replace("-", "").replace("_", "")))
+def is_secret_value(name: Any, value: Any) -> bool:
+    """Whether the value of a JSON field of this name is a secret."""
+    if not isinstance(name, str) or not isinstance(value, str | int | float) or isinstance(value, bool):
+        return False
+    written = str(value)
+    if is_secret_name(name):
+        return len(written) >= _SHORTEST_NUMBER if not isinstance(value, str) else bool(value)
+    if not isinstance(value, str):
+        return False
+    if _CREDENTIAL_FIELD.fullmatch(name.replace("-", "").replace("_", "")):
+        return bool(value)
+    return name.lower().endswith("token") and looks_random(value, _SHORTEST_TOKEN)
 
 
 def _is_secret(value: str) -> bool:

@@ -1,4 +1,4 @@
-"""What secrets look like: the formats of well-known keys, and the places where texts give passwords away.
+"""What secrets look like: the formats of well-known keys, and the places where texts give them away.
 
 Formats are as their issuers publish them. Each rule has hints, literals one of which is in every match, so
 that a text without secrets costs a few substring searches and no regular expression.
@@ -7,20 +7,20 @@ that a text without secrets costs a few substring searches and no regular expres
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import dataclass
 from functools import lru_cache
 
+from proxy.traces.redaction.secret_assignments import redact_assignments
+
 REDACTED = "[redacted]"
+_ASCII_LOWER = {ord(letter): letter.lower() for letter in string.ascii_uppercase}
 
 _REMEMBERED_LENGTH = 16_384  # characters; with 1024 texts, at most 16 MB of them
 
 _NOT_BEFORE = r"(?<![A-Za-z0-9_])"
 _VALUE = r"[^\s\"'\\&<>,;)}\]]"
 _LITERAL_VALUE = r"(?![${<%*\[])"  # not a variable, a template's gap or stars
-_FIELD = (
-    r"(?:api[_-]?key|auth[_-]?token|(?:access|refresh|session)[_-]?token|private[_-]?key"
-    r"|(?:client[_-]?)?secret(?:[_-](?:access[_-])?key)?|passwd|password|passphrase)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ SECRET_SHAPES: tuple[SecretShape, ...] = (
     _key("eyJ", r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),  # a JSON web token
     _place("bearer", r"(?P<keep>(?<![a-z])bearer\s+)(?:(?=[^\s\"']*\d)[\w.~+/=-]{8,}|[\w.~+/=-]{32,})"),
     _place("authorization", r"(?P<keep>authorization\s*[:=]\s*(?:basic|token)\s+)[\w.~+/=-]{6,}"),
-    _place("cookie", r"(?P<keep>\b(?:set-)?cookie:\s*)(?=[^\r\n\"']*=)[^\r\n\"']+"),
+    _place("cookie", r"(?P<keep>\b(?:set-)?cookie:\s*)(?=[\w!#$%&*+.^|~-]+=)[^\r\n\"']+"),
     _place("api-key", rf"(?P<keep>\b(?:x-)?api-key\s*:\s*)(?=\S*\d){_LITERAL_VALUE}{_VALUE}{{6,}}"),
     # A password in an address, before the host or among the parameters.
     _place("://", rf"(?P<keep>://[^\s/:@\"'<>]{{0,200}}:){_LITERAL_VALUE}[^\s/@\"'<>]{{1,500}}(?=@)"),
@@ -81,19 +81,6 @@ SECRET_SHAPES: tuple[SecretShape, ...] = (
         "key= token= secret= password= passwd= pwd= sig= signature=",
         r"(?P<keep>[?&](?:[a-z]+_)?(?:api_?key|key|token|secret|password|passwd|pwd|sig|signature)=)"
         rf"{_LITERAL_VALUE}[^\s&\"'#<>\\]+",
-    ),
-    # An assignment in a shell or an .env file; a digit tells a value from a name.
-    SecretShape(
-        ("KEY=", "TOKEN=", "SECRET=", "PASSWORD=", "PASSWD="),
-        re.compile(
-            r"(?P<keep>(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD)=\\?[\"']?)"
-            rf"(?=\S*\d){_LITERAL_VALUE}[\w+/.=!@#%^*~:-]{{8,}}"
-        ),
-    ),
-    # A field of JSON that stands in a text, itself quoted once or twice.
-    _place(
-        "key secret token passw passphrase",
-        rf"(?P<keep>\\*[\"']{_FIELD}\\*[\"']\s*:\s*\\*[\"']){_LITERAL_VALUE}[^\s\"'\\]{{4,}}",
     ),
 )
 
@@ -110,7 +97,10 @@ def _redact(text: str) -> str:
         searched = lowered if shape.any_case else text
         if any(hint in searched for hint in shape.hints):
             text = shape.redact(text)
-    return text
+    lowered = text.lower()
+    if len(lowered) != len(text):  # a letter that becomes two
+        lowered = text.translate(_ASCII_LOWER)
+    return redact_assignments(text, lowered, REDACTED)
 
 
 _redact_known = lru_cache(maxsize=1024)(_redact)

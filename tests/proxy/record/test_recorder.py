@@ -320,7 +320,7 @@ async def test_without_tracing_there_are_events_and_no_files(tmp_path: Path) -> 
 
 async def test_secrets_are_not_on_disk(tmp_path: Path) -> None:
     host = Host(tmp_path, secrets=("host-token-1", "backend-key-2"))
-    planted = "host-token-1 backend-key-2 client-credential-33 ghp_" + "a1" * 18
+    planted = "host-token-1 backend-key-2 client-credential-33 ghp_" + "a1" * 18 + "\npassword: of-a-file-5\n"
     record = host.begin(
         body_of(planted, metadata={"api_key": "plain-words"}),
         headers={"authorization": "Bearer client-credential-33", "cookie": "sid=cookie-value"},
@@ -350,11 +350,12 @@ async def test_secrets_are_not_on_disk(tmp_path: Path) -> None:
         "a1a1a1",
         "plain-words",
         "cookie-value",
+        "of-a-file-5",
         "271828",
     ):
         assert secret not in written
     [linked] = host.trace(record).tool_calls
-    assert linked.result == "[redacted] [redacted] [redacted] [redacted]"
+    assert linked.result == "[redacted] [redacted] [redacted] [redacted]\npassword: [redacted]\n"
 
 
 async def test_a_result_is_led_back_to_its_call(host: Host) -> None:
