@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -12,6 +13,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import TypeAdapter
 
+from engine.options.kinds import printable
 from proxy.backends.plain_http import PlainTransport
 from proxy.changes.change_facts import Changed, LiveSetting, LiveSettings, LocalModelList
 from proxy.configuration.destination import without_password
@@ -30,12 +32,17 @@ if TYPE_CHECKING:
     from tui.client.asking import WholeAnswer
 
 TIMEOUT_S = 10.0
+_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 _Model = TypeVar("_Model")
 
 
 class HostError(Exception):
     """The host could not be reached or did not answer as it should; its text is for people."""
+
+
+class BadId(HostError):
+    """Nothing can have such an id: the host was not asked."""
 
 
 class HostClient:
@@ -143,34 +150,36 @@ class HostClient:
 
     async def trace(self, trace_id: str) -> Trace:
         """One trace, whole."""
-        answer = await self._ask("GET", f"/anyclaude/traces/{trace_id}")
+        answer = await self._ask("GET", f"/anyclaude/traces/{_part(trace_id, 'traces')}")
         return _whole(Trace, answer, f"trace {trace_id}")
 
     async def brief_trace(self, trace_id: str) -> Trace:
         """One trace without the bodies of its request."""
-        answer = await self._ask("GET", f"/anyclaude/traces/{trace_id}", params={"brief": "1"})
+        answer = await self._ask(
+            "GET", f"/anyclaude/traces/{_part(trace_id, 'traces')}", params={"brief": "1"}
+        )
         return _whole(Trace, answer, f"trace {trace_id}")
 
     async def why(self, trace_id: str) -> Why:
         """What explains a request that is at its end."""
-        answer = await self._ask("GET", f"/anyclaude/traces/{trace_id}/why")
+        answer = await self._ask("GET", f"/anyclaude/traces/{_part(trace_id, 'traces')}/why")
         return _whole(Why, answer, "the explanation")
 
     async def turns(self, trace_id: str) -> SessionTurns:
         """The requests of its session around a request that is at its end."""
-        answer = await self._ask("GET", f"/anyclaude/traces/{trace_id}/turns")
+        answer = await self._ask("GET", f"/anyclaude/traces/{_part(trace_id, 'traces')}/turns")
         return _whole(SessionTurns, answer, "the session's turns")
 
     async def context(self, session: str, at: str = "") -> ContextBudget:
         """What fills the context window of a session at its newest request, or at its request `at`."""
-        path = f"/anyclaude/sessions/{quote(session, safe='')}/context"
+        path = f"/anyclaude/sessions/{_session_part(session)}/context"
         answer = await self._ask("GET", path, params={"at": at} if at else {})
         return _whole(ContextBudget, answer, "the context")
 
     async def diff(self, b: str, a: str = "") -> DiffFacts:
         """Where the prompt of `b` parts from that of `a`, or of the request before it in its session."""
         params = {"with": a} if a else {}
-        answer = await self._ask("GET", f"/anyclaude/traces/{b}/diff", params=params)
+        answer = await self._ask("GET", f"/anyclaude/traces/{_part(b, 'traces')}/diff", params=params)
         return _whole(DiffFacts, answer, "the comparison")
 
     async def cache(self) -> CacheHoldings:
@@ -179,7 +188,7 @@ class HostClient:
 
     async def change_cache_entry(self, action: str, entry: str) -> CacheDone:
         """`pin`, `unpin` or `drop` the entry whose id begins so."""
-        answer = await self._ask("POST", f"/anyclaude/cache/{quote(entry, safe='')}/{action}")
+        answer = await self._ask("POST", f"/anyclaude/cache/{_part(entry, 'the cache')}/{action}")
         return _whole(CacheDone, answer, f"the answer to the {action}")
 
     async def flush_cache(self, tier: str = "both") -> CacheDone:
@@ -204,7 +213,7 @@ class HostClient:
 
     async def cancel(self, request_id: str) -> str:
         """End the running request whose id begins so; returns its id."""
-        answer = await self._ask("POST", f"/anyclaude/requests/{quote(request_id, safe='')}/cancel")
+        answer = await self._ask("POST", f"/anyclaude/requests/{_part(request_id, 'requests')}/cancel")
         return str(_fields(answer).get("cancelling", ""))
 
     async def restart_engine(self, *, drain: bool = False) -> int:
@@ -264,6 +273,29 @@ async def host_state(url: str, token: str = "", *, with_window: bool = False) ->
         return await (client.state_with_window() if with_window else client.state())
     finally:
         await client.close()
+
+
+def _part(text: str, of: str) -> str:
+    """An id as a part of a path; a "/" or ".." in it would make another path of it.
+
+    Raises:
+        BadId: no id is such a text.
+    """
+    if not _ID.fullmatch(text):
+        given = printable(text, 80) or "an empty text"
+        raise BadId(f"{given} is no id: those of {of} have letters, digits, _ and - alone")
+    return text
+
+
+def _session_part(text: str) -> str:
+    """The id of a session, which clients choose: it may have any sign.
+
+    Raises:
+        BadId: it is empty, or stands for a folder in a path.
+    """
+    if text.strip(".") == "":
+        raise BadId(f"{text or 'an empty text'} is no id of a session")
+    return quote(text, safe="")
 
 
 def _whole(model: type[_Model], answer: httpx.Response, what: str) -> _Model:

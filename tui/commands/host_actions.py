@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from tui.client.figures import plural
-from tui.client.host_client import HostClient, HostError
+from tui.client.host_client import BadId, HostClient, HostError
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.output import write_data
@@ -63,7 +63,7 @@ def ask_host(invocation: Invocation, question: Callable[[HostClient], Awaitable[
 
     Raises:
         proxy.configuration.settled.ConfigError: the configuration is wrong.
-        CommandFailed: no host runs, or it refuses.
+        CommandFailed: no host runs, or it refuses, or no id can be as the given one.
     """
     host = find_host(invocation)
 
@@ -72,7 +72,8 @@ def ask_host(invocation: Invocation, question: Callable[[HostClient], Awaitable[
         try:
             return await question(client)
         except HostError as error:
-            raise CommandFailed(ExitCode.FAILED, str(error)) from None
+            code = ExitCode.USAGE if isinstance(error, BadId) else ExitCode.FAILED
+            raise CommandFailed(code, str(error)) from None
         finally:
             await client.close()
 

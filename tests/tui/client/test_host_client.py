@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,7 +17,7 @@ from starlette.routing import Route
 from bench.scripted_upstream import serving
 from tests.tui.trace_samples import sample_trace, summaries
 from tests.tui.traffic import Morning
-from tui.client.host_client import HostClient, HostError
+from tui.client.host_client import BadId, HostClient, HostError
 
 ROWS = summaries(Morning().play())
 
@@ -60,11 +61,11 @@ async def test_it_asks_for_pages_and_for_one_trace() -> None:
 async def test_it_restarts_the_engine_and_cancels_a_request() -> None:
     restarting = {"restarting": True, "running": 2}
     cancelling = {"cancelling": "req_12"}
-    answers = {"/anyclaude/engine/restart": restarting, "/anyclaude/requests/1%2F2/cancel": cancelling}
-    async with host(answers | {"/anyclaude/requests/1/2/cancel": cancelling}) as (client, asked):
+    answers = {"/anyclaude/engine/restart": restarting, "/anyclaude/requests/12/cancel": cancelling}
+    async with host(answers) as (client, asked):
         assert await client.restart_engine() == 2
         assert await client.restart_engine(drain=True) == 2
-        assert await client.cancel("1/2") == "req_12"
+        assert await client.cancel("12") == "req_12"
     assert asked[:2] == ["POST /anyclaude/engine/restart?", "POST /anyclaude/engine/restart?drain=1"]
 
 
@@ -115,3 +116,50 @@ async def test_a_program_that_drips_its_answer_is_given_up(monkeypatch: pytest.M
     async with host({"/anyclaude/state": StreamingResponse(drops())}) as (client, _), asyncio.timeout(5):
         with pytest.raises(HostError, match="no answer in time"):
             await client.state()
+
+
+HOSTILE_IDS = [
+    "",
+    ".",
+    "..",
+    "../..",
+    "a/b",
+    "a%2Fb",
+    "/",
+    "?x=1",
+    "#",
+    "a b",
+    "ä",
+    "\n",
+    "a" * 500,
+    "flush/../x",
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE_IDS)
+async def test_an_id_that_would_make_another_path_is_not_asked_for(hostile: str) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(500)
+
+    client = HostClient("http://127.0.0.1:9", transport=httpx.MockTransport(answer))
+    for question in (
+        *(client.change_cache_entry(action, hostile) for action in ("pin", "unpin", "drop")),
+        client.cancel(hostile),
+        client.trace(hostile),
+        client.brief_trace(hostile),
+        client.why(hostile),
+        client.turns(hostile),
+        client.diff(hostile),
+    ):
+        with pytest.raises(BadId, match=r"is no id: those of .* have letters, digits, _ and - alone"):
+            await question
+    assert asked == []
+    # Clients choose the ids of sessions: those may have any sign, but none that leads elsewhere.
+    with pytest.raises(HostError):
+        await client.context(hostile)
+    assert all(path.startswith("/anyclaude/sessions/") and path.endswith("/context") for path in asked)
+    assert bool(asked) is (hostile not in ("", ".", ".."))
+    await client.close()

@@ -18,6 +18,7 @@ from tui.commands.cache.changing import run_cache_change, run_cache_flush
 from tui.commands.cache.listing import report, run_cache_list
 from tui.commands.cache.options import cache
 from tui.commands.exit_codes import CommandFailed
+from tui.commands.host_actions import run_cancel
 from tui.commands.invocation import Invocation
 
 NOW = 1_790_000_000.0
@@ -142,3 +143,14 @@ def test_every_command_of_the_cache_has_json() -> None:
     for command in group.commands.values():
         assert any("--json" in option.opts for option in command.params)
         assert "Examples" in (command.help or "")
+
+
+@pytest.mark.parametrize("hostile", ["", "..", "a/b", "a b"])
+def test_an_id_that_no_entry_can_have_is_wrong_usage(
+    host: ScriptedHost, invocation: Invocation, hostile: str
+) -> None:
+    for command in (run_cache_change, lambda at, _, id: run_cancel(at, id)):
+        with pytest.raises(CommandFailed, match="is no id") as failed:
+            command(invocation, "pin", hostile)
+        assert failed.value.exit_code == 2
+    assert host.cache_asked == []
