@@ -85,7 +85,6 @@ class RadixPrefixCache:
         self._room = CacheRoom(self._tree, self._limits, self._counts, clock)
         self._pins = Pins(self._tree, self._limits, self._sizes)
         self._wanted: deque[Wanted] = deque(maxlen=_WANTED)
-        self._misses = dict.fromkeys(("cold", "disabled", "diverged", "evicted"), 0)
 
     def attach(self, disk: DiskTier, layout: Layout) -> None:
         """Open a disk tier and index its files; `layout` is that of the model's empty prompt cache.
@@ -129,13 +128,11 @@ class RadixPrefixCache:
         prompt = as_token_array(tokens)
         self._counts.add_lookup(len(prompt))
         if self._limits.max_bytes <= 0:
-            self._misses["disabled"] += 1
             return Match(None, 0, "none", MissAt("disabled", 0))
         walk = self._tree.walk(prompt[:-1])
         nodes, restored = self._in_memory(walk)
         miss = explain(self._tree, prompt, restored, walk, exact=self._is_exact)
         if miss is not None:
-            self._misses[miss.reason] += 1
             self._note_wanted(miss, user)
         self._use([*walk.whole, *nodes], nodes[-1:])
         if not restored or self._layout is None:
@@ -253,7 +250,6 @@ class RadixPrefixCache:
             "bytes": self._tree.nbytes,
             "budget_bytes": self._limits.max_bytes,
             **asdict(self._counts),
-            **{f"misses_{reason}": count for reason, count in self._misses.items()},
             "pinned_bytes": self._tree.pinned_bytes,
             **(self._disk.stats() if self._disk is not None else NO_DISK),
         }

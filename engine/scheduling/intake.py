@@ -238,6 +238,7 @@ class RequestIntake:
         if match.miss and not self._is_own_text(request, match.miss):
             segment = segment_at(match.miss.position, request.spec)
             miss = miss_in_words(match.miss, segment, self._loaded.tokenizer.decode, self._marks)
+            self._reporting.counts.misses[miss.reason] += 1
         self._reporting.emit(request, Lookup(length, restored, kept, match.tier, miss, restore_s))
         if match.change:
             self._reporting.emit(request, match.change)

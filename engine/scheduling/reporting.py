@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import mlx.core as mx
 
@@ -13,6 +13,7 @@ from engine.scheduling.requests.request import RequestState, ScheduledRequest
 from engine.scheduling.requests.steps import FailStep, Step
 from engine.scheduling.requests.stream import StepOutbox
 from engine.wire.feed import PhaseTimes, PrefillProgress, Queued
+from engine.wire.misses import MissReason
 
 _QUEUE_NEWS_S = 1.0
 
@@ -32,6 +33,8 @@ class LoopCounts:
     turns: int = 0
     rebuilds: int = 0
     device_faults: int = 0
+    misses: dict[MissReason, int] = field(default_factory=lambda: dict.fromkeys(get_args(MissReason), 0))
+    """The misses that were reported, by their reason."""
 
 
 class LoopReporting:

@@ -19,6 +19,7 @@ from engine.models.loading import LoadedModel, ModelError, OnProgress
 from engine.prefix_cache.interface import PrefixCache
 from engine.process.device_faults import DeviceRefuses
 from engine.scheduling.loop import DecodeLoop
+from engine.scheduling.reporting import LoopCounts
 from engine.scheduling.requests.request import ScheduledRequest
 from engine.scheduling.requests.steps import FailStep, Generation, GenerationRequest
 from engine.scheduling.requests.stream import StepOutbox, StepStream
@@ -201,11 +202,12 @@ class Scheduler:
 
     def stats(self) -> dict[str, Any]:
         """Statistics since the start, as `/stats` returns them."""
-        counts = asdict(self._loop.counts) if self._loop else {}
+        counts = asdict(self._loop.counts if self._loop else LoopCounts())
+        misses = {f"misses_{reason}": number for reason, number in counts.pop("misses").items()}
         return {
-            "loop": counts | {"overloaded": self._overloaded},
+            "loop": (counts if self._loop else {}) | {"overloaded": self._overloaded},
             "prefill": self._loop.prefill_stats() if self._loop else {},
-            "prefix_cache": self._prefix_cache.stats(),
+            "prefix_cache": self._prefix_cache.stats() | misses,
             "memory": self._memory.stats(),
         }
 

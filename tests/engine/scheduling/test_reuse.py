@@ -46,8 +46,12 @@ async def test_the_lookup_accounts_for_every_token_of_the_prompt(scheduler: Sche
 async def test_a_new_conversation_that_parts_in_its_own_first_text_missed_nothing(
     scheduler: Scheduler,
 ) -> None:
+    def misses() -> int:
+        return int(scheduler.stats()["prefix_cache"]["misses_diverged"])
+
     shared = prompt(31, 30)
     await answer(scheduler, ask([*shared, *prompt(32, 10)], 2))
+    before = misses()
 
     async def missed(tokens: list[int], own_from: int | None) -> tuple[str, int] | None:
         miss = (await answer(scheduler, ask(tokens, 2, own_from=own_from))).lookup.miss
@@ -56,6 +60,7 @@ async def test_a_new_conversation_that_parts_in_its_own_first_text_missed_nothin
     assert await missed([*shared, *prompt(33, 10)], 30) is None
     assert await missed([*shared, *prompt(34, 10)], None) == ("diverged", 30)
     assert await missed([*shared[:20], *prompt(35, 20)], 30) == ("diverged", 20)
+    assert misses() - before == 2  # as they were reported
 
 
 async def test_a_repeated_prompt_is_reused_but_for_its_last_token(scheduler: Scheduler) -> None:

@@ -189,7 +189,7 @@ class CachePane(Pane):
         else:
             self._show_held()
         shown, left_out = listed(self.snapshot, first_prompts=self._first_prompts)
-        self._misses.empty = no_misses(self.snapshot, len(counted))
+        self._misses.empty = no_misses(self.snapshot, len(counted), left_out)
         known = self._misses.everything
         if len(shown) != len(known) or any(old is not new for old, new in zip(known, shown, strict=True)):
             self._misses.show(shown, self.now)

@@ -99,6 +99,8 @@ def test_an_empty_list_of_misses_is_true(
     totals = Totals(input_tokens=(100 - restored) * bool(prompts), cache_read_input_tokens=restored)
     seen = Snapshot(host=HostFacts(backend=backend), engine=EngineState(state="ready"), totals=totals)
     assert said in plain_text(no_misses(seen, prompts)[0])
+    if said.startswith("No miss in"):
+        assert "No miss but of 2 first prompts" in plain_text(no_misses(seen, prompts, 2)[0])
     drawn = [plain_text(line) for line in cache_block(seen, 80, 10)]
     expected = [plain_text(line) for line in big_digits(share, "")]
     assert all(digits.strip() in "\n".join(drawn) for digits in expected)

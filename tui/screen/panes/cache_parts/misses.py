@@ -29,7 +29,7 @@ def lost_tokens(row: MissRecord) -> int:
 
 
 def listed(snapshot: Snapshot, *, first_prompts: bool) -> tuple[list[MissRecord], int]:
-    """The misses to list, and how many are left out: first prompts differ only in what was asked."""
+    """The misses to list, and how many are left out: of first prompts, which mostly had none to use."""
     if first_prompts:
         return list(snapshot.misses), 0
     messages = {record.id: record.messages for record in snapshot.requests}
@@ -89,8 +89,8 @@ def _reason(reason: str) -> Span:
     return (REASON_LABELS.get(reason, reason), style)
 
 
-def no_misses(snapshot: Snapshot, prompts: int) -> list[Line]:
-    """Why no miss is listed."""
+def no_misses(snapshot: Snapshot, prompts: int, left_out: int = 0) -> list[Line]:
+    """Why no miss is listed; `left_out`: those of first prompts, which count and are not listed."""
     if not reports_cache(snapshot):
         name = snapshot.host.backend if snapshot.host else ""
         return paragraphs(f"{name} reports no cache: what it restored, or why not, is not known.")
@@ -98,6 +98,8 @@ def no_misses(snapshot: Snapshot, prompts: int) -> list[Line]:
         return paragraphs("No prompt yet, so no miss.")
     if uses_other_backend(snapshot):
         return paragraphs("This backend reports restored tokens, and no reasons for misses.")
+    if left_out:
+        return paragraphs(f"No miss but of {plural(left_out, 'first prompt')} of sessions.")
     return paragraphs(f"No miss in {plural(prompts, 'prompt')}.")
 
 
