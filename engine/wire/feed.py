@@ -11,7 +11,7 @@ another version may write fewer. It passes over kinds, events of the cache and f
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, cast, get_args
 
 from engine.wire.misses import MissReason
@@ -98,6 +98,14 @@ class PhaseTimes:
     restore_s: float | None = None  # reading from disk included
     prefill_s: float | None = None  # steps of other requests between its own included
     first_token_s: float | None = None
+
+    def known(self) -> dict[str, float]:
+        """The phases whose time is known, in their order."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def with_later(self, later: PhaseTimes) -> PhaseTimes:
+        """These, and of a later report what is not known yet."""
+        return PhaseTimes(**later.known() | self.known())
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.wire.chat import Lane as Lane
+from engine.wire.feed import PhaseTimes
 from proxy.events.cache_events import CacheActed as CacheActed
 from proxy.events.cache_events import CacheChanged as CacheChanged
 from proxy.events.cache_events import CacheEvicted as CacheEvicted
 from proxy.events.cache_events import CacheMiss as CacheMiss
 from proxy.events.cache_events import CacheMissed as CacheMissed
-from proxy.events.engine_times import EngineTimes
 from proxy.events.event_data import EventData as EventData
 from proxy.events.health_types import HostDisk, HostHistory, HostLogLine, LogEntry, LogLevel
 from proxy.events.totals import Totals
@@ -72,7 +72,7 @@ class Timings(EventData):
     first_token: float | None = None  # TTFT
     last_token: float | None = None
     done: float | None = None
-    engine: EngineTimes | None = None  # None: another upstream, or an engine that does not report them
+    engine: PhaseTimes | None = None  # None: another upstream, or an engine that does not report them
 
 
 class CacheVerdict(EventData):
@@ -134,7 +134,7 @@ class RequestFirstToken(EventData):
     ttft_s: float
     usage: Usage = Usage()
     cache: CacheVerdict | None = None
-    engine: EngineTimes | None = None
+    engine: PhaseTimes | None = None
 
 
 class RequestDelta(EventData):

@@ -11,7 +11,6 @@ from engine.wire.feed import CacheChange, PhaseTimes, PrefillProgress
 from proxy.anthropic.side_requests import title_of
 from proxy.anthropic.tool_results import shortened
 from proxy.events.bus import EventBus
-from proxy.events.engine_times import EngineTimes
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import (
     CacheChanged,
@@ -79,7 +78,7 @@ class RequestRecord:
         self._trace = trace
         self._began = context.monotonic()
         self._moments: dict[str, float] = {}
-        self._engine: EngineTimes | None = None
+        self._engine: PhaseTimes | None = None
         self._deltas = DeltaBatcher(self._publish, self._elapsed)
         self._written = WrittenParts()
         self._restored = False
@@ -136,9 +135,7 @@ class RequestRecord:
 
     def engine_times(self, times: PhaseTimes) -> None:
         """What phases of the engine took; of an answer in several rounds those of the first are kept."""
-        news = EngineTimes.model_validate(times, from_attributes=True).model_dump(exclude_none=True)
-        known = self._engine.model_dump(exclude_none=True) if self._engine is not None else {}
-        self._engine = EngineTimes(**news | known)
+        self._engine = times if self._engine is None else self._engine.with_later(times)
 
     def cache_changed(self, change: CacheChange) -> None:
         """The upstream's prefix cache changed because of this request."""

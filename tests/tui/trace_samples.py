@@ -10,13 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from engine.wire.feed import PhaseTimes
 from proxy.changes.change_facts import Changed, LiveSetting, LocalModel, LocalModelList
 from proxy.changes.live_settings import live_settings, read_changes
 from proxy.configuration.settled import HostConfig
 from proxy.events.arguments import in_a_word
 from proxy.events.cache_facts import CacheDone, CacheHoldings
 from proxy.events.causes import cause_of
-from proxy.events.engine_times import EngineTimes
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import Timings, Usage
 from proxy.traces.analysis.comparing.diff_facts import DiffFacts, compare
@@ -150,7 +150,7 @@ def sample_trace(row: TraceSummary) -> Trace:
             done=done,
             engine=None
             if ttft is None
-            else EngineTimes(
+            else PhaseTimes(
                 template_s=0.012,
                 tokenize_s=0.021,
                 grammar_s=0.001,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from statistics import median
 
+from engine.wire.feed import PhaseTimes
 from proxy.configuration.known_backends import backend_kind
 from proxy.events.causes import TOO_LONG, cause_of
-from proxy.events.engine_times import EngineTimes
 from proxy.events.types import Timings
 from proxy.filters.terms import SLOW_S
 from proxy.traces.analysis.decode_speed import decode_speed
@@ -108,7 +108,7 @@ def _told(times: Timings) -> list[tuple[PhaseName, float | None]]:
     The proxy hears of them late, never early: so they began by what it heard soonest. The phase in which a
     request ended goes on to its end.
     """
-    engine = times.engine or EngineTimes()
+    engine = times.engine or PhaseTimes()
     before = [engine.render_wait_s, engine.template_s, engine.tokenize_s, engine.grammar_s]
     behind = [
         engine.waiting_s,

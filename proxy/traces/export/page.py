@@ -70,7 +70,7 @@ def _article(trace: Trace) -> Iterator[str]:
         ),
         "engine": ", ".join(
             f"{name.removesuffix('_s').replace('_', ' ')} {value:.3f} s"
-            for name, value in (times.engine.model_dump(exclude_none=True) if times.engine else {}).items()
+            for name, value in (times.engine.known() if times.engine else {}).items()
         ),
         "cache": _cache(trace),
         "notes": "; ".join(trace.notes),

@@ -13,7 +13,6 @@ import pytest
 
 from engine.wire.feed import CacheChange, PhaseTimes, PrefillProgress
 from proxy.events.bus import EventBus
-from proxy.events.engine_times import EngineTimes
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import (
     CacheChanged,
@@ -161,7 +160,7 @@ async def test_a_request_that_goes_well_is_on_disk_when_it_is_finished(host: Hos
         ("system", 90),
         ("message 1 (user)", 10),
     ]
-    engine = EngineTimes(template_s=0.25, tokenize_s=0.125, prefill_s=0.5, first_token_s=0.0)
+    engine = PhaseTimes(template_s=0.25, tokenize_s=0.125, prefill_s=0.5, first_token_s=0.0)
     assert timings.engine == engine
     assert [event.engine for event in host.told("request.first_token")] == [engine]  # type: ignore[union-attr]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from proxy.events.engine_times import EngineTimes
+from engine.wire.feed import PhaseTimes
 from proxy.events.tool_call import ToolCall
 from proxy.events.totals import Totals
 from proxy.events.types import CacheVerdict, EngineState, ErrorInfo, Event, HostState, Timings, Usage
@@ -172,7 +172,7 @@ class Story:
         if tier == "disk":
             self.tell(starts + restore_s, "cache.loaded", key, tokens=found)
         self._prefill(key, starts + restore_s, first, prompt, found)
-        times = EngineTimes(
+        times = PhaseTimes(
             template_s=0.004,
             tokenize_s=round(prompt / 900_000, 4),
             grammar_s=0.002,

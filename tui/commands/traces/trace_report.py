@@ -104,7 +104,7 @@ def _timings(trace: Trace) -> Iterator[str]:
     told = ((name, getattr(trace.timings, name)) for name in names)
     yield "   ".join(f"{name.replace('_', ' ')} {seconds(at)}" for name, at in told if at is not None)
     engine = trace.timings.engine
-    took = {} if engine is None else engine.model_dump(exclude_none=True)
+    took = {} if engine is None else engine.known()
     shown = [
         f"{_ENGINE_TIMES.get(name, name[:-2].replace('_', ' '))} {seconds(value)}"
         for name, value in took.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.events.engine_times import EngineTimes
+from engine.wire.feed import PhaseTimes
 from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo, Timings, Usage
 from proxy.traces.analysis.why import explain, phases_of
 from proxy.traces.schema import Trace, TraceResponse
@@ -84,9 +85,9 @@ def test_a_prompt_that_the_engine_refused_for_its_length_was_being_tokenized(
     assert [(phase.name, phase.seconds) for phase in phases_of(trace)] == [(last, 7.6)]
 
 
-def told(**seconds: float) -> EngineTimes:
+def told(**seconds: float) -> PhaseTimes:
     before = {"render_wait_s": 0.1, "template_s": 0.5, "tokenize_s": 0.2, "grammar_s": 0.1}
-    return EngineTimes(**before | seconds)
+    return PhaseTimes(**before | seconds)
 
 
 def test_the_engines_own_times_are_rows_of_their_own() -> None:
@@ -115,7 +116,7 @@ def test_the_engines_own_times_are_rows_of_their_own() -> None:
         (told(waiting_s=1.0, lookup_s=0.1, restore_s=0.0), "prefill"),
     ],
 )
-def test_what_ended_before_its_answer_ends_in_its_phase(engine: EngineTimes, last: str) -> None:
+def test_what_ended_before_its_answer_ends_in_its_phase(engine: PhaseTimes, last: str) -> None:
     phases = phases_of(trace_of(1, timings=Timings(queued=1.0, done=9.0, engine=engine)))
     assert (phases[-1].name, phases[-1].start + phases[-1].seconds) == (last, 9.0)
 
@@ -124,7 +125,7 @@ def test_what_ended_before_its_answer_ends_in_its_phase(engine: EngineTimes, las
 def test_the_slowest_phase_of_the_engine_is_the_cause(folder: Folder, slow: str) -> None:
     field = {"tokenizing": "tokenize"}.get(slow, slow)
     engine = told(waiting_s=0.1, lookup_s=0.1, restore_s=0.1, prefill_s=0.1, first_token_s=0.1)
-    engine = engine.model_copy(update={f"{field}_s": 20.0})
+    engine = replace(engine, **{f"{field}_s": 20.0})
     times = Timings(queued=21.0, first_token=22.0, last_token=22.5, done=22.5, engine=engine)
     why = explain(trace_of(1, timings=times), folder.index)
     assert (why.verdict, why.longest) == ("slow", slow)
@@ -136,7 +137,9 @@ SECONDS = st.none() | st.floats(0, 100, allow_nan=False)
 TIMES = dict.fromkeys(("queued", "prefill_start", "first_token", "last_token", "done"), SECONDS)
 
 
-ENGINE = st.none() | st.builds(EngineTimes, **dict.fromkeys(EngineTimes.model_fields, SECONDS))
+ENGINE = st.none() | st.builds(
+    PhaseTimes, **dict.fromkeys([field.name for field in fields(PhaseTimes)], SECONDS)
+)
 
 
 @given(times=st.builds(Timings, **TIMES, engine=ENGINE), restore_s=st.floats(0, 200))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.events.engine_times import EngineTimes
+from engine.wire.feed import PhaseTimes
 from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo, Timings, Usage
 from proxy.traces.export.exporting import FORMATS, export
 from proxy.traces.redaction.redact import Redactor
@@ -56,7 +56,7 @@ def rich(number: int = 1, **fields: Any) -> Trace:
             first_byte=0.5,
             first_token=0.75,
             done=2.0,
-            engine=EngineTimes(template_s=0.25),
+            engine=PhaseTimes(template_s=0.25),
         ),
         "prompt_parts": [CountedPart(name=f"tool {text}", tokens=3)],
         "usage": Usage(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.events.engine_times import EngineTimes
+from engine.wire.feed import PhaseTimes
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import ErrorInfo, Timings
 from proxy.traces.listing.turns import SessionTurns
@@ -142,12 +143,12 @@ def test_the_waterfall_has_each_step_and_then_the_client() -> None:
 
 SECONDS = st.floats(0, 1e5) | st.none() | st.just(0.0)
 MOMENTS = {name: SECONDS for name in Timings.model_fields if name not in ("received", "engine")}
-PHASES = dict.fromkeys(EngineTimes.model_fields, SECONDS)
+PHASES = dict.fromkeys([field.name for field in fields(PhaseTimes)], SECONDS)
 
 
 @settings(deadline=None, max_examples=40)
 @given(
-    times=st.builds(Timings, **MOMENTS, engine=st.none() | st.builds(EngineTimes, **PHASES)),
+    times=st.builds(Timings, **MOMENTS, engine=st.none() | st.builds(PhaseTimes, **PHASES)),
     cells=st.integers(40, 200),
 )
 def test_a_waterfall_fits_its_width_whatever_the_times(times: Timings, cells: int) -> None:
