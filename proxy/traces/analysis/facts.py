@@ -47,6 +47,7 @@ CALL_COLUMNS = (
     "file",
     "result",
     "result_bytes",
+    "held",  # by what: "grammar", "relaxed" or nothing
 )
 MISS_COLUMNS = (
     "trace",
@@ -123,6 +124,7 @@ def _calls(trace: Trace, path: str) -> list[Row]:
             file_of(call.input),
             one_line(call.result or "", _LINE),
             len((call.result or "").encode(errors="replace")),
+            "relaxed" if call.relaxed else "grammar" if call.constrained else "",
         )
         for number, call in enumerate(trace.tool_calls, 1)
     ]

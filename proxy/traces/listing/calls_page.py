@@ -16,7 +16,8 @@ _CALLS = (
 )
 _ROWS = """
 SELECT page.trace, page.number, page.id, page.time, requests.session, requests.lane, page.name, page.about,
-       page.file, page.verdict, page.repairs, page.error, page.duration, page.result, page.result_bytes
+       page.file, page.verdict, page.repairs, page.error, page.duration, page.result, page.result_bytes,
+       page.held
 FROM (SELECT calls.*, chosen.time AS time FROM {calls} WHERE {also}
       ORDER BY chosen.time DESC, request DESC, number DESC LIMIT ? OFFSET ?) AS page
 JOIN requests ON requests.id = page.trace ORDER BY page.time DESC, page.trace DESC, page.number DESC
@@ -47,6 +48,7 @@ class ListedCall:
     duration_s: float | None
     result: str  # one line: how it begins
     result_bytes: int
+    held: str = ""  # while it was written, by a "grammar" or a "relaxed" one; empty: by none
 
     def __post_init__(self) -> None:
         if self.is_error is not None:  # SQLite has numbers

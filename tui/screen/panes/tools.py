@@ -223,9 +223,8 @@ class ToolsPane(Pane):
 
     @property
     def _counted(self) -> Snapshot:
-        """The snapshot, with the figures of the range."""
-        totals = self.snapshot.totals if self._range == "now" else totals_of(self._stats)
-        return replace(self.snapshot, tool_stats=self._stats, totals=totals)
+        """The snapshot, with the figures of the range: also of now the sums are those of the table below."""
+        return replace(self.snapshot, tool_stats=self._stats, totals=totals_of(self._stats))
 
     def _note(self) -> Line:
         note: Line = (

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from proxy.events.totals import Totals
+from proxy.traces.listing.calls_page import CallPage, ListedCall
+from tests.tui.screen.test_app import scene
 from tui.client.records import Snapshot, ToolRecord, ToolStats
 from tui.screen.panes.tool_call_cells import call_steps, verdict
 from tui.screen.panes.tools import call_pieces, stats_block
 from tui.screen.styled_line import plain_text
+from tui.screen.trace_list.listed_calls import records
 
 CALL = ToolRecord(
     id="t1",
@@ -104,3 +107,21 @@ def test_tools_that_do_not_fit_are_named_and_the_worst_shown_where_none_does() -
     assert len(shown) == 5
     [short] = stats_block(snapshot, 80, 1)
     assert "Tool2 2✗ of 18   Tool5 2✗ of 15" in plain_text(short)
+
+
+async def test_the_sums_are_those_of_the_table_below_them_also_after_a_restart() -> None:
+    async with scene() as it:
+        it.app.store._totals = Totals()  # the host's own counts begin with its start, the calls before it
+        await it.press("3")
+        lines = it.text().splitlines()
+        total = sum(one.calls for one in it.app.store.snapshot().tool_stats)
+        assert any(line.strip().startswith(f"{total} calls") for line in lines), lines[:6]
+
+
+def test_what_made_a_call_fit_is_known_in_every_range() -> None:
+    call = ListedCall(
+        "r1", 1, "t1", 1.0, "s", "main", "Read", "a", "", "valid", 0, False, 0.1, "ok", 2, "grammar"
+    )
+    for held, word in (("grammar", "✓ grammar"), ("relaxed", "✓ relaxed"), ("", "✓ valid")):
+        [record] = records(CallPage([replace(call, held=held)], 1, []))
+        assert verdict(record)[0] == word
