@@ -17,6 +17,7 @@ from proxy.events.errors import InvalidRequest, ProxyError
 from proxy.traces.listing.calls_page import CallPage
 from proxy.traces.listing.histogram import Histogram
 from proxy.traces.listing.order import Order
+from proxy.traces.listing.usage_sums import UsageSums, usage_sums
 from proxy.traces.marks import read_marks
 from proxy.traces.schema import TracePage
 from proxy.traces.writing import TraceStore
@@ -108,6 +109,12 @@ def add_lists(router: APIRouter, host: ListingHost) -> None:
             )
 
         return await _answered(listed)
+
+    @router.get("/anyclaude/usage", responses={200: {"model": UsageSums}}, openapi_extra=parameters("from"))
+    async def usage(request: Request) -> Response:
+        """What the prompts of a time restored and prefilled, and the time that this saved."""
+        since = moment(request, "from") or 0.0
+        return await _answered(lambda: asdict(usage_sums(host.store.index, since)))
 
 
 async def _answered(question: Callable[[], dict[str, Any]]) -> Response:

@@ -467,7 +467,13 @@ async def test_streams_are_logged_where_that_is_asked_for(
     assert any("cheese" in record.getMessage() for record in caplog.records)
 
 
-GIVEN = ("/anyclaude/traces", "/anyclaude/traces/histogram", "/anyclaude/calls", "/health/ready")
+GIVEN = (
+    "/anyclaude/traces",
+    "/anyclaude/traces/histogram",
+    "/anyclaude/calls",
+    "/anyclaude/usage",
+    "/health/ready",
+)
 
 
 async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
@@ -514,6 +520,7 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         "/anyclaude/traces/{trace_id}/diff",
         "/anyclaude/traces/{trace_id}/why",
         "/anyclaude/calls",
+        "/anyclaude/usage",
         "/anyclaude/traces/{trace_id}/turns",
         "/anyclaude/sessions/{session}/context",
         "/health/live",

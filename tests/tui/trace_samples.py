@@ -33,6 +33,7 @@ from proxy.traces.analysis.why_facts import Usual, Why
 from proxy.traces.listing.calls_page import CallPage, ListedCall, ToolFigures
 from proxy.traces.listing.histogram import Histogram, edges_of
 from proxy.traces.listing.turns import SessionTurns
+from proxy.traces.listing.usage_sums import UsageSums
 from proxy.traces.schema import (
     CallSummary,
     CountedPart,
@@ -446,6 +447,20 @@ class SampleHost:
             for name, count in names.most_common()
         ]
         return CallPage(shown[:limit], len(shown), tools)
+
+    async def usage(self, since: float = 0.0) -> UsageSums:
+        """What the rows tell of their prompts."""
+        used = [row.usage for row in self._chosen("", since) if row.usage is not None]
+        restored, cached, not_kept, output = (
+            sum(getattr(usage, name) for usage in used)
+            for name in (
+                "cache_read_input_tokens",
+                "cache_creation_input_tokens",
+                "input_tokens",
+                "output_tokens",
+            )
+        )
+        return UsageSums(len(used), len(used), restored, cached, not_kept, output, 60.0 if restored else None)
 
     async def brief_trace(self, trace_id: str) -> Trace:
         """The trace of one row without its long parts."""

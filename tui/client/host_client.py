@@ -26,6 +26,7 @@ from proxy.traces.analysis.why_facts import Why
 from proxy.traces.listing.calls_page import CallPage
 from proxy.traces.listing.histogram import Histogram
 from proxy.traces.listing.turns import SessionTurns
+from proxy.traces.listing.usage_sums import UsageSums
 from proxy.traces.schema import Trace, TracePage
 
 if TYPE_CHECKING:
@@ -135,6 +136,11 @@ class HostClient:
         params |= {"from": repr(since)} if since else {}
         answer = await self._ask("GET", "/anyclaude/calls", params=params)
         return _whole(CallPage, answer, "the list of calls")
+
+    async def usage(self, since: float = 0.0) -> UsageSums:
+        """What the prompts from this moment on restored and prefilled."""
+        answer = await self._ask("GET", "/anyclaude/usage", params={"from": repr(since)} if since else {})
+        return _whole(UsageSums, answer, "the sums of the prompts")
 
     async def fields(self, path: str, **params: str) -> dict[str, Any]:
         """The JSON object that a path answers with, as it came."""

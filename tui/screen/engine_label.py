@@ -84,7 +84,9 @@ def reports_cache(snapshot: Snapshot) -> bool:
     """Whether prompts that restored nothing are told from prompts of which nobody reports what they did."""
     if not uses_other_backend(snapshot):
         return True
-    return snapshot.totals.cache_read_input_tokens > 0 or any(record.cache for record in snapshot.requests)
+    return snapshot.totals.cache_read_input_tokens > 0 or any(
+        record.cache or record.reused_tokens for record in snapshot.requests
+    )
 
 
 def uses_other_backend(snapshot: Snapshot) -> bool:

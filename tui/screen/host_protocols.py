@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from proxy.traces.listing.calls_page import CallPage
     from proxy.traces.listing.histogram import Histogram
     from proxy.traces.listing.turns import SessionTurns
+    from proxy.traces.listing.usage_sums import UsageSums
     from proxy.traces.schema import Trace, TracePage
     from tui.client.asking import WholeAnswer
 
@@ -57,6 +58,8 @@ class HostApi(Protocol):
     async def calls(
         self, limit: int = 100, query: str = "", *, failed: bool = False, since: float = 0.0
     ) -> CallPage: ...
+
+    async def usage(self, since: float = 0.0) -> UsageSums: ...
 
     async def trace(self, trace_id: str) -> Trace: ...
 

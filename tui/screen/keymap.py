@@ -119,6 +119,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Drop the entry from memory and disk", "drop", "x", "cache", "drop", 4),
     Command("Flush memory or disk, but for what is pinned", "flush", "F", "cache", "flush", 4),
     Command("First prompts of sessions too", "first_prompts", "n", "cache"),
+    Command("Another range of time: now, today, 7 days, all", "range", "r", "cache", "range", 5),
     Command("Back to the list; again: clear the filter", "list", "escape", "cache"),
     Command("Read the call", "read", "enter,right,l", "tools", "read", 4, "enter"),
     Command("Back to the list; again: clear the filter", "list", "escape,left,h", "tools"),

@@ -20,12 +20,15 @@ from tui.screen.host_actions.cache_questions import cannot_change
 from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.cache_parts.held import HELD
 from tui.screen.panes.cache_parts.misses import MISSES, listed, miss_lines, no_misses, wanted_note
+from tui.screen.panes.cache_parts.ranged import RangedUsage
 from tui.screen.panes.cache_parts.totals import cache_block
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, number, restored_share, session
 from tui.screen.styled_line import Line
+from tui.screen.trace_list.source import ListSource
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
+from tui.screen.widgets.in_background import in_background
 from tui.screen.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
@@ -37,14 +40,12 @@ _KEYS = frozenset({"pin", "drop", "flush"})
 
 
 def _shares(row: RequestSnapshot, cells: int) -> Line:
-    prompt = row.prompt_tokens
-    restored, cached = ratio(row.reused_tokens, prompt) or 0.0, ratio(row.kept_tokens, prompt) or 0.0
-    not_kept = max(0.0, 1 - restored - cached)
-    return bar([(restored, "restored"), (cached, "prefill"), (not_kept, "neutral")], cells)
+    restored = ratio(row.reused_tokens, row.prompt_tokens) or 0.0
+    return bar([(restored, "restored"), (max(0.0, 1 - restored), "prefill")], cells)
 
 
-def _not_kept(row: RequestSnapshot) -> int:
-    return max(0, row.prompt_tokens - row.reused_tokens - row.kept_tokens)
+def _prefilled(row: RequestSnapshot) -> int:
+    return max(0, row.prompt_tokens - row.reused_tokens)
 
 
 def _restored(row: RequestSnapshot) -> Line:
@@ -55,12 +56,11 @@ PROMPTS: tuple[Column[RequestSnapshot], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8, rank=2),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=6),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
-    Column("RESTORED · CACHED", lambda row, now, cells: _shares(row, cells), 30, least=20, grow=1),
+    Column("RESTORED · PREFILLED", lambda row, now, cells: _shares(row, cells), 30, least=20, grow=1),
     Column("REST.", lambda row, now, cells: _restored(row), 5, "right"),
     Column("PROMPT", lambda row, now, cells: [number(row.prompt_tokens)], 6, "right", rank=3),
     Column("RESTORED", lambda row, now, cells: [number(row.reused_tokens, "restored")], 8, "right", rank=4),
-    Column("CACHED", lambda row, now, cells: [number(row.kept_tokens, "prefill")], 9, "right", rank=5),
-    Column("NOT KEPT", lambda row, now, cells: [number(_not_kept(row), "neutral")], 8, "right", rank=7),
+    Column("PREFILLED", lambda row, now, cells: [number(_prefilled(row), "prefill")], 9, "right", rank=5),
     Column("FROM", lambda row, now, cells: [(row.cache.tier if row.cache else "", "muted")], 7, rank=8),
 )
 
@@ -83,8 +83,10 @@ class CachePane(Pane):
             self.row = row
             self.held = held
 
-    def __init__(self) -> None:
+    def __init__(self, source: ListSource) -> None:
         super().__init__()
+        self._source = source
+        self._usage = RangedUsage()
         self._held: CacheHoldings | None = None
         self._fault = ""
         self._loaded_for: tuple[Any, ...] = ()
@@ -96,7 +98,7 @@ class CachePane(Pane):
         ) = None
 
     def compose(self) -> ComposeResult:
-        yield Canvas(lambda width, height: cache_block(self.snapshot, width, height), id="cache-totals")
+        yield Canvas(self._totals, id="cache-totals")
         with Box(id="held-box"):
             yield Heading("Held", id="held-heading")
             yield LineTable[HeldRow](
@@ -182,6 +184,8 @@ class CachePane(Pane):
 
     def update(self) -> None:
         self.set_class(self._is_elsewhere, "elsewhere")
+        if self._usage.is_due(self.snapshot, self.now):
+            in_background(self, "usage", self._load_usage)
         self.query_one("#cache-totals", Canvas).paint()
         counted = [row for row in self.snapshot.requests if row.usage is not None and row.prompt_tokens]
         if self._is_elsewhere:
@@ -203,10 +207,24 @@ class CachePane(Pane):
                 *note,
             ]
         title: Line = [("Could have restored more", "bold")]
+        if shown:
+            title.append((f"  {len(shown):,} of {plural(len(counted), 'prompt')}", "muted"))
         if wanted := wanted_note(shown, self.snapshot):
             title += [("  ", ""), *wanted]
         self.query_one("#misses-heading", Heading).set_text(title, note)
         self.query_one("#miss", Canvas).paint()
+
+    def _totals(self, width: int, height: int) -> list[Line]:
+        return cache_block(self.snapshot, width, height, self._usage)
+
+    async def _load_usage(self) -> None:
+        range = self._usage.range
+        try:
+            self._usage.take(range, await self._source.usage(range))
+        except Exception as error:
+            self._usage.take(range, None, line_text(str(error)) or type(error).__name__)
+        if self.is_attached:
+            self.update()
 
     def _show_prompts(self, counted: list[RequestSnapshot]) -> None:
         known = self.main_table.everything
@@ -318,6 +336,11 @@ class CachePane(Pane):
             await self.app.run_action("open_trace", self.screen)
         else:
             self.app.notify("No request has used it since the engine started.", timeout=3, markup=False)
+
+    def action_range(self) -> None:
+        """The figures of the next range of time."""
+        self._usage.turn()
+        self.update()
 
     def action_first_prompts(self) -> None:
         """List the first prompts of sessions too, or no longer."""

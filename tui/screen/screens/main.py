@@ -74,7 +74,7 @@ class MainScreen(Ground, Screen[None]):
         self._store = store
         self._clock = clock
         traces = TracesPane(source, columns)
-        panes = (StreamsPane(store), CachePane(), ToolsPane(source), HealthPane(store), traces)
+        panes = (StreamsPane(store), CachePane(source), ToolsPane(source), HealthPane(store), traces)
         self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
         self._place: str = PANES[0][0]
         self.complete = False  # all panes are mounted

@@ -84,10 +84,13 @@ def tokens(trace: Trace, width: int) -> list[Line]:
     """The parts of the prompt in tokens, and the number and speed of the answer's tokens."""
     usage = trace.usage
     prompt = usage.prompt_tokens
+    kept, not_kept = usage.cache_creation_input_tokens, usage.input_tokens
+    if trace.cache is None:  # what another server keeps of a prompt, nobody says
+        kept, not_kept = kept + not_kept, 0
     parts = [
         ("restored", usage.cache_read_input_tokens, "restored"),
-        ("prefilled", usage.cache_creation_input_tokens, "prefill"),
-        ("not kept", usage.input_tokens, "neutral"),
+        ("prefilled", kept, "prefill"),
+        ("not kept", not_kept, "neutral"),
     ]
     cells = max(8, min(100, width - LABEL_CELLS - 18))
     shares = [(ratio(number, prompt) or 0.0, style) for _, number, style in parts]
@@ -106,6 +109,8 @@ def tokens(trace: Trace, width: int) -> list[Line]:
         answer.append((f"   {', '.join(told)}", "muted"))
     answer.append((f"   {rate(decode)} tok/s" if decode else "", "muted"))
     made = made_of(trace)
+    if not prompt and not usage.output_tokens:
+        return [[(f"{'prompt':<{LABEL_CELLS}}", "label"), ("not counted: it did not get that far", "muted")]]
     estimated = " estimated" if trace.usage_estimated else ""
     return [
         [
@@ -133,7 +138,10 @@ def cache(trace: Trace, width: int) -> list[Line]:
     """What the prefix cache restored, and the reason for a miss."""
     verdict = trace.cache
     if verdict is None:
-        return [[(f"{'cache':<{LABEL_CELLS}}", "label"), ("this backend reports no cache", "muted")]]
+        restored = trace.usage.cache_read_input_tokens
+        words = "the upstream's own: it says how much was restored, and no more" if restored else ""
+        words = words or ("this backend reports no cache" if trace.usage.prompt_tokens else "")
+        return [[(f"{'cache':<{LABEL_CELLS}}", "label"), (words, "muted")]] if words else []
     miss = verdict.miss
     took = f" in {seconds(verdict.restore_s)}" if verdict.restore_s else ""
     where = f" from {verdict.tier}{took}" if verdict.matched_tokens else ""

@@ -13,6 +13,7 @@ from tui.screen.trace_list.list_query import ListQuery, RangeName, range_begin
 if TYPE_CHECKING:
     from proxy.traces.listing.calls_page import CallPage
     from proxy.traces.listing.histogram import Histogram
+    from proxy.traces.listing.usage_sums import UsageSums
     from proxy.traces.schema import Trace, TracePage
 
 MOST_CALLS = 1000
@@ -51,6 +52,10 @@ class ListSource:
     async def calls(self, text: str, range: RangeName, *, failed: bool) -> CallPage:
         """The newest tool calls within the range of requests that fit the filter, or those that failed."""
         return await self._api().calls(MOST_CALLS, text, failed=failed, since=self._begin(range))
+
+    async def usage(self, range: RangeName) -> UsageSums:
+        """What the prompts of the range restored and prefilled."""
+        return await self._api().usage(self._begin(range))
 
     def _begin(self, range: RangeName) -> float:
         return range_begin(range, self._clock())

@@ -6,14 +6,17 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.events.types import Timings, Usage
+from proxy.traces.analysis.sums import request_sums
 from proxy.traces.listing.histogram import edges_of
 from proxy.traces.listing.order import SORTS, Order
+from proxy.traces.listing.usage_sums import usage_sums
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse
 from proxy.traces.summary import summarize
 from tests.proxy.trace_making import AT, call_of, trace_of
@@ -194,3 +197,28 @@ def test_a_row_says_what_the_answer_did(folder: Folder) -> None:
     assert [(one.name, one.about, one.is_error) for one in rows["4"].did] == [("Bash", "make lint 4", True)]
     assert [(one.name, one.about, one.is_error) for one in rows["3"].did] == [("Write", "n3.md", False)]
     assert (rows["5"].did, rows["5"].said, rows["3"].said) == ([], "It is done.", "")
+
+
+def test_usage_of_a_time_is_the_sum_of_its_prompts(folder: Folder) -> None:
+    for since in (0.0, AT + 1, AT + 2 * HOUR, AT + 1000 * HOUR):
+        chosen = [one.usage for one in TRACES if one.time >= since]
+        sums = usage_sums(folder.index, since)
+        assert (sums.requests, sums.prompts) == (len(chosen), len(chosen))
+        assert sums.restored == sum(usage.cache_read_input_tokens for usage in chosen)
+        assert sums.cached == sum(usage.cache_creation_input_tokens for usage in chosen)
+        assert sums.not_kept == sum(usage.input_tokens for usage in chosen)
+        assert sums.saved_s is None  # no long prefill was measured
+
+
+def test_the_time_saved_is_estimated_as_the_sums_of_all_requests_do(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    for number, (read, took) in enumerate([(0, 8.0), (4000, 1.0), (3000, 2.0)]):
+        timings = Timings(prefill_start=0.5, first_token=0.5 + took, done=12.0)
+        usage = Usage(cache_creation_input_tokens=2000, cache_read_input_tokens=read, output_tokens=9)
+        folder.put(trace_of(number, time=AT + number, usage=usage, timings=timings))
+    expected = request_sums(folder.index).total
+    sums = usage_sums(folder.index)
+    assert expected.saved_s
+    assert sums.saved_s == pytest.approx(expected.saved_s)
+    assert (sums.restored, sums.cached, sums.not_kept) == (expected.read, expected.created, expected.input)
+    folder.index.close()

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from proxy.events.totals import Totals
-from proxy.events.types import EngineCache, EngineState
-from tui.client.records import HostFacts, MissRecord, Snapshot
+from proxy.events.types import EngineCache, EngineState, Usage
+from tui.client.records import HostFacts, MissRecord, RequestSnapshot, Snapshot
 from tui.screen.charts import big_digits
 from tui.screen.panes.cache_parts.misses import miss_lines, no_misses
 from tui.screen.panes.cache_parts.totals import cache_block
@@ -105,3 +105,37 @@ def test_an_empty_list_of_misses_is_true(
     expected = [plain_text(line) for line in big_digits(share, "")]
     assert all(digits.strip() in "\n".join(drawn) for digits in expected)
     assert ("memory" in "\n".join(drawn)) == (backend == "mlx")
+
+
+def test_what_another_server_keeps_of_a_prompt_is_not_said() -> None:
+    totals = Totals(input_tokens=6200, cache_read_input_tokens=6200)
+    engine = EngineState(state="ready")
+    ours = cache_text(Snapshot(host=HostFacts(backend="mlx"), engine=engine, totals=totals))
+    assert "restored 6.2k  prefilled 0  ░ 6.2k" in ours
+    others = cache_text(Snapshot(host=HostFacts(backend="openai"), engine=engine, totals=totals))
+    assert "restored 6.2k  prefilled 6.2k" in others
+    assert "not kept" not in others
+    assert "░" not in others
+
+
+def cache_text(seen: Snapshot) -> str:
+    return "\n".join(map(plain_text, cache_block(seen, 200, 10)))
+
+
+def test_before_the_first_prompt_of_a_host_earlier_ones_are_a_key_away() -> None:
+    fresh = Snapshot(host=HostFacts(backend="mlx"), engine=EngineState(state="ready"))
+    assert "shows earlier ones" not in cache_text(fresh)
+    assert "r shows earlier ones" in cache_text(replace(fresh, earlier=10))
+
+
+def test_first_prompts_that_are_left_out_are_not_said_to_have_missed_nothing() -> None:
+    seen = Snapshot(host=HostFacts(backend="mlx"), engine=EngineState(state="ready"))
+    assert "No miss in 2 prompts" in plain_text(no_misses(seen, 2)[0])
+    assert "2 first prompts of sessions alone" in plain_text(no_misses(seen, 2, 2)[0])
+
+
+def test_prompts_of_an_earlier_host_show_that_the_upstream_reports_its_cache() -> None:
+    usage = Usage(input_tokens=5, cache_read_input_tokens=5)
+    earlier = RequestSnapshot("r1", 1.0, 2.0, usage=usage)  # type: ignore[arg-type]
+    seen = Snapshot(host=HostFacts(backend="openai"), requests=(earlier,))
+    assert "no reasons for misses" in plain_text(no_misses(seen, 1)[0])

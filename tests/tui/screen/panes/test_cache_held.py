@@ -14,8 +14,9 @@ from proxy.events.cache_facts import CacheEntry, CacheHoldings
 from proxy.events.types import Event
 from tests.tui.held_samples import ADA, entry, holdings
 from tests.tui.screen.test_app import Scene, scene
-from tests.tui.stage import drawn
+from tests.tui.stage import drawn, lines_of, loaded
 from tests.tui.traffic import Morning
+from tui.client.figures import count
 from tui.client.holdings.rows import HeldRow, held_rows, prefill_s
 from tui.client.records import MissRecord, RequestSnapshot, Snapshot
 from tui.client.wire_text import width
@@ -26,6 +27,7 @@ from tui.screen.screens.choose import ChooseScreen
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.diff import DiffScreen
 from tui.screen.styled_line import line_width, plain_text
+from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.line_table import LineTable
 
@@ -94,6 +96,25 @@ async def test_three_keys_from_streams_compare_what_diverged() -> None:
         assert rows is not None
         it.app.main.current.set_filter("session:c07d")
         assert {row.session[:4] for row in rows.rows} == {"c07d", "9f3c"}  # its own, and what it shares
+
+
+async def test_the_figures_are_also_those_of_a_longer_time_which_a_restart_does_not_end() -> None:
+    async with scene() as it:
+
+        def head() -> str:
+            return lines_of([it.app.main.current.query_one("#cache-totals", Canvas)])
+
+        await it.press("2")
+        assert "prompt tokens restored" in head()
+        await it.press("r")
+        await loaded(it.app)
+        await it.press("down")
+        assert "restored, today r" in head()
+        usage = await it.host.usage()
+        assert f"restored {count(usage.restored)}" in head()
+        assert "saved ~60s" in head()
+        await it.press("r", "r", "r")
+        assert "prompt tokens restored" in head()
 
 
 async def test_what_is_held_is_asked_again_when_it_changes_and_its_failure_is_said() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.wire.feed import PhaseTimes
 from proxy.events.tool_call import ToolCall
-from proxy.events.types import ErrorInfo, Timings
+from proxy.events.types import ErrorInfo, Timings, Usage
 from proxy.traces.listing.turns import SessionTurns
 from proxy.traces.request_replay import stored_answer
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary, WrittenPart
@@ -340,3 +340,19 @@ def test_of_megabytes_only_the_beginning_is_wrapped(line: str, monkeypatch: pyte
     assert layout.more
     assert text.replace("\n", "").startswith("".join(map(str, layout.lines)))
     assert sum(wrapped) < 1000
+
+
+def test_of_another_server_it_is_said_what_it_reports_of_its_cache_and_no_more() -> None:
+    usage = Usage(input_tokens=6200, cache_read_input_tokens=6200, output_tokens=5)
+    told = shown(trace_of(usage=usage), "Why")
+    assert "restored 6,200   prefilled 6,200" in told
+    assert "it says how much was restored, and no more" in told
+    assert "not kept" not in told
+    assert "reports no cache" not in told
+    assert "reports no cache" in shown(trace_of(usage=Usage(input_tokens=6200)), "Why")
+
+
+def test_a_request_that_got_no_prompt_counted_has_no_empty_bar() -> None:
+    told = shown(trace_of(usage=Usage()), "Why")
+    assert "not counted: it did not get that far" in told
+    assert "░" not in told

@@ -89,8 +89,8 @@ def _reason(reason: str) -> Span:
     return (REASON_LABELS.get(reason, reason), style)
 
 
-def no_misses(snapshot: Snapshot, prompts: int, left_out: int = 0) -> list[Line]:
-    """Why no miss is listed; `left_out`: those of first prompts, which count and are not listed."""
+def no_misses(snapshot: Snapshot, prompts: int, first_prompts: int = 0) -> list[Line]:
+    """Why no miss is listed; so many of sessions' first prompts are left out."""
     if not reports_cache(snapshot):
         name = snapshot.host.backend if snapshot.host else ""
         return paragraphs(f"{name} reports no cache: what it restored, or why not, is not known.")
@@ -98,8 +98,9 @@ def no_misses(snapshot: Snapshot, prompts: int, left_out: int = 0) -> list[Line]
         return paragraphs("No prompt yet, so no miss.")
     if uses_other_backend(snapshot):
         return paragraphs("This backend reports restored tokens, and no reasons for misses.")
-    if left_out:
-        return paragraphs(f"No miss but of {plural(left_out, 'first prompt')} of sessions.")
+    if first_prompts:
+        some = plural(first_prompts, "first prompt")
+        return paragraphs(f"Of {plural(prompts, 'prompt')}, {some} of sessions alone restored less than all.")
     return paragraphs(f"No miss in {plural(prompts, 'prompt')}.")
 
 

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from tui.client.figures import count, percent, plural, ratio, seconds, size
 from tui.client.records import Snapshot
+from tui.client.wire_text import shorten
 from tui.screen.charts import bar, big_digits, graph, shape
 from tui.screen.engine_label import reports_cache, uses_other_backend
+from tui.screen.keymap import key_of
+from tui.screen.panes.cache_parts.ranged import RangedUsage
 from tui.screen.panes.pane import WIDE
 from tui.screen.styled_line import Line, fit, joined, line_width, side_by_side, spread
 
@@ -21,13 +24,15 @@ _NOT_WORTH_A_WORD = 0.01  # of the prompt tokens
 _NEAR_CAP = 0.9  # above this share of the day's limit only shared prefixes are written
 
 
-def cache_block(snapshot: Snapshot, width: int, height: int) -> list[Line]:
+def cache_block(snapshot: Snapshot, width: int, height: int, usage: RangedUsage | None = None) -> list[Line]:
     """The restored share in large digits, its history, the parts of the prompts, memory and disk."""
+    usage = usage or RangedUsage()
+    snapshot = usage.applied(snapshot)
     totals = snapshot.totals
     share = ratio(totals.cache_read_input_tokens, totals.prompt_tokens)
     shown = "·" if share is None or not reports_cache(snapshot) else percent(share, 1)
     left: list[Line] = [
-        [("prompt tokens restored", "label")],
+        _range_words(usage),
         *big_digits(shown, "restored" if share else "dim"),
     ]
     inner = width - _LEFT_CELLS - 7
@@ -56,6 +61,15 @@ def cache_block(snapshot: Snapshot, width: int, height: int) -> list[Line]:
     return [[], *([("  ", ""), *line] for line in side_by_side(left, right, _LEFT_CELLS))]
 
 
+def _range_words(usage: RangedUsage) -> Line:
+    key = (f" {key_of('cache.range')}", "accent")
+    if usage.problem:
+        return [(shorten(usage.problem, _LEFT_CELLS - 4), "bad"), key]
+    if usage.range == "now":
+        return [("prompt tokens restored", "label")]
+    return [("restored, ", "label"), (usage.range, "bold"), key]
+
+
 def _history(snapshot: Snapshot, cells: int) -> list[Line]:
     rates = [
         ratio(row.reused_tokens, row.prompt_tokens) for row in snapshot.requests if row.usage is not None
@@ -66,18 +80,20 @@ def _history(snapshot: Snapshot, cells: int) -> list[Line]:
 def _sources(snapshot: Snapshot, cells: int) -> list[Line]:
     totals = snapshot.totals
     prompt = totals.prompt_tokens
-    parts = [
-        (totals.cache_read_input_tokens, "restored"),
-        (totals.cache_creation_input_tokens, "prefill"),
-        (totals.input_tokens, "neutral"),
-    ]
-    names = ("restored", "cached", "not kept")
-    legend: Line = []
-    for name, (tokens, style) in zip(names, parts, strict=True):
-        if name == "not kept" and (ratio(tokens, prompt) or 0.0) < _NOT_WORTH_A_WORD:
-            continue
-        gap = "   " if cells > _SMALL_BLOCK else " "
-        legend += [(f"{shape(style)} {name} {count(tokens)}", style), (gap, "")]
+    if not prompt:
+        again: Line = [(key_of("cache.range"), "accent"), (" shows earlier ones", "muted")]
+        return [[("no prompt counted", "label")], bar([], cells), again if snapshot.earlier else []]
+    kept, not_kept = totals.cache_creation_input_tokens, totals.input_tokens
+    if uses_other_backend(snapshot):  # what another server keeps of a prompt, nobody says
+        kept, not_kept = kept + not_kept, 0
+    parts = [(totals.cache_read_input_tokens, "restored"), (kept, "prefill"), (not_kept, "neutral")]
+    gap = "   " if cells > _SMALL_BLOCK else " "
+    restored = (f"{shape('restored')} restored {count(totals.cache_read_input_tokens)}", "restored")
+    legend: Line = [restored, (gap, ""), (f"{shape('prefill')} prefilled {count(kept)}", "prefill")]
+    if (ratio(not_kept, prompt) or 0.0) >= _NOT_WORTH_A_WORD:
+        sign, words = shape("neutral"), f" not kept {count(not_kept)}"
+        short = line_width(legend) + len(gap) + 1 + len(words) > cells
+        legend += [(gap, ""), (f"{sign} {count(not_kept)}" if short else sign + words, "neutral")]
     saved: Line = (
         [("saved ", "muted"), (f"~{seconds(snapshot.saved_s)}", "restored")] if snapshot.saved_s else []
     )
@@ -151,7 +167,7 @@ def _counts(snapshot: Snapshot, *, short: bool = False) -> Line:
     line: Line = [(f"{evictions:,} evicted", "muted")]
     if wanted:
         line += [(", ", "muted"), (f"{wanted:,} wanted{'' if short else ' again'}", "bad")]
-    return [*line, ("" if short else f"   {plural(totals.cache_misses, 'miss', 'misses')}", "muted")]
+    return line
 
 
 def _memory_of(snapshot: Snapshot) -> str:
