@@ -74,7 +74,7 @@ def last_result(snapshot: Snapshot) -> RequestSnapshot | None:
 def engine_memory(snapshot: Snapshot) -> tuple[int, int]:
     """Bytes that the engine's process takes, and their limit; 0 where they are not known."""
     engine = snapshot.engine
-    if engine is None:
+    if engine is None or engine.is_gone:  # what was measured last was of a process that has ended
         return 0, 0
     newest = snapshot.memory[-1][1] if snapshot.memory else engine.memory_bytes
     return newest, engine.memory.limit_bytes if engine.memory is not None else 0

@@ -140,7 +140,7 @@ def _state_line(snapshot: Snapshot, engine: EngineState, now: float, width: int)
     if engine.pid:
         port = line_text(engine.url.rpartition(":")[2], 20)
         right.append([(f"pid {engine.pid}" + (f" on :{port}" if port else ""), "muted")])
-    if snapshot.probes:
+    if snapshot.probes and not engine.is_gone and snapshot.probes[-1][0] >= (engine.started or 0.0):
         right.append(_last_probe(*snapshot.probes[-1], now))
     while right and line_width(line) + line_width(joined(right)) + 4 > width:
         right.pop(0)

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from proxy.events.causes import RESTART_REQUESTED
 from proxy.events.totals import Totals
-from proxy.events.types import EngineMemory, EngineState, Event
+from proxy.events.types import EngineMemory, EngineState, Event, Probe
 from proxy.timeline.health_history import HealthHistory
 from tests.tui.stage import lines_of
 from tests.tui.trace_samples import SampleHost, summaries
@@ -240,6 +240,17 @@ def test_requests_that_broke_with_the_engine_are_not_said_to_be_none(cause: str)
     told = happened(store.snapshot(), store.health, 105.0, 115.0, 130.0).text
     assert "Broke: 1 request: s1." in told
     assert "no request broke" not in told
+
+
+def test_a_probe_of_the_process_that_ended_is_not_said_of_the_next_one() -> None:
+    probes = ((900.0, Probe(ok=True, latency_s=0.005)),)
+    ready = Snapshot(engine=EngineState(state="ready", started=800.0, pid=7), probes=probes)
+    assert "probe 1m40s ago took 5ms" in text_of(ready, 1000.0)
+    for engine in (
+        EngineState(state="ready", started=950.0, pid=8),
+        EngineState(state="restarting", started=800.0),
+    ):
+        assert "probe" not in text_of(replace(ready, engine=engine), 1000.0).splitlines()[0]
 
 
 # -- the pane, by its keys -----------------------------------------------------------------------------------

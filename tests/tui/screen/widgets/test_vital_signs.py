@@ -185,3 +185,10 @@ def test_the_fullest_session_that_is_open() -> None:
     assert (seen.context, seen.session, seen.alerts) == (0.96, "b", ("context 96% full",))
     unknown = vital_signs(replace(snapshot, engine=EngineState(state="ready")), Buckets(), NOW)
     assert unknown.context is None
+
+
+@pytest.mark.parametrize("state", ["exited", "restarting", "starting"])
+def test_a_process_that_ended_takes_no_memory(state: str) -> None:
+    engine = EngineState(state=state, memory_bytes=218_000_000)  # type: ignore[arg-type]
+    seen = Snapshot(host=HostFacts(backend="mlx"), engine=engine, memory=((1.0, 218_000_000),))
+    assert vital_signs(seen, Buckets(), NOW).memory_bytes == 0
