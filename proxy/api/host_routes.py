@@ -225,7 +225,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
             b = host.store.load(trace_id)
             a = other or request_before(b, host.store.index)
             if a is None:
-                raise TraceNotFound(f"no request of its session came before {trace_id} in its lane")
+                raise TraceNotFound("it is the first of its session and lane: mark another (m), or name it")
             return compare(host.store.load(a), b)
 
         return _json(await _asked(trace_id, facts))

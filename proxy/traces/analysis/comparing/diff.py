@@ -88,7 +88,7 @@ def diff(a: Trace, b: Trace) -> PromptDiff:
     first = next((place for place, part in enumerate(parts) if part.kind != "same"), None)
     characters = sum(len(part.b) for part in parts)
     shared = sum(len(part.b) for part in parts[:first]) + (parts[first].at if first is not None else 0)
-    position, estimated = _position(b, shared, characters, parts, first)
+    position, estimated = _position(a, b, shared, parts, first)
     recomputed = None if position is None else b.usage.prompt_tokens - position
     return PromptDiff(
         segments=parts,
@@ -229,9 +229,9 @@ def _shared(a: str, b: str) -> int:
 
 
 def _position(
-    b: Trace, shared: int, characters: int, parts: list[SegmentDiff], first: int | None
+    a: Trace, b: Trace, shared: int, parts: list[SegmentDiff], first: int | None
 ) -> tuple[int | None, bool]:
-    tokens = b.usage.prompt_tokens
+    tokens, characters = b.usage.prompt_tokens, sum(len(part.b) for part in parts)
     if first is None:
         return (tokens, False) if tokens else (None, True)
     if not tokens or not characters:
@@ -246,7 +246,12 @@ def _position(
             return told, False
         at, size = parts[first].at, len(parts[first].b)
         return begin + round(within * at / size if size else 0), bool(at)
-    guess = round(tokens * shared / characters)
+    # The prompt with less behind the difference leaves less to estimate: where B goes on from A, nothing.
+    theirs, whole = a.usage.prompt_tokens, sum(len(part.a) for part in parts)
+    if theirs and whole - shared < characters - shared:
+        guess = min(tokens, theirs - round(theirs * (whole - shared) / whole) if whole else 0)
+    else:
+        guess = tokens - round(tokens * (characters - shared) / characters)
     if told is not None and abs(told - guess) <= _NEAR * tokens:
         return told, False
     return guess, True

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from pydantic import BaseModel
 
-from proxy.traces.analysis.comparing.diff import Kind, SegmentDiff, diff
+from proxy.traces.analysis.comparing.diff import Kind, PromptDiff, SegmentDiff, diff
 from proxy.traces.analysis.comparing.line_diff import unified_lines
 from proxy.traces.analysis.context_pieces import argument, beginning
 from proxy.traces.index import TraceIndex
@@ -63,17 +63,11 @@ class DiffFacts(BaseModel):
 def compare(a: Trace, b: Trace) -> DiffFacts:
     """Compare the prompts of two traces, of which A came before."""
     found = diff(a, b)
-    rates = [
-        trace.usage.prompt_tokens / size if (size := sum(map(len, texts))) else 0.0
-        for trace, texts in (
-            (a, [part.a for part in found.segments]),
-            (b, [part.b for part in found.segments]),
-        )
-    ]
+    rates = _rates(a, b, found)
     parts: list[SegmentFacts] = []
     room = _MOST_IN_ALL
-    for part in found.segments:
-        parts.append(_segment(part, rates[0], rates[1], min(room, MOST_CHARACTERS)))
+    for place, part in enumerate(found.segments):
+        parts.append(_segment(part, place, found.first, rates, min(room, MOST_CHARACTERS)))
         room -= sum(map(len, parts[-1].lines))
     return DiffFacts(
         a=_side(a),
@@ -127,15 +121,35 @@ def _side(trace: Trace) -> Side:
     )
 
 
-def _segment(part: SegmentDiff, rate_a: float, rate_b: float, most: int) -> SegmentFacts:
+def _rates(a: Trace, b: Trace, found: PromptDiff) -> tuple[float, float]:
+    """Tokens a character before the first difference and behind it, the same for both prompts."""
+    before = found.position or 0
+    sizes = [
+        sum(map(len, texts)) for texts in zip(*((part.a, part.b) for part in found.segments), strict=True)
+    ]
+    behind = sum(sizes) - 2 * found.shared
+    tokens = sum(max(0, trace.usage.prompt_tokens - before) for trace in (a, b))
+    return (before / found.shared if found.shared else 0.0, tokens / behind if behind else 0.0)
+
+
+def _segment(
+    part: SegmentDiff, place: int, first: int | None, rates: tuple[float, float], most: int
+) -> SegmentFacts:
     lines = _lines(part)
     # Whole lines: where both sides differ late in a long one, its beginning would look the same.
     kept = bisect_right(list(accumulate(map(len, lines))), most)
+
+    def tokens(text: str, counted: int | None) -> int:
+        if counted is not None:
+            return counted
+        alike = len(text) if first is None or place < first else part.at if place == first else 0
+        return round(alike * rates[0] + (len(text) - alike) * rates[1])
+
     return SegmentFacts(
         name=part.name,
         kind=part.kind,
-        a_tokens=round(len(part.a) * rate_a) if part.a_tokens is None else part.a_tokens,
-        b_tokens=round(len(part.b) * rate_b) if part.b_tokens is None else part.b_tokens,
+        a_tokens=tokens(part.a, part.a_tokens),
+        b_tokens=tokens(part.b, part.b_tokens),
         lines=lines[:kept],
         left_out=len(lines) - kept,
     )

@@ -197,3 +197,13 @@ def test_system_blocks_are_segments_where_both_have_as_many() -> None:
     assert [part.name for part in three.segments][:3] == ["system 1 of 3", "system 2 of 3", "system 3 of 3"]
     assert three.first == 2
     assert diff(blocks("a", "b"), blocks("a")).segments[0].name == "system"
+
+
+def test_where_b_goes_on_from_a_what_stands_before_is_all_of_a_also_uncounted() -> None:
+    # Another server's prompt has tools that its body shows no text of: shares of characters would miss them.
+    a = sent("x" * 400, usage=Usage(input_tokens=17_163))
+    b = sent("x" * 400, "y" * 600, usage=Usage(input_tokens=17_324))
+    found = diff(a, b)
+    assert (found.position, found.recomputed, found.estimated) == (17_163, 161, True)
+    back = diff(b, a)
+    assert (back.position, back.recomputed) == (17_163, 0)

@@ -72,3 +72,13 @@ def test_the_request_before_is_of_its_session_and_lane_and_was_counted(folder: F
     assert request_before(asked(5, "a"), folder.index) == "req_0001"
     assert request_before(asked(1, "a"), folder.index) is None
     assert request_before(asked(9, "a", session=""), folder.index) is None
+
+
+def test_parts_that_are_the_same_are_of_one_size_also_uncounted() -> None:
+    a = asked(1, "one " * 50, "hello", usage=Usage(input_tokens=5_000))
+    b = asked(2, "one " * 50, "hello", "more " * 200, usage=Usage(input_tokens=5_400))
+    found = compare(a, b)
+    assert [part.kind for part in found.segments] == ["same", "same", "only in B"]
+    assert all(part.a_tokens == part.b_tokens for part in found.segments[:2])
+    assert found.segments[2].b_tokens == 400
+    assert sum(part.a_tokens for part in found.segments) == pytest.approx(5_000, abs=2)
