@@ -59,7 +59,7 @@ def why_sentence(why: Why) -> str:
             return f"{_lost(why)}."
     if why.miss is not None and why.miss.reason == "cold":
         return f"The first prompt of its kind: {plural(why.prompt_tokens, 'token')} were prefilled."
-    return "As usual." if why.usual is not None else "Nothing stands out."
+    return "Within the usual." if why.usual is not None else "Nothing stands out."
 
 
 def why_usual(why: Why) -> str:
@@ -68,7 +68,8 @@ def why_usual(why: Why) -> str:
         return ""
     where = "in this session" if why.usual.of == "session" else "with this model"
     times = ratio(why.took_s, why.usual.took_s)
-    compared = f"; this one took {times:.1f} times that" if times and times >= 1.15 else ""
+    factor = f"{times:,.0f}" if times and times >= 10 else f"{times or 0.0:.1f}"
+    compared = f"; this one took {factor} times that" if times and times >= 1.15 else ""
     return (
         f"{seconds(why.usual.took_s)} for a request of this size {where}"
         f" ({plural(why.usual.requests, 'request')}){compared}"
@@ -121,7 +122,7 @@ def _failed(why: Why) -> str:
     """When it failed and of what cause, in the upstream's own words, and what became of it."""
     said = line_text(why.error.message) if why.error else "without a word"
     cause = line_text(_cause(why))
-    named = f" ({cause})" if cause and cause.lower() not in said.lower() else ""
+    named = f", {cause}" if cause and cause.lower() not in said.lower() else ""
     during = why.phases[-1].name if why.phases else "sending"
     where = f", {_DURING[during]}" if during not in ("sending", "finishing", "upstream") else ""
     again = ""

@@ -211,14 +211,13 @@ class ControlCenter(NavigatingApp):
         self.workers.cancel_group(self, "feed")
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         last_line = f"; its last line: {host.last_words[-1]}" if host.last_words else ""
+        again = f"{key_of('main.pane:health')} {key_of('health.restart')} starts it again"
         if self._stop_asked and not code:
-            self.inbox.put(
-                Link("ended", f"you stopped the host; {key_of('main.leave')} quits", self._clock())
-            )
+            self.inbox.put(Link("ended", f"you stopped the host; {again}", self._clock()))
             return
         self.exit_message = f"the host ended ({how}){last_line}"
         self._return_code = code if code in (2, 3, ExitCode.ENGINE_FAILED) else ExitCode.ENGINE_FAILED
-        self.inbox.put(Link("ended", f"the host ended ({how}); {key_of('main.leave')} quits", self._clock()))
+        self.inbox.put(Link("ended", f"the host ended ({how}); {again}", self._clock()))
 
     async def start_again(self, host: OwnedHost) -> None:
         await host.stop()  # what is left of the one before: its pipes

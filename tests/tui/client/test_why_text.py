@@ -103,7 +103,7 @@ def miss(reason: str) -> dict[str, Any]:
                 error=ErrorInfo(type="e", message="the connection was lost", cause="engine died"),
                 repeat=Repeat(id="b", after_s=4.0, failed=False),
             ),
-            "Failed after 3.0s, during prefill (engine died): the connection was lost."
+            "Failed after 3.0s, during prefill, engine died: the connection was lost."
             " It was repeated 4.0s later, and was answered.",
             "Memory was perhaps too short",
         ),
@@ -114,7 +114,7 @@ def miss(reason: str) -> dict[str, Any]:
                 error=ErrorInfo(type="rate_limit_error", message="http://x: slow down!"),
                 repeat=Repeat(id="b", after_s=4.0, failed=True),
             ),
-            "Failed after 1.0s (rate limited): http://x: slow down!"
+            "Failed after 1.0s, rate limited: http://x: slow down!"
             " It was repeated 4.0s later, and failed too.",
             "The server limits requests",
         ),
@@ -125,7 +125,7 @@ def miss(reason: str) -> dict[str, Any]:
         ),
         (why("cancelled", took_s=0.0), "The client left after 0ms, at once.", ""),
         (why("usual", ("prefill", 1.0)), "Nothing stands out.", ""),
-        (why("usual", ("prefill", 4.0), usual=USUAL), "As usual.", ""),
+        (why("usual", ("prefill", 4.0), usual=USUAL), "Within the usual.", ""),
         (
             why("usual", ("prefill", 1.0), miss=CacheMiss(reason="cold")),
             "The first prompt of its kind: 21,377 tokens were prefilled.",

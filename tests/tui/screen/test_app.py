@@ -751,7 +751,7 @@ async def test_a_host_of_its_own_that_it_stops_is_no_failure() -> None:
             host.exit_code = 0
             host.ended.set()
             await until(app, pilot, lambda snapshot: snapshot.link.state == "ended")
-            assert app.store.snapshot().link.detail == "you stopped the host; q quits"
+            assert app.store.snapshot().link.detail == "you stopped the host; 4 r starts it again"
             await shown.press("S")
             assert "no contact with the host" in list(app._notifications)[-1].message
             await pilot.press("q")

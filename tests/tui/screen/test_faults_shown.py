@@ -73,7 +73,8 @@ FAULTS = {
     ),
     "the host was killed": Fault(
         ("host ended", "bad"), ("HOST ENDED", "host gone since 02:30:00", "r starts the host again"),
-        ("READY",), "no contact", ("ended", "the host ended (signal 9); q quits"), footer="signal 9",
+        ("READY",), "no contact", ("ended", "the host ended (signal 9); 4 r starts it again"),
+        footer="signal 9",
         glyph="▄",
     ),
     "the host ended, another backend": Fault(

@@ -70,10 +70,7 @@ def _gone_lines(snapshot: Snapshot, engine: EngineState, width: int) -> list[Lin
     word, style = gone_label(snapshot)
     since = f"host gone since {clock(snapshot.link.since)}"
     was = since if uses_other_backend(snapshot) else f"was {engine.state}, {since}"
-    key = key_of("health.restart")
-    todo = (
-        f"{key} starts the host again, if this screen started it; traces are kept, and the list below is old."
-    )
+    todo = f"{key_of('health.restart')} starts the host again; traces are kept. All below is from before."
     if snapshot.link.state == "reconnecting":
         todo = f"{snapshot.link.detail}. It is asked again every few seconds; all figures are from before."
     return [

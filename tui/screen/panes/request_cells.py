@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from proxy.configuration.known_backends import backend_kind
 from proxy.events.causes import CANCELLED_BY_YOU
 from tui.client.figures import clock, count, percent, plural, ratio, seconds
 from tui.client.records import ACTIVE, RequestPhase, RequestSnapshot
@@ -110,6 +113,11 @@ def cancelled(cause: str, cells: int) -> Line:
     return [("⊘ ", "warn"), (shorten(words, cells - 2), "warn")]
 
 
+def asked_models(records: Iterable[RequestSnapshot]) -> set[str]:
+    """The models that were asked for, where that chooses one: our engine has one, whatever it is called."""
+    return {one.model for one in records if one.model and backend_kind(one.backend) != "mlx"}
+
+
 def failure(cause: str, message: str, repeat: tuple[float, RequestPhase] | None, cells: int) -> Line:
     """Why a request failed, and what became of it where the client repeated it."""
     if repeat is not None:
@@ -117,8 +125,11 @@ def failure(cause: str, message: str, repeat: tuple[float, RequestPhase] | None,
         sign, style = _REPEATS.get(phase, ("✗", "bad"))
         line: Line = [("↻ ", "warn"), (clock(moment), "muted"), (f" {sign}", style)]
         room = cells - 2 - 8 - 2 - 2
-        return [*line, (f"  {shorten(cause, room)}", "muted")] if room > 3 else line
+        cause = cause.partition(" (")[0]
+        return [*line, (f"  {shorten(cause, room)}", "muted")] if room >= min(len(cause), 10) else line
     words = cause or "failed"
+    if len(words) > cells - 2:  # what stands in brackets says more of the same
+        words = words.partition(" (")[0]
     if cells >= len(words) + 20 and message:
         words += f": {message}"
     return [("✗ ", "bad"), (shorten(words, cells - 2), "bad")]

@@ -12,7 +12,7 @@ from tui.client.records import AgentSnapshot, RequestSnapshot, SessionSnapshot
 from tui.client.reducers.sessions import agents_of
 from tui.client.wire_text import shorten, shorten_middle
 from tui.screen.panes.doing import doing
-from tui.screen.panes.request_cells import SESSION_CELLS, number, restored_bar
+from tui.screen.panes.request_cells import SESSION_CELLS, asked_models, number, restored_bar
 from tui.screen.panes.session_cells import (
     agent_state,
     context_gauge,
@@ -168,8 +168,8 @@ class SessionTree(LineTable[TreeRow]):
     def show_sessions(self, sessions: Sequence[SessionSnapshot], window: int, now: float) -> None:
         """Show `sessions`; `window`: tokens that prompt and answer share, 0: not known."""
         self._sessions, self._window, self._moment = sessions, window, now
-        models = {one.model for one in sessions if one.model}
-        self.leave_out(*(["MODEL"] if len(models) < 2 else []))
+        several = len(asked_models(one.requests[-1] for one in sessions)) > 1
+        self.leave_out(*([] if several else ["MODEL"]))
         self._build()
 
     def set_filter(self, query: str) -> None:

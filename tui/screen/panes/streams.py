@@ -20,7 +20,7 @@ from tui.screen.panes.call_feed import CallFeed
 from tui.screen.panes.doing import did
 from tui.screen.panes.first_run import better_model, first_steps
 from tui.screen.panes.pane import Pane, list_note, paragraphs
-from tui.screen.panes.request_cells import number, restored_bar, session, state
+from tui.screen.panes.request_cells import asked_models, number, restored_bar, session, state
 from tui.screen.panes.session_order import ORDERS, keep_order, next_order, remembered_order
 from tui.screen.panes.session_tree import SessionTree, TreeRow
 from tui.screen.styled_line import Line
@@ -173,7 +173,7 @@ class StreamsPane(Pane):
             by_agent = row is not None and row.found is None and len(row.agents) == 1
             who = {(one.lane, one.agent_type, one.purpose) for one in of}
             same = [] if len(who) > 1 and not by_agent else ["WHO"]
-            turns.leave_out(*same, *([] if len({one.model for one in of}) > 1 else ["MODEL"]))
+            turns.leave_out(*same, *([] if len(asked_models(of)) > 1 else ["MODEL"]))
         key = row.key if row is not None else ""
         turns.show(self._turns, self.now, anew=key != self._row)
         self._row = key

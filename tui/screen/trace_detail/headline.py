@@ -9,6 +9,8 @@ from tui.screen.panes.request_cells import cancelled, lane, session
 from tui.screen.styled_line import Line, spread
 from tui.screen.trace_detail.opened_trace import OpenedTrace
 
+_ENDS = {"end_turn": "answered", "tool_use": "called tools"}  # in the words of the lists
+
 
 def trace_headline(opened: OpenedTrace, width: int) -> Line:
     """It in `width` cells."""
@@ -26,7 +28,8 @@ def trace_headline(opened: OpenedTrace, width: int) -> Line:
         cause = line_text(error.cause) or cause_of(line_text(error.type), error.message)
         end = [("✗ ", "bad"), (shorten(cause, 30), "bad")]
     else:
-        reason = line_text(opened.stop_reason) or str(response.status)
+        stop = line_text(opened.stop_reason)
+        reason = _ENDS.get(stop, stop) or str(response.status)
         end = [("✓ ", "ok"), (shorten(reason, 24), "muted")]
     took = (f"  {seconds(trace.timings.done)} ", "bold")
     return spread(left, [*end, took], width)

@@ -63,7 +63,7 @@ def engine(**more: Any) -> Any:
             None,
             ["requests are not recorded: No space left on device"],
         ),
-        (replace(READY, link=Link("ended", "you stopped the host; q quits", NOW - 9)), None, []),
+        (replace(READY, link=Link("ended", "you stopped the host; 4 r starts it again", NOW - 9)), None, []),
         (replace(READY, requests=(failed(1),)), None, ["a request failed at 02:46:10: engine died"]),
         (
             replace(READY, requests=(failed(1), failed(2), failed(3))),

@@ -50,6 +50,15 @@ def test_a_failed_trace_is_listed_by_its_cause_with_the_prompt_that_was_too_long
     assert cell("PROMPT", row, 6) == "360k"
 
 
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_how_a_request_ended_has_room_in_the_list(width: int) -> None:
+    died = TraceSummary(id="a", time=1.0, error="x", cause="engine died (signal 9)", status=529, marked=True)
+    ends = {column.title: cells for column, cells in lay_out(columns({"a": (8.0, "done")}), width)}
+    assert cell("END", died, ends["END"]) == "◆ ✗ engine died"
+    repeated = next(one for one in columns({"a": (8.0, "done")}) if one.title == "END")
+    assert "↻ 00:00:08 ✓" in "".join(text for text, _ in repeated.cell(died, 0.0, ends["END"]))
+
+
 def rows_of(*numbers: int) -> list[TraceSummary]:
     return [TraceSummary(id=f"req_{number}", time=float(number)) for number in numbers]
 
@@ -203,7 +212,7 @@ async def test_the_list_is_sorted_ranged_and_gone_to_by_keys() -> None:
         assert "250 requests" in strip[0]
         assert "▲" in strip[2]
         assert "250 in all   live" in heading(app)
-        assert "fix the bug in app.… → Write notes.md  ✓ 1 call" in drawn(table)[1]
+        assert "fix the bug in app.py → Write notes.md     ✓ 1 call" in drawn(table)[1]
         assert "today 14:13:20" in drawn(table)[1]
         assert "Explore" in drawn(table)[1]
 
