@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import httpx
 
@@ -27,7 +28,7 @@ from tui.screen.keymap import PANES
 
 STREAMS, TOKENS_PER_S, TURN_TOKENS = 8, 100, 2_000
 LOAD_CORE, KB_PER_S = 15.0, 20.0  # per cent of a core; kB
-KEY_MS, SWITCH_MS, FIRST_FRAME_S, GROWTH_MB = 10.0, 20.0, 0.35, 20.0
+KEY_MS, SWITCH_MS, FIRST_FRAME_S, GROWTH_MB, TEXT_S = 10.0, 20.0, 0.35, 20.0, 0.1
 SLOW_LINK, SLOW_ANSWER_S = 30_000, 0.5  # bytes a second
 FRAMES, LOAD_S, REST_S = 7, 10.0, 12.0
 _REPOSITORY = str(Path(__file__).parents[2])
@@ -45,7 +46,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
                 textual.wait_for("tok/s")
                 found = _under_load(ours, empty, textual)
             found += _at_rest(feed, ours, empty, keys=40)
-        found += [_first_frame(folder), _slow_link(feed, folder), _hours(folder)]
+        found += [_first_frame(folder), _slow_link(feed, folder), _hours(folder), *_texts(folder)]
     return [*found, *_gaps(folder)]
 
 
@@ -205,11 +206,33 @@ def _answer_s(terminal: MeasuredTerminal, key: str, is_answer: Callable[[str], b
     return time.monotonic() - began
 
 
+def _told(probe: str, folder: Path) -> dict[str, Any]:
+    environ = clean_environment(**_ENVIRON, COLORTERM="truecolor", TERM="xterm-256color")
+    done = subprocess.run(_probe(probe), cwd=folder, env=environ, capture_output=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _texts(folder: Path) -> Iterator[Figure]:
+    told = _told("texts", folder)
+    least = told["an empty text"]["own"]
+    for name, seconds in told.items():
+        # Long ones are shown by our own view alone: beside them stands what the screen itself takes.
+        peer = Peer("Textual's widget", seconds["textual"]) if "textual" in seconds else Peer("empty", least)
+        yield Figure(
+            bench="screen",
+            metric=f"to open {name}",
+            unit="s",
+            value=seconds["own"],
+            peer=peer,
+            ratio=seconds["own"] / peer.value,
+            target=TEXT_S if "MB" in name else None,
+            runs=1,
+        )
+
+
 def _hours(folder: Path) -> Figure:
-    done = subprocess.run(
-        _probe("hours"), cwd=folder, env=clean_environment(**_ENVIRON), capture_output=True, check=True
-    )
-    held = json.loads(done.stdout.splitlines()[-1])
+    held = _told("hours", folder)
     growth = (held["last"] - held["first"]) / 1e6
     return Figure(
         bench="screen",

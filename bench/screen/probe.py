@@ -4,6 +4,7 @@ python bench/screen/probe.py empty              an app of one line, which keys c
 python bench/screen/probe.py first empty|own    the processor time of the first frame, into $FIRST_FRAME
 python bench/screen/probe.py textual URL        our app with Textual's own frames, ten a second
 python bench/screen/probe.py hours              memory before and after eight hours of events, as JSON
+python bench/screen/probe.py texts              the processor time of opening long texts, as JSON
 
 It is run as a file, and imports at its top no more than each app needs: as a module it would first load the
 bench, whose HTTP client and terminal would count as part of what it measures.
@@ -99,6 +100,10 @@ def main(mode: str, *more: str) -> None:
         _with_textuals_frames(more[0])
     elif mode == "hours":
         _hours()
+    elif mode == "texts":
+        from bench.screen.texts import opened
+
+        print(json.dumps(asyncio.run(opened())))
     else:
         raise SystemExit(__doc__)
 

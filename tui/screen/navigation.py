@@ -15,6 +15,9 @@ from tui.screen.host_actions.bundling import BundlingApp
 from tui.screen.host_actions.questions import cannot_restart
 from tui.screen.keymap import PANES
 from tui.screen.panes.traces import TracesPane
+from tui.screen.reading.asked import ReadAtLength
+from tui.screen.screens.diff import DiffScreen
+from tui.screen.screens.live_settings import SettingsScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.opened import OpenedScreen
 
@@ -105,7 +108,6 @@ class NavigatingApp(BundlingApp):
 
     def open_settings(self) -> None:
         """Open the settings of the running host."""
-        from tui.screen.screens.live_settings import SettingsScreen
 
         self.open(SettingsScreen(lambda: self._host_api().settings()))
 
@@ -151,10 +153,18 @@ class NavigatingApp(BundlingApp):
 
     @on(TracesPane.Compared)
     def _compare(self, event: TracesPane.Compared) -> None:
-        from tui.screen.screens.diff import DiffScreen
 
         other = self.marked if self.marked != event.trace_id else ""
         self.open(DiffScreen(event.trace_id, other, self.load_diff))
+
+    @on(ReadAtLength)
+    def _read(self, event: ReadAtLength) -> None:
+        from tui.screen.reading.read_screen import ReadScreen  # brings parsers that no frame before it needs
+
+        if event.readable.text.strip():
+            self.open(ReadScreen(event.readable, event.subject))
+        else:
+            self.notify("There is no text to read here.", timeout=3, markup=False)
 
     @on(TracesPane.Opened)
     def _open_trace(self, event: TracesPane.Opened) -> None:

@@ -23,6 +23,8 @@ from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import asked_models, number, restored_bar, session, state
 from tui.screen.panes.session_order import ORDERS, keep_order, next_order, remembered_order
 from tui.screen.panes.session_tree import SessionTree, TreeRow
+from tui.screen.reading.asked import ReadAtLength
+from tui.screen.reading.readable import Readable
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Heading
 from tui.screen.widgets.columns import Column
@@ -314,6 +316,12 @@ class StreamsPane(Pane):
     def action_copy(self) -> None:
         """Copy the text of the selected answer."""
         self.copy(self.answer.tail.text, "answer")
+
+    def action_read_answer(self) -> None:
+        """Read the selected answer at length, as far as it has come."""
+        self.post_message(
+            ReadAtLength(Readable("answer", self.answer.tail.text, "markdown"), f"answer {self.request}")
+        )
 
     def action_cancel(self) -> None:
         """Ask for the end of the selected request."""

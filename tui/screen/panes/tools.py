@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 
 from tui.client.figures import clock, percent, plural, ratio, seconds, size
 from tui.client.records import Snapshot, ToolRecord, ToolStats
-from tui.client.wire_text import line_text, shorten, shorten_middle, width
+from tui.client.wire_text import block_text, line_text, shorten, shorten_middle, width
 from tui.screen.calls.call_lines import argument_lines
 from tui.screen.charts import bar, shape
 from tui.screen.frames.ground import Box
@@ -22,6 +22,8 @@ from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, session
 from tui.screen.panes.tool_call_cells import call_steps, result, verdict
+from tui.screen.reading.asked import ReadAtLength
+from tui.screen.reading.readable import Readable, json_or_none
 from tui.screen.styled_line import Line, fit, joined_lines
 from tui.screen.trace_list.columns import when
 from tui.screen.trace_list.list_query import RANGES, RangeName
@@ -151,6 +153,15 @@ class ToolsPane(Pane):
     def action_read(self) -> None:
         """Focus the detail."""
         self.query_one(TextTail).focus()
+
+    def action_read_result(self) -> None:
+        """Read the result of the selected call at length; without one, the call."""
+        if (call := self._shown) is not None:
+            name, text = line_text(call.name, 40), block_text(call.result)
+            readable = Readable(f"result of {name}", text, json_or_none(text))
+            if not text.strip():
+                readable = Readable(name, self.query_one(TextTail).text)
+            self.post_message(ReadAtLength(readable, f"call {call.id}"))
 
     def action_copy(self) -> None:
         """Copy the selected call."""

@@ -70,6 +70,29 @@ SCREENS_HELP: dict[str, tuple[Group, ...]] = {
             ),
         ),
     ),
+    "read": (
+        (
+            "",
+            (
+                (
+                    "",
+                    "",
+                    "One text at length: Markdown rendered, code and JSON in colours with line numbers.",
+                ),
+                ("", "", "A search looks in the text as it is, so that it leads out of what is rendered."),
+                ("", "", "A link is never opened: a click copies its address. What is selected with the"),
+                ("", "", "mouse, or with shift and the arrows, is what y copies."),
+            ),
+        ),
+        (
+            "Limits",
+            (
+                ("source", "dim", "Markdown of more than some forty paragraphs is shown as it is"),
+                ("no colours", "dim", "more than 12,000 characters"),
+                ("plain", "dim", "more than 40,000, or a line of more than 4,000: no line numbers either"),
+            ),
+        ),
+    ),
     "models": (
         (
             "",

@@ -21,6 +21,7 @@ from tui.screen.clipboard import copy
 from tui.screen.host_actions.questions import cannot_restart
 from tui.screen.keymap import WHILE_SEARCHING, Command, bindings, key_of
 from tui.screen.panes.traces import TracesPane
+from tui.screen.reading.asked import reading_of
 from tui.screen.screens.context import ContextScreen
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line, line_width, plain_text, spread
@@ -192,6 +193,13 @@ class TraceScreen(OpenedScreen):
         self._part = number
         self._draw()
 
+    def action_read(self) -> None:
+        """Read the block at the cursor, or the first with a text below it, at length."""
+        if (block := self.query_one(CollapsibleBlocks).to_read) is None:
+            self._say("There is no text to read from here on.")
+        else:
+            self.post_message(reading_of(block, PARTS[self._part].name, self._trace_id))
+
     def action_fold(self) -> None:
         """Fold or unfold the block at the cursor."""
         if self._loaded() is not None and not self.query_one(CollapsibleBlocks).toggle():
@@ -265,11 +273,10 @@ class TraceScreen(OpenedScreen):
     def _tell_matches(self) -> None:
         number, total = self.query_one(CollapsibleBlocks).found
         bar = self.query_one(SearchInput)
-        if not self._query:
-            note: Line = []
-        elif not total:
+        note: Line = []
+        if self._query and not total:
             note = [("not in this part", "warn")]
-        else:
+        elif self._query:
             note = [(f"{number:,} of {total:,}", "bold"), (f"   {self._match_keys}", "accent")]
         bar.tell(note)
         self._matches = [("/", "accent"), (shorten(line_text(self._query), 20), "bold"), ("  ", ""), *note]

@@ -12,6 +12,7 @@ import orjson
 from tui.client.event_text import cleaned, one_line_arguments
 from tui.client.figures import count, plural
 from tui.client.wire_text import line_text, shorten
+from tui.screen.reading.readable import call_to_read, json_or_none
 from tui.screen.styled_line import Line
 from tui.screen.trace_detail.opened_trace import OpenedTrace, characters, pretty
 from tui.screen.trace_detail.wrapped_calls import wrapped_call
@@ -148,8 +149,15 @@ def _block(said: Said, tokens_a_character: float) -> Block:
     title = [*start, *said_title(said)]
     match said.kind:
         case "call":
+            source, language = call_to_read(said.name, said.given)
             return Block(
-                title, lambda cells: wrapped_call(said.name, said.given, cells), note, level=1, preview=_CALL
+                title,
+                lambda cells: wrapped_call(said.name, said.given, cells),
+                note,
+                level=1,
+                preview=_CALL,
+                source=source,
+                language=language,
             )
         case "text":
             lines = _THOUGHT if said.role == "system" else _TEXT  # System has all of it
@@ -158,7 +166,15 @@ def _block(said: Said, tokens_a_character: float) -> Block:
             return Block(title, said.text, note, level=1, preview=_THOUGHT, style="thinking")
         case "result":
             style = "bad" if said.failed else ""
-            return Block(title, said.text or "(empty)", note, level=1, preview=_RESULT, style=style)
+            return Block(
+                title,
+                said.text or "(empty)",
+                note,
+                level=1,
+                preview=_RESULT,
+                style=style,
+                language=json_or_none(said.text),
+            )
         case "reminder":
             return Block(title, said.text, note, level=1)
     return Block(title, pretty(said.given), note, "json", level=1)

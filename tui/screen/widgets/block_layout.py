@@ -15,6 +15,7 @@ Draw = Callable[[int], list[Line]]
 _HEADING = re.compile(r"(#{1,6} )\S")
 _BULLET = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)]) ")
 _MARKS = re.compile(r"`[^`]+`|\*\*[^*]+\*\*")
+_READ_CELLS = 100  # of a body that is drawn, where it is read
 MOST_MATCHES = 10_000  # of one search; behind them nothing is counted
 
 
@@ -47,6 +48,15 @@ class Block:
     preview: int = 0
     style: str = ""  # of a body that is text
     here: bool = False  # where the reader begins
+    source: str | LazyText = ""  # what is read at length, where the body is drawn
+    language: str = ""  # of the source
+
+    @property
+    def to_read(self) -> tuple[str, str]:
+        """The text that is read at length, and its language; "" where there is nothing to read, or none."""
+        if self.source:
+            return (self.source if isinstance(self.source, str) else self.source.text), self.language
+        return self.text_at(_READ_CELLS), {"json": "json", "prose": "markdown"}.get(self.kind, self.language)
 
     def text_at(self, cells: int) -> str:
         """The whole body as text; one that is drawn, as it is drawn in so many cells."""

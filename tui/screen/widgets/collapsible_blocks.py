@@ -98,6 +98,12 @@ class CollapsibleBlocks(StripView, can_focus=True):
         """The block at the cursor."""
         return self._blocks[self._shown[self._block_at(self._cursor)]] if self._shown else None
 
+    @property
+    def to_read(self) -> Block | None:
+        """The block at the cursor, or the first below it that has a body."""
+        below = self._shown[self._block_at(self._cursor) :] if self._shown else ()
+        return next((self._blocks[index] for index in below if self._blocks[index].body), None)
+
     def toggle(self) -> bool:
         """Open or close the block at the cursor, whose title the cursor moves to; False: it cannot be."""
         if not self._shown:
