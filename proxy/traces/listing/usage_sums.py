@@ -49,8 +49,11 @@ def usage_sums(index: Index, since: float = 0.0) -> UsageSums:
     """
     rows = index.select(_SUMS, (since,))
     saved = [read * took / tokens - restore for *_, read, _, _, _, tokens, took, restore in rows if tokens]
-    sums = [_whole(sum(row[column] for row in rows)) for column in range(6)]
-    return UsageSums(*sums, saved_s=max(0.0, math.fsum(saved)) if saved else None)
+    requests, prompts, restored, cached, not_kept, output = (
+        _whole(sum(row[column] for row in rows)) for column in range(6)
+    )
+    saved_s = max(0.0, math.fsum(saved)) if saved else None
+    return UsageSums(requests, prompts, restored, cached, not_kept, output, saved_s)
 
 
 def _whole(number: float) -> int:

@@ -27,6 +27,7 @@ _TURN_BAR = 12
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 # What the name of a counted part holds, and its kind; the first that fits.
 _KINDS = (
+    ("system and tools", "system and tools"),  # some templates let nobody count them apart
     ("reminders", "reminders"),
     ("tool result", "tool results"),
     ("assistant", "answers"),
@@ -138,8 +139,9 @@ def cache(trace: Trace, width: int) -> list[Line]:
     """What the prefix cache restored, and the reason for a miss."""
     verdict = trace.cache
     if verdict is None:
-        restored = trace.usage.cache_read_input_tokens
-        words = "the upstream's own: it says how much was restored, and no more" if restored else ""
+        words = ""
+        if trace.usage.cache_read_input_tokens:
+            words = "the upstream's own: it says how much was restored, and no more"
         words = words or ("this backend reports no cache" if trace.usage.prompt_tokens else "")
         return [[(f"{'cache':<{LABEL_CELLS}}", "label"), (words, "muted")]] if words else []
     miss = verdict.miss
