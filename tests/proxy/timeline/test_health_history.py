@@ -18,7 +18,7 @@ from proxy.events.types import PAYLOADS
 from proxy.timeline.buckets import TIERS, HealthSample, HealthSamples
 from proxy.timeline.health_file import HealthFileDamaged, health_path, read_health, write_health
 from proxy.timeline.health_history import KEPT_SPANS, WEEK_S, HealthHistory, Span, StateMark
-from proxy.timeline.health_keeper import HealthKeeper
+from proxy.timeline.health_keeper import SAVE_S, HealthKeeper
 
 NOW = 1_790_000_000.0
 
@@ -217,3 +217,7 @@ async def test_screens_are_told_at_once_that_requests_are_not_recorded(tmp_path:
     keeper.unwritten(0, "")
     assert (await disks.get()).unwritten == 0
     await keeper.close()
+
+
+def test_a_host_that_is_killed_loses_no_more_than_half_a_minute() -> None:
+    assert SAVE_S <= 30.0

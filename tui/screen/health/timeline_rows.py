@@ -176,10 +176,10 @@ def _state(
         by_you = mark.by_you and mark.state == "restarting"
         line.append(_BY_YOU if by_you else (text, style))
     name = "upstream" if uses_other_backend(snapshot) else "engine"
-    return _row(name, line, _incidents(history, axis), cursor)
+    return _row(name, line, _incidents(history, axis, none=name), cursor)
 
 
-def _incidents(history: HealthHistory, axis: Axis) -> Line:
+def _incidents(history: HealthHistory, axis: Axis, *, none: str) -> Line:
     """How often it ended in this time."""
     seen = [mark for mark in history.marks if axis.start <= mark.time < axis.end]
     exits = sum(mark.state == "exited" for mark in seen)
@@ -188,7 +188,9 @@ def _incidents(history: HealthHistory, axis: Axis) -> Line:
     if exits or refused:
         bad = plural(exits, "exit") if exits else plural(refused, "outage")
         return [(bad, "bad"), *([(f", {yours}↺ you", "muted")] if yours else [])]
-    return [(f"{yours}↺ by you", "muted")] if yours else [("no exit", "dim")]
+    if yours:
+        return [(f"{yours}↺ by you", "muted")]
+    return [("no exit" if none == "engine" else "no outage", "dim")]
 
 
 def _probes(

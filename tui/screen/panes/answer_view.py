@@ -126,7 +126,8 @@ class AnswerView(Box):
             return []
         cut = "…" if len(record.said) >= SAID else ""
         told = (
-            f"Of this answer, the end and the calls; its trace has all of it ({key_of('main.open_trace')})."
+            "Only the end of this answer and its calls are held here; "
+            f"its trace has all of it ({key_of('main.open_trace')})."
         )
         lines: list[Line] = [[], [(told, "dim")], []]
         if record.said.strip():

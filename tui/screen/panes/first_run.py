@@ -20,6 +20,11 @@ def first_steps(snapshot: Snapshot, claude: str, fit: ModelFit | None) -> list[L
         word, style = engine_label(snapshot)
         lines.append([_label("runs"), (model, ""), ("  ● ", style), (word, style)])
         lines += [*_better(snapshot, fit), []]
+    if snapshot.link.recorded:  # there is no host to start Claude Code on
+        return [
+            *lines,
+            [("  The first request of this recording appears here: space goes on, → skips.", "muted")],
+        ]
     # `context` copies the command while there is no session.
     lines.append([*_copies("main.context"), (claude, "accent")])
     return [*lines, [_label(""), ("in another terminal: Claude Code, whose requests appear here", "muted")]]

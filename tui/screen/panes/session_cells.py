@@ -9,7 +9,7 @@ from tui.client.records import AgentSnapshot, RequestSnapshot, SessionSnapshot
 from tui.client.wire_text import shorten, width
 from tui.screen.charts import bar
 from tui.screen.panes.request_cells import failure, state
-from tui.screen.styled_line import Line, fit, line_width
+from tui.screen.styled_line import Line, Span, fit, line_width
 from tui.screen.widgets.vital_signs import FULL, NEARLY_FULL
 
 _GAUGE, _LABELLED = 10, 38  # cells
@@ -43,7 +43,8 @@ def session_state(found: SessionSnapshot, now: float, cells: int) -> Line:
     if runs_tool(last):
         return _tool_runs(last, now, cells)
     words = f"idle {_clock(idle_s(found, now))}, {plural(len(found.requests), 'request')}"
-    return [("✓ ", "ok"), (shorten(words, cells - 2), "muted")]
+    sign: Span = ("⊘ ", "warn") if last.phase == "cancelled" else ("✓ ", "ok")
+    return [sign, (shorten(words, cells - 2), "muted")]
 
 
 def idle_s(found: SessionSnapshot, now: float) -> float:

@@ -147,7 +147,7 @@ class FilterInput(Vertical):
             first = self._offered[0]
             line += [(f"{GAP}tab", "bold"), (" takes ", "dim"), (first.word, "dim")]
             if first.help:
-                line += [(f": {first.help}", "dim")]
+                line += [(f"{' ' if first.word.endswith(':') else ': '}{first.help}", "dim")]
         return [line]
 
     def _close(self, query: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from proxy.events.types import EngineMemory, EngineState
 from tests.tui.trace_samples import SampleHost
 from tests.tui.traffic import Morning
-from tui.client.records import Link, ModelFit, Snapshot
+from tui.client.records import RECORDED, Link, ModelFit, Snapshot
 from tui.screen.app import ControlCenter
 from tui.screen.panes.first_run import better_model, first_steps
 from tui.screen.styled_line import plain_text
@@ -68,3 +68,10 @@ async def test_an_empty_screen_leads_to_a_model_and_to_claude_code_by_a_key_each
         assert app.clipboard == FIT.command
         await pilot.press("c")
         assert app.clipboard == CLAUDE
+
+
+def test_a_recording_offers_no_client_for_a_host_that_is_not_there() -> None:
+    for link, there in ((Link("live"), True), (Link("live", RECORDED), False)):
+        said = "\n".join(map(plain_text, first_steps(replace(running(), link=link), CLAUDE, None)))
+        assert (CLAUDE in said) is there
+        assert ("space goes on" in said) is not there

@@ -296,3 +296,9 @@ def test_hostile_text_stays_in_its_cell(events: list[tuple[str, str, str, str, i
     for record in snapshot.requests:
         for column, cells in lay_out(TURNS, 118):
             assert plain_text(column.cell(record, NOW, cells)).isprintable()
+
+
+async def test_a_session_whose_last_turn_was_cancelled_is_not_marked_as_well() -> None:
+    for phase, sign in (("done", "✓ idle"), ("cancelled", "⊘ idle")):
+        async with on_stage(request("1", preview="x", phase=phase)) as (tree, _):
+            assert sign in drawn(tree)[1]

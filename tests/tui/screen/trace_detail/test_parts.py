@@ -15,7 +15,7 @@ from proxy.events.tool_call import ToolCall
 from proxy.events.types import ErrorInfo, Timings, Usage
 from proxy.traces.listing.turns import SessionTurns
 from proxy.traces.request_replay import stored_answer
-from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary, WrittenPart
+from proxy.traces.schema import CountedPart, Trace, TraceRequest, TraceResponse, TraceSummary, WrittenPart
 from tests.proxy.trace_making import trace_of
 from tui.client.wire_text import wrap
 from tui.screen.styled_line import line_width, plain_text
@@ -356,3 +356,12 @@ def test_a_request_that_got_no_prompt_counted_has_no_empty_bar() -> None:
     told = shown(trace_of(usage=Usage()), "Why")
     assert "not counted: it did not get that far" in told
     assert "░" not in told
+
+
+def test_parts_that_were_counted_together_are_named_together() -> None:
+    counted = [
+        CountedPart(name="system and tools", tokens=137),
+        CountedPart(name="message 1 (user)", tokens=8),
+    ]
+    told = shown(trace_of(usage=Usage(input_tokens=145), prompt_parts=counted), "Why")
+    assert "system and tools 137   your messages 8" in told
