@@ -6,8 +6,8 @@ python bench/screen/probe.py textual URL        our app with Textual's own frame
 python bench/screen/probe.py hours              memory before and after eight hours of events, as JSON
 python bench/screen/probe.py texts              the processor time of opening long texts, as JSON
 
-It is run as a file, and imports at its top no more than each app needs: as a module it would first load the
-bench, whose HTTP client and terminal would count as part of what it measures.
+It is run as a file, and imports at its top next to nothing: as a module it would first load the bench, whose
+HTTP client and terminal would count as part of what it measures, and our command imports Textual in its time.
 """
 
 from __future__ import annotations
@@ -18,33 +18,40 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from textual.app import App, ComposeResult
-from textual.binding import Binding, BindingType
-from textual.widgets import Label
+if TYPE_CHECKING:
+    from textual.app import App
 
 
-class EmptyApp(App[None]):
+def _empty_app() -> App[None]:
     """The least that draws and listens."""
+    from textual.app import App, ComposeResult
+    from textual.binding import Binding
+    from textual.widgets import Label
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key, f"show('{key}')", show=False) for key in ("1", "2", "3", "4", "5", "j", "k")
-    ]
-    ENABLE_COMMAND_PALETTE = False
+    class EmptyApp(App[None]):
+        BINDINGS = [  # noqa: RUF012
+            Binding(key, f"show('{key}')", show=False) for key in ("1", "2", "3", "4", "5", "j", "k")
+        ]
+        ENABLE_COMMAND_PALETTE = False
 
-    def compose(self) -> ComposeResult:
-        yield Label("empty", id="line", markup=False)
+        def compose(self) -> ComposeResult:
+            yield Label("empty", id="line", markup=False)
 
-    def action_show(self, key: str) -> None:
-        """Change the line."""
-        line = self.query_one("#line", Label)
-        line.update(f"{key} after {line.content}"[:40])
+        def action_show(self, key: str) -> None:
+            """Change the line."""
+            line = self.query_one("#line", Label)
+            line.update(f"{key} after {line.content}"[:40])
+
+    return EmptyApp()
 
 
-def _first_frame(app_type: type[App[Any]], widget: str) -> None:
+def _note_first_frame(widget: str) -> None:
     """Have the first frame with that widget note the processor time that it took to come."""
-    shown = app_type.post_display_hook
+    from textual.app import App
+
+    shown = App.post_display_hook
 
     def note(app: App[Any]) -> None:
         place = Path(os.environ["FIRST_FRAME"])
@@ -52,7 +59,7 @@ def _first_frame(app_type: type[App[Any]], widget: str) -> None:
             place.write_text(str(time.process_time()))
         shown(app)
 
-    app_type.post_display_hook = note  # type: ignore[method-assign, assignment]
+    App.post_display_hook = note  # type: ignore[method-assign, assignment]
 
 
 def _own(*arguments: str) -> None:
@@ -62,7 +69,23 @@ def _own(*arguments: str) -> None:
     main()
 
 
+def _own_first_frame() -> None:
+    from tui.commands import screen
+
+    show = screen._show
+
+    def show_noted(*arguments: Any) -> int:
+        _note_first_frame("TopBar")
+        return show(*arguments)
+
+    screen._show = show_noted  # type: ignore[assignment]
+    # With a host of its own, without a model to load.
+    _own("--backend", "openai", "--base-url", "http://127.0.0.1:9/v1", "--port", "0")
+
+
 def _with_textuals_frames(url: str) -> None:
+    from textual.app import App
+
     from tui.screen.frames.frame_budget import FrameBudget
     from tui.screen.frames.paced_app import PacedApp
 
@@ -87,15 +110,12 @@ def _hours() -> None:
 def main(mode: str, *more: str) -> None:
     """Be one of the programs."""
     if mode == "empty":
-        EmptyApp().run()
+        _empty_app().run()
     elif mode == "first" and more[0] == "empty":
-        _first_frame(EmptyApp, "#line")
-        EmptyApp().run()
+        _note_first_frame("#line")
+        _empty_app().run()
     elif mode == "first":
-        _first_frame(App, "TopBar")
-        _own(
-            "--backend", "openai", "--base-url", "http://127.0.0.1:9/v1", "--port", "0"
-        )  # a host of its own, without a model to load
+        _own_first_frame()
     elif mode == "textual":
         _with_textuals_frames(more[0])
     elif mode == "hours":
