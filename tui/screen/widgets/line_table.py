@@ -20,7 +20,7 @@ from tui.screen.widgets.strip_view import StripView
 
 Row = TypeVar("Row")
 GUTTER = 1  # left of the first column, for the mark of the selected row
-CACHED_STRIPS = 4000
+CACHED_STRIPS = 250  # of a table: several screens; each takes some 12 kB
 
 
 class LineTable(StripView, Generic[Row], can_focus=True):
