@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -292,6 +293,18 @@ HEADERS = {
 }
 
 
+def _in_project(trace: Trace, branch: str, files: int) -> Trace:
+    """A trace whose system text tells of a project on this branch, with so many files."""
+    status = f"Current branch: {branch}\nMain branch (you will usually use this for PRs): main\nStatus:\n"
+    status += "".join(
+        f" M src/export/{name}.py\n" for name in ("command", "writer", "rows", "json", "table")[-files:]
+    )
+    status += "Recent commits:\n4f1c2aa Round half up\n"
+    steps = json.dumps("Work in small steps.\n")[1:-1]
+    body = json.dumps(trace.upstream).replace(steps, json.dumps(status)[1:-1] + steps, 1)
+    return trace.model_copy(update={"upstream": json.loads(body)})
+
+
 def _body(row: TraceSummary) -> dict[str, Any]:
     call = {"type": "tool_use", "id": "toolu_00", "name": "Read", "input": CALLS[0][1]}
     result = {"type": "tool_result", "tool_use_id": "toolu_00", "content": CALLS[0][2]}
@@ -501,9 +514,10 @@ class SampleHost:
         return SessionTurns(turns=near, place=near.index(row), number=place + 1, total=len(own))
 
     async def diff(self, b: str, a: str = "") -> DiffFacts:
-        """The trace of one row beside that of the next older one."""
+        """The trace of one row beside that of the next older one, which was on another branch."""
         ids = [row.id for row in self.rows]
-        return compare(await self.trace(a or ids[ids.index(b) + 1]), await self.trace(b))
+        before, after = await self.trace(a or ids[ids.index(b) + 1]), await self.trace(b)
+        return compare(_in_project(before, "main", 3), _in_project(after, "json-export", 5))
 
     async def context(self, session: str, at: str = "") -> ContextBudget:
         """A made-up session of twelve turns whose requests are the newest main ones."""
