@@ -17,6 +17,9 @@ from tests.tui.pictures import AT_120, DARK, LOOKS, Look, Step, walk
 from tests.tui.traffic import Morning
 from tui.screen.host_actions.bundling import BundleScreen
 from tui.screen.keymap import PANES, TRACE_PARTS
+from tui.screen.reading.read_screen import ReadScreen
+from tui.screen.screens.box import Box
+from tui.screen.screens.choice_box import ChoiceBox
 from tui.screen.screens.choose import ChooseScreen
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.context import ContextScreen
@@ -68,6 +71,7 @@ IN_A_TRACE = (
     Step("trace-export", ("E", "down"), ExportScreen),
     Step("trace-replay-question", ("escape", "R"), ReplayQuestion),
     Step("trace-replay", ("enter",), ReplayScreen),
+    Step("trace-read", ("escape", "5", "V"), ReadScreen),
 )
 # What is drawn once: the same screens in another state.
 STATES = (
@@ -122,7 +126,7 @@ def screen_classes(base: type[Screen[Any]] = Screen) -> Iterator[type[Screen[Any
     for found in pkgutil.walk_packages(tui.screen.__path__, "tui.screen."):
         importlib.import_module(found.name)
     for one in base.__subclasses__():
-        if one.__module__.startswith("tui.") and one is not OpenedScreen:
+        if one.__module__.startswith("tui.") and one not in (OpenedScreen, Box, ChoiceBox):
             yield one
         yield from screen_classes(one)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
@@ -189,7 +189,7 @@ class Story:
             ttft_s=round(first - at, 3),
             usage=usage.model_dump(),
             cache=verdict.model_dump(),
-            engine=times.model_dump(),
+            engine=asdict(times),
         )
         last, written = self._write(key, answer, first, speed, dies)
         self._spans.append((at, starts, last if dies is None else dies))

@@ -21,6 +21,8 @@ from tui.screen.choices.configured import DEFAULT_CHOICES, ScreenChoices
 from tui.screen.host_actions.bundling import BundleScreen
 from tui.screen.host_actions.cache_questions import flush_choices, pinned_stays
 from tui.screen.keymap import PANES
+from tui.screen.reading.read_screen import ReadScreen
+from tui.screen.reading.readable import Readable
 from tui.screen.screens.choose import ChooseScreen
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.context import ContextScreen
@@ -38,6 +40,7 @@ from tui.screen.trace_list.columns import USUAL
 from tui.screen.trace_list.go_to import GoToScreen
 
 LONG = "A long consequence that goes on and on, as those of the cache do. " * 8
+MARKDOWN = "# Retry\n\nThe loop gives up after `two` tries.\n\n```python\nretry(2)\n```\n"
 Made = Callable[["Stand"], Screen[Any]]
 
 
@@ -99,6 +102,7 @@ OPENED: dict[str, Made] = {
     "models": lambda it: ModelsScreen(it.host.models),
     "settings": lambda it: SettingsScreen(it.host.settings, Path("/home/ada/.anyclauderc.json")),
     "replay": lambda it: ReplayScreen(trace_of(1), "opus"),
+    "read": lambda it: ReadScreen(Readable("answer", MARKDOWN, "markdown"), "answer"),
     **{f"trace, {part.name}": _trace(number) for number, part in enumerate(PARTS)},
 }
 BOXES: dict[str, Made] = {
@@ -123,7 +127,7 @@ BOXES: dict[str, Made] = {
     **{f"help of {place}": (lambda it, place=place: HelpScreen(place)) for place, _ in PANES},
     **{
         f"help of {place}": (lambda it, place=place: HelpScreen(place))
-        for place in ("why", "diff", "context", "models", "settings", "replay", "trace")
+        for place in ("why", "diff", "context", "models", "settings", "replay", "read", "trace")
     },
 }
 
