@@ -268,6 +268,9 @@ class DiffScreen(OpenedScreen):
             return
         beside = not is_beside(self.app, "diff", columns, wide=WIDE, narrow=NARROW)
         keep_layout(self.app, "diff", columns, beside=beside)
+        if self._part is not None and self._part.kind != "changed":  # nothing of it is seen here
+            how = "side by side" if beside else "one below the other"
+            self.app.notify(f"A and B of segments that changed: {how}.", timeout=3, markup=False)
         self._view.turn(beside=self._is_beside, titles=self._titles)
         self._draw_note()
 

@@ -87,6 +87,10 @@ async def test_a_segment_of_one_side_has_the_whole_width() -> None:
         assert not is_beside(it)
         assert "+ user:" in it.text()
         assert "one below" not in it.text()
+        await it.press("v")  # of which nothing is seen here
+        assert [note.message for note in it.app._notifications] == [
+            "A and B of segments that changed: one below the other."
+        ]
 
 
 async def test_a_patch_is_copied_and_of_equal_segments_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
