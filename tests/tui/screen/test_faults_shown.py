@@ -18,6 +18,7 @@ from tui.client.timeline.view import TimelineView
 from tui.screen.engine_label import engine_label
 from tui.screen.health.engine_lines import engine_lines, fact_lines
 from tui.screen.health.timeline_rows import LABEL, VALUE, timeline_lines
+from tui.screen.keymap import with_keys
 from tui.screen.panes.cache_parts.misses import no_misses
 from tui.screen.styled_line import plain_text
 from tui.screen.widgets.key_bar import link_words
@@ -280,7 +281,7 @@ def test_each_fault_is_in_the_timeline_and_in_the_log(name: str, width: int) -> 
         assert any(line.startswith(words) for line in said), said
     if not fault.log:
         assert not any(line.startswith(("error", "warning")) for line in said), said
-    told = happened(snapshot, made.history, now - 20, now + 1, now).text
+    told = with_keys(happened(snapshot, made.history, now - 20, now + 1, now).text)
     assert told.count("\n") >= 1
     assert all(words in told for words in fault.told), told
     assert not any(name.lower() in told.lower() for name in ("traceback", "none")), told
