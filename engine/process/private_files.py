@@ -6,6 +6,8 @@ This module imports no mlx: engine, proxy and screen keep their state with it.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -44,12 +46,23 @@ def write_private(path: Path, content: bytes) -> None:
     """
     private_folder(path.parent)
     draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT_SUFFIX}")
+    with naming(path):
+        try:
+            with open_private(draft, "wb") as file:
+                file.write(content)
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file that is being written in its errors: a full disk names none, others its draft."""
     try:
-        with open_private(draft, "wb") as file:
-            file.write(content)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        error.filename = os.fspath(path)
         raise
 
 

@@ -288,7 +288,7 @@ def _part(text: str, of: str) -> str:
         BadId: no id is such a text.
     """
     if not _ID.fullmatch(text):
-        given = printable(text, 80) or "an empty text"
+        given = f'"{printable(text, 80)}"' if text else "an empty text"
         raise BadId(f"{given} is no id: those of {of} have letters, digits, _ and - alone")
     return text
 

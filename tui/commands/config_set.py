@@ -51,7 +51,12 @@ def run_config_set(
     except CommandFailed as failed:
         return refused(failed, as_json, changed=[])
     whole = next(iter(changed.values), key)
-    saved = _save(invocation, whole, wished) if save and not unproven else ""
+    saved = ""
+    if save and not unproven:
+        try:
+            saved = _save(invocation, whole, wished)
+        except OSError as error:
+            unproven = f"{error.strerror}; it counts until the host ends"
     if as_json:
         answer = changed.model_dump(include={"changed", "restarting", "running"}) | {"saved": saved}
         write_data(json.dumps(answer | ({"reason": unproven} if unproven else {})) + "\n")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from engine.process.private_files import open_private, private_folder, write_private
+from engine.process.private_files import naming, open_private, private_folder, write_private
 
 
 def mode(path: Path) -> int:
@@ -54,3 +55,14 @@ def test_a_file_in_the_folders_place_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "traces").write_text("")
     with pytest.raises(OSError, match="traces"):
         private_folder(tmp_path / "traces")
+
+
+def test_an_error_names_the_file_that_was_to_be_written_and_not_its_draft(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as failed:
+        write_private(tmp_path / "folder", b"x")
+    assert failed.value.filename == str(tmp_path / "folder")
+    with pytest.raises(OSError, match="No space") as failed, naming(tmp_path / "full"):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as writing reports it
+    assert failed.value.filename == str(tmp_path / "full")
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -21,6 +23,7 @@ from proxy.library_loggers import DebugLevel
 from proxy.local_models.bench_records import BenchRecords, BenchRun
 from tests.proxy.test_host import ASK, Served, served, served_with_upstream
 from tui.client.host_client import HostClient
+from tui.commands import config_set
 from tui.commands.config_set import run_config_set
 from tui.commands.exit_codes import CommandFailed
 from tui.commands.invocation import Invocation
@@ -171,8 +174,16 @@ async def test_commands_list_change_and_write_and_say_what_follows(
 
         listed = await said(run_config_set, "", None)
         assert re.search(r"^  keepAwake +true +at once$", listed, re.MULTILINE)
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with monkeypatch.context() as patch:
+            patch.setattr(config_set, "save_setting", Mock(side_effect=full))
+            with pytest.raises(CommandFailed) as failed:
+                await said(run_config_set, "keepAwake", "off", save=True)
+        assert str(failed.value).endswith(
+            ".anyclauderc.json: No space left on device; it counts until the host ends"
+        )
         changed = await said(run_config_set, "keepAwake", "off", save=True)
-        assert "keepAwake counts from now on" in changed
+        assert "written to " in changed
         assert json.loads((tmp_path / ".anyclauderc.json").read_text()) == {"keepAwake": False}
         assert "* keepAwake" in await said(run_config_set, "", None)
         (tmp_path / "named.json").write_text("{}")

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from engine.process.private_files import DRAFT_SUFFIX, private_folder
+from engine.process.private_files import DRAFT_SUFFIX, naming, private_folder
 from engine.wire.json_text import encode_json
 from proxy.recordings.reading import IN_BUNDLE
 from proxy.recordings.secrets import RecordedFacts
@@ -202,15 +202,16 @@ def _write(path: Path, parts: Mapping[str, bytes], now: float) -> int:
     draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT_SUFFIX}")
     moment = max(now, 315_532_800.0)  # zip begins with 1980
     stamp = datetime.fromtimestamp(moment, UTC).timetuple()[:6]
-    try:
-        with new_private_file(draft) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in parts.items():
-                info = zipfile.ZipInfo(name, stamp)
-                info.external_attr = 0o600 << 16
-                packed = zipfile.ZIP_STORED if name == IN_BUNDLE else zipfile.ZIP_DEFLATED
-                archive.writestr(info, content, packed)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    with naming(path):
+        try:
+            with new_private_file(draft) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, content in parts.items():
+                    info = zipfile.ZipInfo(name, stamp)
+                    info.external_attr = 0o600 << 16
+                    packed = zipfile.ZIP_STORED if name == IN_BUNDLE else zipfile.ZIP_DEFLATED
+                    archive.writestr(info, content, packed)
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
     return path.stat().st_size

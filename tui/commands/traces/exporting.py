@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
-from engine.process.private_files import DRAFT_SUFFIX, open_private
+from engine.process.private_files import DRAFT_SUFFIX, naming, open_private
 from proxy.configuration.file import expand_home
 from proxy.filters.terms import Term, Time
 from proxy.traces.export.exporting import FORMATS, LOCAL_HOST, ExportFormat, export
@@ -108,11 +108,12 @@ def _write(path: Path, pieces: Iterator[str]) -> None:
             sink.writelines(piece.encode() for piece in pieces)
         return
     draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT_SUFFIX}")
-    try:
-        with open_private(draft, "wb") as file:
-            for piece in pieces:
-                file.write(piece.encode())
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    with naming(path):
+        try:
+            with open_private(draft, "wb") as file:
+                for piece in pieces:
+                    file.write(piece.encode())
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
