@@ -23,6 +23,7 @@ LOADING = (
     "cache",
     "models",
     "settings",
+    "jump",
 )  # groups of workers
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -405,7 +406,8 @@ class SampleHost:
         return TracePage(traces=rows[offset : offset + limit], total=len(rows), offset=offset, place=place)
 
     def _chosen(self, query: str, since: float) -> list[TraceSummary]:
-        fits = matcher(query.replace("file:", ""), 0.0)  # a row has the files of its calls among its words
+        # A row has the files of its calls, its session and its lane among its words.
+        fits = matcher(re.sub("(file|session|lane):", "", query), 0.0)
         return [row for row in self.rows if row.time >= since and fits(row, row.model_dump_json().lower())]
 
     async def histogram(self, query: str = "", *, since: float = 0.0, parts: int = 60) -> Histogram:

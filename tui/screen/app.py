@@ -34,7 +34,7 @@ from tui.screen.command_palette import CommandProvider
 from tui.screen.host_actions.bundling import Bundler
 from tui.screen.host_protocols import HostApi, OwnedHost
 from tui.screen.keymap import key_of, take_keys
-from tui.screen.navigation import NavigatingApp
+from tui.screen.leads.leading_app import LeadingApp
 from tui.screen.output_redirect import redirect_output
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.main import MainScreen
@@ -56,7 +56,7 @@ FRAME_S = 0.1
 MOST_EVENTS_A_FRAME = 4000  # a long replay is drawn in steps and does not freeze the screen
 
 
-class ControlCenter(NavigatingApp):
+class ControlCenter(LeadingApp):
     """The screen. It owns `host` (worker "host"), or follows a host that runs elsewhere at `attach_url`.
 
     With neither it shows the content of its `inbox`, for the replay of a recording. `program` is the command

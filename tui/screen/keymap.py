@@ -88,6 +88,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("Compare with the marked request, else with the one before", "diff", "d", short="diff", rank=4),
     Command("Mark this request, to compare others with it", "mark", "m", short="mark", rank=6),
     Command("What fills this session's context window?", "context", "c", short="context", rank=5),
+    Command("To its session, in Streams", "app.to_session", "u", short="session", rank=7),
+    Command("Go on to its trace, calls, cache entry …", "app.go_on", "f", short="go on to", rank=6),
     Command("Load another model", "models", "M", short="model", rank=8),
     Command("Settings of the running host", "settings", "comma", shown=","),
     Command("Colours", "colours", "ctrl+t", shown="^t"),
@@ -127,7 +129,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("Only calls that failed, of today; again: all calls", "failed", "e", "tools", "failed only", 3),
     Command("Another range of time: now, today, 7 days, all", "range", "r", "tools", "range", 5),
     Command("Read its result at length", "read_result", "V", "tools"),
-    Command("Copy the call", "copy", "y", "tools", "copy", 7),
+    Command("Sort the tools by the next figure", "sort", "s", "tools", "sort tools", 6),
+    Command("Turn the tools' order round", "turn_round", "S", "tools"),
+    Command("Open the whole call in $PAGER", "outside", "o", "tools", "$PAGER", 6),
+    Command("Copy the call, with its id", "copy", "y", "tools", "copy", 7),
     Command("What happened at this moment?", "explain", "enter", "health", "what happened", 2),
     Command("The moment before in the timeline", "move(-1)", "left", "health", shown="←"),
     Command("The moment after in the timeline", "move(1)", "right", "health", shown="→"),
@@ -160,6 +165,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("Filter the list below", "filter", "slash", "opened", shown="/"),
     Command("Help for this screen", "help", "question_mark,f1", "opened", "help", 7, "?"),
     Command("Find a command", "palette", "colon,ctrl+p", "opened", "commands", 9, ":"),
+    Command("To its session, in Streams", "app.to_session", "u", "opened", "session", 7),
+    Command("Go on to its trace, calls, cache entry …", "app.go_on", "f", "opened", "go on to", 6),
     Command("Colours", "colours", "ctrl+t", "opened", shown="^t"),
     Command("Zoom: only the part that has the focus; again: all", "zoom", "z", "opened"),
     Command("Draw the screen again", "app.redraw", "ctrl+l", "opened", shown="^l"),
@@ -292,6 +299,7 @@ PLAYING: tuple[Command, ...] = (
     Command("Slower", "speed(-1)", "less_than_sign", "play", shown="<"),
     Command("Faster", "speed(1)", "greater_than_sign", "play", "speed", 0, "< >"),
 )
+LEADS = frozenset({"app.to_session", "app.go_on"})  # from a request or a session to others
 # These change something on a host; a recording has none.
 _CHANGES = ("cancel", "restart", "drain", "stop", "models", "settings", "replay", "pin", "drop", "flush")
 NEEDS_HOST = frozenset((*_CHANGES, "app.bundle"))

@@ -13,7 +13,7 @@ from textual import on, work
 
 from tui.screen.host_actions.bundling import BundlingApp
 from tui.screen.host_actions.questions import cannot_restart
-from tui.screen.keymap import PANES
+from tui.screen.keymap import PANES, Command
 from tui.screen.panes.traces import TracesPane
 from tui.screen.reading.asked import ReadAtLength
 from tui.screen.screens.diff import DiffScreen
@@ -62,7 +62,7 @@ class NavigatingApp(BundlingApp):
         """The trace in front, and the selected row's."""
         from tui.screen.screens.trace import TraceScreen
 
-        opened = [screen.trace for screen in self._opened() if isinstance(screen, TraceScreen)]
+        opened = [screen.request for screen in self._opened() if isinstance(screen, TraceScreen)]
         selected = self.main.current.request
         running = {record.id for record in self.store.snapshot().active}
         return [
@@ -76,6 +76,18 @@ class NavigatingApp(BundlingApp):
             self.action_back_to(subjects.index(screen.subject) + 1)
         else:
             self.push_screen(screen)
+
+    @property
+    def ways_back(self) -> list[Command]:
+        """The command that leads back to where the pane was gone to from, if it was."""
+        return []
+
+    def forget_way(self) -> None:
+        """The user goes elsewhere: nothing leads back any more."""
+
+    def action_to_crumb(self, level: int) -> None:
+        """Back to what this crumb names."""
+        self.action_back_to(level)
 
     @work(name="back", group="back", exclusive=True, exit_on_error=False)
     async def action_back_to(self, level: int, pane: str = "", then: str = "") -> None:
@@ -106,10 +118,12 @@ class NavigatingApp(BundlingApp):
         else:
             self.open(ModelsScreen(lambda: self._host_api().models()))
 
-    def open_settings(self) -> None:
-        """Open the settings of the running host."""
+    def open_settings(self, key: str = "") -> None:
+        """Open the settings of the running host, at one of them."""
 
-        self.open(SettingsScreen(lambda: self._host_api().settings()))
+        screen = SettingsScreen(lambda: self._host_api().settings())
+        screen.first = key
+        self.open(screen)
 
     # -- what the screens ask of the host -----------------------------------------------------------------
 

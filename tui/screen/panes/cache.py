@@ -325,6 +325,15 @@ class CachePane(Pane):
 
     # -- commands -----------------------------------------------------------------------------------------
 
+    def reveal(self, held: CacheHoldings | None, row: str) -> None:
+        """Select an entry of `held`, or of a cache elsewhere the prompt of a request."""
+        self._held, table = held or self._held, self.main_table
+        if table.filter:
+            self.set_filter("")
+        self.update()
+        table.seek(lambda one: table.key_of(one) == row)
+        self.screen.set_focus(table)
+
     def action_swap(self) -> None:
         """Move to the other table."""
         (self.main_table if self._misses.has_focus else self._misses).focus()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from textual import events
@@ -102,6 +103,39 @@ class Pane(Ground, Container):
         """The filter of the list."""
         return self.main_table.filter if self.main_table is not None else ""
 
+    # -- ways that lead here, and back ----------------------------------------------------------------------
+
+    @property
+    def choices(self) -> object:
+        """What the user chose here besides the filter, such as a range."""
+        return None
+
+    def choose(self, choices: object) -> None:
+        """Take such choices back, as `choices` had them."""
+
+    def memento(self) -> Callable[[], None]:
+        """What brings choices, filter, cursors and focus back as they are now."""
+        choices, filter, focused = self.choices, self.filter, self.screen.focused
+        own = focused if focused is not None and self in focused.ancestors else self.home
+        tables = list(self.query(LineTable))
+        places = [(table, table.key_of(table.selected), table.following) for table in tables]
+
+        def restore() -> None:
+            if self.choices != choices:
+                self.choose(choices)
+            if self.filter != filter:
+                self.set_filter(filter)
+            for table, key, following in places:
+                if following:
+                    table.follow()
+                elif key:
+                    table.seek(partial(_has_key, table, key))
+                self.update()  # the rows of the next one may depend on the place in this one
+            if own is not None:
+                self.screen.set_focus(own)
+
+        return restore
+
     def action_list(self) -> None:
         """Focus the list; clear its filter if it has the focus."""
         if self.main_table is None:
@@ -156,6 +190,10 @@ class Pane(Ground, Container):
         from tui.screen.clipboard import copy
 
         copy(self.app, text, what)
+
+
+def _has_key(table: LineTable[Any], key: str, row: Any) -> bool:
+    return table.key_of(row) == key
 
 
 def list_note(table: LineTable[Any], newest_key: str = "end") -> Line:

@@ -291,7 +291,7 @@ class StreamsPane(Pane):
         reading = event.widget is self.answer.tail
         self.set_class(reading, "reading")
         before = self._kept
-        if event.widget is self.main_table:
+        if event.widget is self.main_table and event.widget.has_focus:  # still: it may have gone on
             self.main_table.select(self.main_table.cursor)  # on its first row it follows
             self.turns.follow()
         else:
@@ -312,6 +312,18 @@ class StreamsPane(Pane):
         keep_order(self.app, order)
         self.main_table.sort(order)
         self.update()
+
+    def reveal(self, session: str, request: str = "") -> None:
+        """Select a session, and the turn that is this request, whatever the filter was."""
+        if self.filter:
+            self.set_filter("")
+        self.main_table.seek(lambda row: row.found is not None and row.session == session)
+        self.update()
+        self.main_table.hold()
+        self.remove_class("reading")
+        if request:
+            self.turns.seek(lambda row: row.id == request)
+        self.screen.set_focus(self.turns if request else self.main_table)
 
     def action_copy(self) -> None:
         """Copy the text of the selected answer."""

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Sequence
+import os
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from textual import on
 from textual.app import ComposeResult
 
-from tui.client.figures import clock, percent, plural, ratio, seconds, size
+from tui.client.figures import clock, seconds
+from tui.client.filter import matcher
 from tui.client.records import Snapshot, ToolRecord, ToolStats
 from tui.client.wire_text import block_text, line_text, shorten, shorten_middle, width
-from tui.screen.calls.call_lines import argument_lines
-from tui.screen.charts import bar, shape
 from tui.screen.frames.ground import Box
 from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, session
-from tui.screen.panes.tool_call_cells import call_steps, result, verdict
+from tui.screen.panes.tool_call_cells import result, verdict
+from tui.screen.panes.tools_parts.by_tool import ByTool
+from tui.screen.panes.tools_parts.call_text import call_pieces, whole_call
 from tui.screen.reading.asked import ReadAtLength
 from tui.screen.reading.readable import Readable, json_or_none
-from tui.screen.styled_line import Line, fit, joined_lines
+from tui.screen.styled_line import Line
 from tui.screen.trace_list.columns import when
 from tui.screen.trace_list.list_query import RANGES, RangeName
 from tui.screen.trace_list.listed_calls import in_full, records, timed, tool_stats, totals_of
 from tui.screen.trace_list.source import ListSource
-from tui.screen.widgets.canvas import Canvas, Heading
+from tui.screen.widgets.canvas import Heading
 from tui.screen.widgets.columns import Column
 from tui.screen.widgets.in_background import in_background
 from tui.screen.widgets.line_table import LineTable
@@ -55,11 +56,8 @@ DATED = (
     Column[ToolRecord]("TIME", lambda row, now, cells: when(row.time, now, cells), 14, least=9, rank=2),
     *COLUMNS[1:],
 )
-NAME_CELLS = 14
-FIGURE_CELLS = 7 + 7 + 9 + 10 + 8  # two durations and three rates
 REST_S = 0.12  # that the cursor stays on a row before the host is asked for all of it
 AGAIN_S = 1.0  # between two questions while calls come
-GROUP_CELLS = 69  # one tool's figures and a bar that is wide enough
 
 
 def _result_text(call: ToolRecord) -> Line:
@@ -100,7 +98,7 @@ class ToolsPane(Pane):
         self._stats_of: object = None
 
     def compose(self) -> ComposeResult:
-        yield Canvas(lambda width, height: stats_block(self._counted, width, height), id="tool-stats")
+        yield ByTool(lambda: self._counted, id="tool-stats")
         with Box(id="calls-box"):
             yield Heading("Calls", id="calls-heading")
             yield LineTable[ToolRecord](
@@ -129,7 +127,7 @@ class ToolsPane(Pane):
     def update(self) -> None:
         self._ask()
         self._count()
-        self.query_one("#tool-stats", Canvas).paint()
+        self.query_one(ByTool).paint()
         table = self.main_table
         table.empty = self._empty()
         table.show(self.snapshot.tools if self._range == "now" else self._rows, self.now)
@@ -146,7 +144,14 @@ class ToolsPane(Pane):
         tail.show_from_top(call_pieces(call) if call is not None else [])
         title: Line = [("Call", "bold")]
         if call is not None:
-            title += [("  ", ""), (call.name, "tool"), ("  ", ""), (call.id, "dim")]
+            title += [("  ", ""), (call.name or "?", "tool"), ("  ", "")]
+            title += [*when(call.time, self.now, DATED[0].width), ("  ", "")]
+            name, style = session(call.session)
+            title += [
+                (name, f"{style} @app.to_session" if call.session else style),
+                (" ", ""),
+                lane(call.lane),
+            ]
         self.query_one("#call-heading", Heading).set_text(title)
 
     @on(LineTable.Opened)
@@ -164,8 +169,37 @@ class ToolsPane(Pane):
             self.post_message(ReadAtLength(readable, f"call {call.id}"))
 
     def action_copy(self) -> None:
-        """Copy the selected call."""
-        self.copy(self.query_one(TextTail).text, "call")
+        """Copy the selected call, with its id and its request's."""
+        if (call := self._shown) is not None:
+            ids = f"{call.name or '?'} {call.id}\nrequest {call.request}\nsession {call.session or '?'}\n\n"
+            self.copy(ids + self.query_one(TextTail).text, "call")
+
+    def action_outside(self) -> None:
+        """Open the whole call with its result in the user's pager."""
+        if (call := self._shown) is not None:
+            in_background(self, "pager", partial(self._page_call, call))
+
+    async def _page_call(self, call: ToolRecord) -> None:
+        from tui.screen.trace_detail.outside import NoProgram, show_outside
+
+        trace = None
+        with suppress(Exception):  # it has none, or there is no host: what is known then
+            trace = await self._source.trace(call.request)
+        try:
+            said = show_outside(self.app, "pager", whole_call(call, trace), "call.txt", environ=os.environ)
+        except NoProgram as error:
+            said = str(error)
+        if said:
+            self.app.notify(said, timeout=5, markup=False)
+
+    def action_sort(self) -> None:
+        """Sort the tools by the next figure."""
+        table = self.query_one(ByTool)
+        table.sort(table.order.next())
+
+    def action_turn_round(self) -> None:
+        """Turn the order of the tools round."""
+        self.query_one(ByTool).turn_round()
 
     def action_failed(self) -> None:
         """Only calls that failed, of today where the range was what the screen saw; again: all calls."""
@@ -180,6 +214,24 @@ class ToolsPane(Pane):
         self._failed = self._failed and self._range != "now"
         self._change()
 
+    @property
+    def choices(self) -> tuple[RangeName, bool]:
+        return self._range, self._failed
+
+    def choose(self, choices: object) -> None:
+        self._range, self._failed = cast("tuple[RangeName, bool]", choices)
+        self._change()
+
+    def reveal(self, text: str, request: str) -> None:
+        """List calls that fit a filter, of now where the screen saw some, and select a request's first."""
+        self.set_filter(text)
+        fits = matcher(text, self.now)
+        seen = any(fits(call, call.search_text) for call in self.snapshot.tools)
+        if (known := ("now" if seen else "all", False)) != self.choices:
+            self.choose(known)
+        self.main_table.seek(lambda call: not request or call.request == request)
+        self.screen.set_focus(self.main_table)
+
     def _change(self) -> None:
         self._page, self._rows, self._asked_for = None, (), ()
         self.main_table.set_columns(COLUMNS if self._range in ("now", "today") else DATED)
@@ -191,16 +243,23 @@ class ToolsPane(Pane):
         """Ask for the calls of the range: at once for another one, and once a second while calls come."""
         if self._range == "now" or self.snapshot.link.state != "live":
             return
-        wanted = (self._range, self._failed, self.snapshot.traced, self.snapshot.tools)
-        if wanted[:2] != self._asked_for[:2] or (
+        wanted = (self._range, self._failed, self._of, self.snapshot.traced, self.snapshot.tools)
+        if wanted[:3] != self._asked_for[:3] or (
             wanted != self._asked_for and self.now - self._asked >= AGAIN_S
         ):
             self._asked_for, self._asked = wanted, self.now
             in_background(self, "calls", self._load)
 
+    @property
+    def _of(self) -> str:
+        """The session that the filter names: the host looks for its calls, however many are newer."""
+        words = self.filter.split()
+        named = [word for word in words if word.lower().startswith("session:")]
+        return " ".join(named) if "|" not in self.filter else ""
+
     async def _load(self) -> None:
         try:
-            self._page = await self._source.calls("", self._range, failed=self._failed)
+            self._page = await self._source.calls(self._of, self._range, failed=self._failed)
         except Exception as error:
             self._problem = line_text(str(error)) or type(error).__name__
         else:
@@ -268,128 +327,3 @@ class ToolsPane(Pane):
             f"{key_of('tools.range')} shows another range of time"
             + (f", {key_of('tools.failed')} all calls." if self._failed else "."),
         )
-
-
-def call_pieces(call: ToolRecord) -> list[tuple[str, str]]:
-    """One call in full: its steps, then the details of each step."""
-    pieces = list(call_steps(call))
-    if call.detail:
-        pieces.append((f"\n{call.detail}", verdict(call)[1]))
-    if call.relaxed:
-        pieces += [("\n\nNot covered by the grammar\n", "label"), (call.relaxed, "warn")]
-    if call.repairs:
-        repairs = "\n".join(f"{number}  {text}" for number, text in enumerate(call.repairs, 1))
-        title, style = ("Repairs", "warn") if call.repaired else ("Repairs that were not enough", "bad")
-        pieces += [(f"\n\n{title}\n", "label"), (repairs, style)]
-    raw = [("\n\nAs the model wrote it\n", "label"), (call.raw, "muted")] if call.raw else []
-    if call.input is None:
-        pieces += raw
-    else:
-        lines = argument_lines(call.name, call.input)
-        shown = argument_pieces(call.input) if lines is None else joined_lines(lines)
-        pieces += [("\n\nArguments\n", "label"), *shown]
-    pieces += _result_pieces(call)
-    return pieces if call.input is None else pieces + raw
-
-
-def _result_pieces(call: ToolRecord) -> list[tuple[str, str]]:
-    if call.answered is None:
-        return [("\n\nThe client has not sent a result yet.", "dim")]
-    took = f" after {seconds(call.duration_s)}" if call.duration_s is not None else ""
-    label = f"\n\n{'Error' if call.is_error else 'Result'}{took}, {size(call.result_bytes)}\n"
-    return [(label, "bad" if call.is_error else "label"), (call.result or "(empty)", "")]
-
-
-def argument_pieces(arguments: object) -> list[tuple[str, str]]:
-    """Arguments by name: strings with their line breaks, other values as JSON."""
-    if not isinstance(arguments, dict):
-        return [(json.dumps(arguments, indent=2, ensure_ascii=False, default=str), "")]
-    pieces: list[tuple[str, str]] = []
-    for number, (name, value) in enumerate(arguments.items()):
-        shown = (
-            value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=str)
-        )
-        pieces.append(("\n" if number else "", ""))
-        pieces.append((line_text(str(name), 80), "tool"))
-        pieces.append(("\n" + shown if "\n" in shown else "  " + shown, ""))
-    return pieces
-
-
-def stats_block(snapshot: Snapshot, width: int, height: int) -> list[Line]:
-    """Totals, and for each tool: calls, durations, the rates of refusals, repairs and errors."""
-    totals = snapshot.totals
-    rates: Line = [
-        (f" {plural(totals.tool_calls, 'call')}", "bold"),
-        (f"   {plural(totals.tool_results, 'result')}", "muted"),
-    ]
-    if totals.tool_calls_invalid:
-        share = percent(ratio(totals.tool_calls_invalid, totals.tool_calls))
-        rates.append((f"   {shape('bad')} {totals.tool_calls_invalid} refused ({share})", "bad"))
-    if totals.tool_calls_repaired:
-        share = percent(ratio(totals.tool_calls_repaired, totals.tool_calls))
-        rates.append((f"   {shape('warn')} {totals.tool_calls_repaired} repaired ({share})", "warn"))
-    if totals.tool_errors:
-        share = percent(ratio(totals.tool_errors, totals.tool_results))
-        rates.append((f"   {shape('bad')} {plural(totals.tool_errors, 'error')} ({share})", "bad"))
-    if not snapshot.tool_stats:
-        return [rates]
-    if height < 3:
-        return [[rates[0], *_worst(snapshot.tool_stats), *rates[2:]]]
-    across = max(1, (width - 2) // GROUP_CELLS)
-    cells = (width - 2) // across
-    most = max(stats.calls for stats in snapshot.tool_stats) or 1
-    groups = [fit(_stats_line(stats, most, cells - 3), cells) for stats in snapshot.tool_stats]
-    shown = min(across, len(groups))
-    room = max(1, (height - 2) * across)
-    if len(groups) > room:
-        others = ", ".join(stats.name for stats in snapshot.tool_stats[room - 1 :])
-        more: Line = [(f"+{len(groups) - room + 1} more: {others}", "muted")]
-        groups = [*groups[: room - 1], fit(more, cells)]
-    lines: list[Line] = [rates, [(" ", ""), *(fit(_stats_head(cells - 3), cells) * shown)]]
-    for row in range(max(0, min(height - 2, -(-len(groups) // across)))):
-        line: Line = [(" ", "")]
-        for group in groups[row * across : (row + 1) * across]:
-            line += group
-        lines.append(line)
-    return lines
-
-
-def _worst(stats: Sequence[ToolStats]) -> Line:
-    """The two tools with the most failures, where there is no room for all."""
-    failed = {one.name: one.errors + one.invalid for one in stats}
-    worst = sorted(stats, key=lambda one: -failed[one.name])[:2]
-    return [(f"   {one.name} {failed[one.name]}✗ of {one.calls}", "bad") for one in worst if failed[one.name]]
-
-
-def _stats_head(cells: int) -> Line:
-    room = cells - NAME_CELLS - 6 - FIGURE_CELLS
-    figures = f"{'P50':>7}{'P95':>7}{'REFUSED':>9}{'REPAIRED':>10}{'ERRORS':>8}"
-    return [(f"{'BY TOOL':<{NAME_CELLS}}{'CALLS':>5}{'':<{max(4, room) + 1}}{figures}", "muted")]
-
-
-def _stats_line(stats: ToolStats, most: int, cells: int) -> Line:
-    room = max(4, cells - NAME_CELLS - 6 - FIGURE_CELLS)
-    share = stats.calls / most
-    refused, repaired = (_part(number, stats.calls) for number in (stats.invalid, stats.repaired))
-    failed = min(1.0 - refused, _part(stats.errors, stats.calls))
-    repaired = min(1.0 - refused - failed, repaired)
-    accepted = 1.0 - refused - repaired - failed
-    shares = [(accepted, "lane.main"), (repaired, "warn"), (refused + failed, "bad")]
-    return [
-        *fit([(stats.name or "?", "tool")], NAME_CELLS),
-        (f"{stats.calls:>5} ", ""),
-        *bar([(part * share, style) for part, style in shares], room, rest=""),
-        (f"{seconds(stats.p50_s):>7}", ""),
-        (f"{seconds(stats.p95_s):>7}", "muted"),
-        (f"{_rate(stats.invalid, stats.calls):>9}", "bad"),
-        (f"{_rate(stats.repaired, stats.calls):>10}", "warn"),
-        (f"{_rate(stats.errors, stats.results):>8}", "bad"),
-    ]
-
-
-def _part(number: int, whole: int) -> float:
-    return min(1.0, number / whole) if whole else 0.0
-
-
-def _rate(number: int, whole: int) -> str:
-    return percent(ratio(number, whole)) if number and whole else ""

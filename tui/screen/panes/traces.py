@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -23,7 +24,7 @@ from tui.screen.panes.pane import Pane, paragraphs
 from tui.screen.styled_line import Line
 from tui.screen.trace_list.column_memory import ColumnMemory
 from tui.screen.trace_list.columns import SORT_OF, columns, day_name
-from tui.screen.trace_list.day_strip import Strip, day_strip, found_in, parts_in
+from tui.screen.trace_list.day_strip import day_strip, parts_in, strip_of
 from tui.screen.trace_list.detail import detail_keys, detail_lines, detail_title
 from tui.screen.trace_list.list_query import ListQuery, next_range
 from tui.screen.trace_list.notes import list_note, no_contact, nothing_found, old_note, unrecorded
@@ -177,15 +178,15 @@ class TracesPane(Pane):
 
     def action_sort(self) -> None:
         """Sort by the next figure."""
-        self._ask(self._query.next_sort())
+        self.ask(self._query.next_sort())
 
     def action_turn_round(self) -> None:
         """Turn the order round."""
-        self._ask(replace(self._query, reverse=not self._query.reverse))
+        self.ask(replace(self._query, reverse=not self._query.reverse))
 
     def action_range(self) -> None:
         """List the next range of time."""
-        self._ask(replace(self._query, range=next_range(self._query.range)))
+        self.ask(replace(self._query, range=next_range(self._query.range)))
 
     def action_columns(self) -> None:
         """Choose the columns; they are remembered."""
@@ -213,12 +214,18 @@ class TracesPane(Pane):
     def _title_clicked(self, event: LineTable.TitleClicked) -> None:
         if sort := SORT_OF.get(event.title.rstrip("↑↓")):
             turned = replace(self._query, reverse=not self._query.reverse)
-            self._ask(turned if sort == self._query.sort else self._query.sorted_by(sort))
+            self.ask(turned if sort == self._query.sort else self._query.sorted_by(sort))
 
-    def _ask(self, query: ListQuery) -> None:
-        self._query = query
+    def memento(self) -> Callable[[], None]:
+        query, request = self._query, self.request
+        return lambda: self.ask(query, request)
+
+    def ask(self, query: ListQuery, around: str = "") -> None:
+        """List what fits `query`, and select the request `around`, if that is in it."""
+        self._query, self._around = query, around
         self._show_columns()
         self._reload()
+        self.screen.set_focus(self.main_table)
 
     def _show_columns(self) -> None:
         sort, reverse = self._query.sort, self._query.reverse
@@ -362,15 +369,8 @@ class TracesPane(Pane):
     def _strip(self, width: int, height: int) -> list[Line]:
         if self._counts is None:
             return []
-        row = self.main_table.selected
-        found = None
-        if self._loaded_query is not None and self._loaded_query.text:
-            found = self._counts.found
-            if len(self._rows) <= PAGE:
-                times = [one.time for one in self._rows if one is not None]
-                found = found_in(self._counts.edges, times)
-        strip = Strip(self._counts, found, row.time if row is not None else None)
-        return day_strip(strip, width, height)
+        filtered = self._loaded_query is not None and bool(self._loaded_query.text)
+        return day_strip(strip_of(self._counts, self.main_table, filtered=filtered), width, height)
 
     def _detail(self, width: int, height: int) -> list[Line]:
         row = self.main_table.selected

@@ -99,6 +99,14 @@ class ContextScreen(OpenedScreen):
         return f"context {self._session}"
 
     @property
+    def request(self) -> str:
+        return self._budget.trace if self._budget is not None else ""
+
+    @property
+    def session(self) -> str:
+        return self._session
+
+    @property
     def _parts(self) -> LineTable[_Row]:
         return self.query_one("#parts", LineTable)
 

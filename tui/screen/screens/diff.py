@@ -67,6 +67,14 @@ class DiffScreen(OpenedScreen):
         return f"diff {self._asked}"
 
     @property
+    def request(self) -> str:
+        return self._ids[0]
+
+    @property
+    def session(self) -> str:
+        return self._found.b.session if self._found is not None else ""
+
+    @property
     def _table(self) -> LineTable[tuple[int, SegmentFacts]]:
         return self.query_one("#segments", LineTable)
 

@@ -185,6 +185,8 @@ HELP: dict[str, tuple[Group, ...]] = {
                     "Each line is one call of the model. The client runs the tools and sends the result",
                 ),
                 ("", "", "with a later request."),
+                ("s, S", "bold", "sort the tools above by their figures; ↓ ↑ mark the order"),
+                ("o", "bold", "the whole call in $PAGER: a trace keeps 16,384 characters of a result"),
             ),
         ),
         (

@@ -44,6 +44,7 @@ class SettingsScreen(OpenedScreen):
         super().__init__()
         self._load = load
         self._problem = ""
+        self.first = ""  # the key of the one that is selected to begin with
         self._edited: LiveSetting | None = None  # the one whose value is being typed
 
     @property
@@ -73,7 +74,7 @@ class SettingsScreen(OpenedScreen):
         in_background(self, "settings", self._fetch)
 
     async def _fetch(self) -> None:
-        selected = self._table.selected if self._table.rows else None
+        selected = self._table.selected.key if self._table.selected is not None else self.first
         try:
             found = await self._load()
         except Exception as error:
@@ -86,7 +87,7 @@ class SettingsScreen(OpenedScreen):
             return
         self._table.show(found, 0.0)
         keys = [one.key for one in found]
-        self._table.select(keys.index(selected.key) if selected and selected.key in keys else 0)
+        self._table.select(keys.index(selected) if selected in keys else 0)
         self._draw()
 
     @on(LineTable.Selected)

@@ -19,6 +19,7 @@ from tui.client.store import Store
 from tui.screen.choices.layouts import ZOOMED, toggle_zoom
 from tui.screen.frames.ground import Ground
 from tui.screen.keymap import (
+    LEADS,
     PANES,
     WHILE_FILTERING,
     WHILE_LOOKING,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from tui.screen.navigation import NavigatingApp
 
 LEAST_WIDTH, LEAST_HEIGHT = 44, 12
-_OF_A_ROW = {"filter", "why", "diff", "mark", "open_trace", "context"}  # where a pane has a list
+_OF_A_ROW = {"filter", "why", "diff", "mark", "open_trace", "context", *LEADS}  # where a pane has a list
 
 
 class PaneSwitcher(Ground, ContentSwitcher):
@@ -80,7 +81,7 @@ class MainScreen(Ground, Screen[None]):
         self.complete = False  # all panes are mounted
         self._asked_early = ""  # the pane to show then
         self._vitals = VitalSigns()
-        self._bars_for: tuple[VitalSigns, str, str, str] | None = None
+        self._bars_for: tuple[VitalSigns, str, str, str, list[Command]] | None = None
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -109,6 +110,10 @@ class MainScreen(Ground, Screen[None]):
         """The visible pane."""
         return self._panes[self._place]
 
+    def pane(self, place: str) -> Pane:
+        """One of the panes."""
+        return self._panes[place]
+
     @property
     def traces(self) -> TracesPane:
         return cast("TracesPane", self._panes["traces"])
@@ -134,7 +139,7 @@ class MainScreen(Ground, Screen[None]):
             return
         pane.show(snapshot, now)
         pane.mark(self.marked)
-        bars_for = (self._vitals, pane.place, pane.request, self.marked)
+        bars_for = (self._vitals, pane.place, pane.request, self.marked, self.control_center.ways_back)
         before = self._bars_for
         if before is None or bars_for[0] is not before[0] or bars_for[1:] != before[1:]:
             self._bars_for = bars_for
@@ -150,6 +155,8 @@ class MainScreen(Ground, Screen[None]):
             return WHILE_LOOKING if pane.searches else WHILE_FILTERING
         shown = footer(commands("main", pane.place))
         left_out = pane.unavailable | (_OF_A_ROW if pane.main_table is None else set())
+        if not (pane.request or pane.session):
+            left_out |= LEADS
         words, first = {"filter": "search"} if pane.searches else {}, ""
         if self.marked:
             action, word = ("mark", "unmark") if self.marked == pane.request else ("diff", "diff with ●")
@@ -160,11 +167,12 @@ class MainScreen(Ground, Screen[None]):
         if pane.has_class(ZOOMED):  # the way back comes first
             words["zoom"], first = "all parts", "zoom"
         offered.sort(key=lambda one: one.action != first)
+        offered[:0] = self.control_center.ways_back
         return [replace(one, short=words.get(one.action, one.short)) for one in offered]
 
     def command_list(self) -> list[Command]:
         """The commands of this screen and pane, for the palette."""
-        found = commands(self.current.place, "main")
+        found = [*self.control_center.ways_back, *commands(self.current.place, "main")]
         return [one for one in found if not without_host(self.app, one.action)]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -192,6 +200,7 @@ class MainScreen(Ground, Screen[None]):
         if not self.complete:
             self._asked_early = place
             return
+        self.control_center.forget_way()
         self._place = place
         self.query_one(FilterInput).remove_class("open")
         switcher = self.query_one(PaneSwitcher)

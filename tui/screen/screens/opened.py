@@ -13,7 +13,8 @@ from textual.widget import Widget
 from tui.client.records import Snapshot
 from tui.client.wire_text import shorten
 from tui.screen.choices.layouts import follow_focus, toggle_zoom
-from tui.screen.keymap import Command, Place, commands_on, footer, without_host
+from tui.screen.keymap import LEADS, Command, Place, commands_on, footer, without_host
+from tui.screen.screens.help import HelpScreen
 from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.key_bar import KeyBar
@@ -49,6 +50,16 @@ class OpenedScreen(Screen[None]):
         raise NotImplementedError
 
     @property
+    def request(self) -> str:
+        """The id of the request that it is about; empty where there is none."""
+        return ""
+
+    @property
+    def session(self) -> str:
+        """The session that it is about, as far as that is known."""
+        return ""
+
+    @property
     def crumb(self) -> str:
         """Its name in the crumbs: a word or two, without what came from the wire."""
         return self.place.capitalize()
@@ -69,7 +80,7 @@ class OpenedScreen(Screen[None]):
         line: Line = [(" ", "")]
         for level, name in enumerate(names):
             here = level == len(names) - 1
-            style = "accent bold" if here else f"muted @app.back_to({level})"
+            style = "accent bold" if here else f"muted @app.to_crumb({level})"
             line += [(shorten(name, _LONGEST_CRUMB), style), ("" if here else " › ", "dim")]
         if line_width(line) + line_width(right) + 2 > width:
             right = []
@@ -84,7 +95,9 @@ class OpenedScreen(Screen[None]):
 
     def command_list(self) -> list[Command]:
         """The commands of this screen, for the key bar and the palette."""
-        return [one for one in commands_on(self.place) if not without_host(self.app, one.action)]
+        found = [one for one in commands_on(self.place) if not without_host(self.app, one.action)]
+        leads = bool(self.request or self.session)
+        return [one for one in found if leads or one.action not in LEADS]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return not without_host(self.app, action)
@@ -135,7 +148,6 @@ class OpenedScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Explain this screen."""
-        from tui.screen.screens.help import HelpScreen
 
         self.app.push_screen(HelpScreen(self.place))
 

@@ -85,9 +85,12 @@ class TraceScreen(OpenedScreen):
         self._open(self._trace_id)
 
     @property
-    def trace(self) -> str:
-        """The id of the trace that it shows."""
+    def request(self) -> str:
         return self._trace_id
+
+    @property
+    def session(self) -> str:
+        return self._opened.trace.session if self._opened is not None else ""
 
     # -- loading ------------------------------------------------------------------------------------------
 

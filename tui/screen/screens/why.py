@@ -44,6 +44,10 @@ class WhyScreen(Box[None], OpenedScreen):
     def subject(self) -> str:
         return f"why {self._trace_id}"
 
+    @property
+    def request(self) -> str:
+        return self._trace_id
+
     def show(self, snapshot: Snapshot, signs: str) -> None:
         """Nothing: the bars are below the box."""
 

@@ -16,7 +16,8 @@ def trace_headline(opened: OpenedTrace, width: int) -> Line:
     """It in `width` cells."""
     trace, turns = opened.trace, opened.turns
     left: Line = [(" trace  ", "accent bold"), (day_and_clock(trace.time), ""), ("  ", "")]
-    left += [session(trace.session), ("  ", ""), lane(trace.lane)]
+    name, style = session(trace.session)
+    left += [(name, f"{style} @app.to_session" if trace.session else style), ("  ", ""), lane(trace.lane)]
     if turns is not None and trace.session:
         left.append((f", turn {turns.number:,} of {turns.total:,}", "muted"))
     if width >= 100:

@@ -130,6 +130,14 @@ class ReplayScreen(OpenedScreen):
     def subject(self) -> str:
         return f"replay {id(self)}"  # each is another request
 
+    @property
+    def request(self) -> str:
+        return self._trace.id
+
+    @property
+    def session(self) -> str:
+        return self._trace.session
+
     def on_mount(self) -> None:
         self.query_one(CollapsibleBlocks).focus()
         self._draw()

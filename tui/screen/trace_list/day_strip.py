@@ -10,12 +10,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tui.client.figures import plural, size
+from tui.client.loaded_rows import PAGE
 from tui.screen.charts import BLOCKS
 from tui.screen.keymap import key_of
 from tui.screen.styled_line import Line, fit
+from tui.screen.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
     from proxy.traces.listing.histogram import Histogram
+    from proxy.traces.schema import TraceSummary
 
 INDENT = 4
 _WORDS_CELLS = 34  # right of the bars, where there is room
@@ -50,6 +53,15 @@ def found_in(edges: Sequence[float], times: Sequence[float]) -> list[int]:
         if 0 <= place < len(counts):
             counts[place] += 1
     return counts
+
+
+def strip_of(counts: Histogram, table: LineTable[TraceSummary], *, filtered: bool) -> Strip:
+    """The strip above a list. Where all that fit are loaded, where they are is known without the host."""
+    found = counts.found if filtered else None
+    if filtered and len(table.rows) <= PAGE:
+        found = found_in(counts.edges, [one.time for one in table.rows if one is not None])
+    here = table.selected
+    return Strip(counts, found, here.time if here is not None else None)
 
 
 def day_strip(strip: Strip, columns: int, rows: int) -> list[Line]:

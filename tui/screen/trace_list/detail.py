@@ -11,7 +11,7 @@ from tui.client.wire_text import block_text, line_text, shorten, shorten_middle,
 from tui.screen.charts import bar, shape
 from tui.screen.keymap import key_of
 from tui.screen.panes.request_cells import session
-from tui.screen.panes.tools import argument_pieces
+from tui.screen.panes.tools_parts.call_text import argument_pieces
 from tui.screen.styled_line import Line, fit, line_width
 from tui.screen.trace_list.columns import CLIENT_CLOSED_REQUEST, day_name, did_line, who
 

@@ -47,8 +47,8 @@ def _record(call: ListedCall) -> ToolRecord:
     )
 
 
-def in_full(record: ToolRecord, trace: Trace) -> ToolRecord:
-    """The call with all that its trace holds; as it is where the trace has it no more."""
+def in_full(record: ToolRecord, trace: Trace, most: int = _RESULT) -> ToolRecord:
+    """The call with all that its trace holds, of its result `most` characters; as it is without it."""
     call = next((one for one in trace.tool_calls if line_text(one.id, 80) == record.id), None)
     if call is None:
         return record
@@ -65,7 +65,7 @@ def in_full(record: ToolRecord, trace: Trace) -> ToolRecord:
         relaxed=line_text(call.relaxed, 400),
         repairs=tuple(line_text(repair, 400) for repair in call.repairs[:50]),
         detail=block_text(call.detail),
-        result=block_text((call.result or "")[:_RESULT]),
+        result=block_text((call.result or "")[:most]),
     )
 
 

@@ -104,6 +104,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self._momentary_at = 0.0
         self._cursor, self._follow = 0, True
         self._left_at: str | None = None  # key of the newest row when following stopped
+        self._sought: Callable[[Row], bool] | None = None
         self.filter = ""
         self._left_out: frozenset[str] = frozenset()
 
@@ -163,6 +164,10 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         """The selected row."""
         return self._rows[self._cursor] if 0 <= self._cursor < len(self._rows) else None
 
+    def key_of(self, row: Row | None) -> str:
+        """The key of a row; empty of none."""
+        return self._key(row) if row is not None else ""
+
     @property
     def cursor(self) -> int:
         """The place of the selected row."""
@@ -204,8 +209,10 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             self._reveal()
         elif self.outer_size:
             self.scroll_to(y=max(0, self._cursor - offset), animate=False, force=True)
+        if self._sought is not None:
+            self.seek(self._sought)
         # A row that runs is a new object in each frame, which `show` is called for.
-        if (before and self._key(before)) != (self.selected and self._key(self.selected)):
+        if self.key_of(before) != self.key_of(self.selected):
             self.post_message(self.Selected(self))
 
     @property
@@ -305,7 +312,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
 
     def select(self, index: int) -> None:
         """Select row `index` (clamped) and scroll to it."""
-        before = self.selected
+        before, self._sought = self.selected, None
         self._cursor = min(max(0, index), max(0, len(self._rows) - 1))
         self._reveal()
         self._update_following()
@@ -314,6 +321,15 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             self.reveal_line(self._cursor - round(self.scroll_y) + 1)
         if self.selected is not before:
             self.post_message(self.Selected(self))
+
+    def seek(self, fits: Callable[[Row], bool]) -> None:
+        """Select the first row that fits: now, or once there is one, unless another is selected before."""
+        found = (place for place, row in enumerate(self._rows) if row is not None and fits(row))
+        if (place := next(found, None)) is not None:
+            self.select(place)
+            self.hold()
+        else:
+            self._sought = fits
 
     def follow(self) -> None:
         """Select the newest row, and each newer one."""

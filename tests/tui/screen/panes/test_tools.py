@@ -10,11 +10,17 @@ import pytest
 from proxy.events.totals import Totals
 from proxy.traces.listing.calls_page import CallPage, ListedCall
 from tests.tui.screen.test_app import scene
+from tests.tui.screen.test_mouse import click_on
+from tests.tui.stage import drawn
+from tui.client.figures import clock
 from tui.client.records import Snapshot, ToolRecord, ToolStats
 from tui.screen.panes.tool_call_cells import call_steps, verdict
-from tui.screen.panes.tools import call_pieces, stats_block
+from tui.screen.panes.tools import ToolsPane
+from tui.screen.panes.tools_parts.by_tool import ByTool, ToolOrder, stats_block
+from tui.screen.panes.tools_parts.call_text import call_pieces, whole_call
 from tui.screen.styled_line import plain_text
 from tui.screen.trace_list.listed_calls import records
+from tui.screen.widgets.canvas import Heading
 
 CALL = ToolRecord(
     id="t1",
@@ -89,7 +95,7 @@ def test_each_tool_has_its_rates_and_its_durations() -> None:
         for line in stats_block(Snapshot(tool_stats=(stats,), totals=totals), width=80, height=5)
     ]
     assert "▓ 1 refused (12%)   ▒ 2 repaired (25%)   ▓ 1 error (25%)" in lines[0]
-    assert lines[1].split() == ["BY", "TOOL", "CALLS", "P50", "P95", "REFUSED", "REPAIRED", "ERRORS"]
+    assert lines[1].split() == ["BY", "TOOL", "CALLS↓", "P50", "P95", "REFUSED", "REPAIRED", "ERRORS"]
     assert lines[2].split()[:2] == ["Bash", "8"]
     assert lines[2].split()[-5:] == ["1.5s", "14s", "12%", "25%", "25%"]
 
@@ -125,3 +131,85 @@ def test_what_made_a_call_fit_is_known_in_every_range() -> None:
     for held, word in (("grammar", "✓ grammar"), ("relaxed", "✓ relaxed"), ("", "✓ valid")):
         [record] = records(CallPage([replace(call, held=held)], 1, []))
         assert verdict(record)[0] == word
+
+
+def test_the_tools_stand_in_the_order_that_was_asked_for() -> None:
+    stats = (
+        ToolStats("Bash", calls=9, results=9, errors=1, p50_s=3.0),
+        ToolStats("Read", calls=9, results=2, errors=1, p50_s=0.1),
+        ToolStats("Edit", calls=4, invalid=2),
+    )
+    order = ToolOrder()
+    seen = []
+    for _ in range(7):
+        seen.append((order.by, "".join(one.name[0] for one in order.of(stats))))
+        order = order.next()
+    assert seen == [
+        ("calls", "BRE"), ("P50", "BRE"), ("P95", "BRE"), ("refused", "EBR"), ("repaired", "BRE"),
+        ("errors", "RBE"), ("tool", "BER"),
+    ]  # fmt: skip
+    assert order == ToolOrder()
+    assert [one.name for one in ToolOrder("errors", turned=True).of(stats)] == ["Edit", "Bash", "Read"]
+    assert "ERRORS↑" in plain_text(
+        stats_block(Snapshot(tool_stats=stats), 80, 5, ToolOrder("errors", True))[1]
+    )
+
+
+async def test_the_order_of_tools_is_changed_by_keys_and_clicks_and_remembered() -> None:
+    async with scene() as it:
+        await it.press("3", "s", "S")
+        table = it.app.main.current.query_one(ByTool)
+        assert table.order == ToolOrder("P50", turned=True)
+        await click_on(it.pilot, table, "ERRORS")
+        await click_on(it.pilot, table, "ERRORS↓")
+        assert table.order == ToolOrder("errors", turned=True)
+        assert it.app.remembered.get("toolOrder") == ["errors", True]
+        table.order = ToolOrder()
+        table.on_mount()
+        assert table.order == ToolOrder("errors", turned=True)
+
+
+async def test_the_header_of_a_call_has_its_time_and_session_and_its_copy_its_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene() as it:
+        await it.press("3", "up")
+        pane = it.app.main.current
+        assert isinstance(pane, ToolsPane)
+        call = pane.main_table.selected
+        assert call is not None
+        head = drawn(pane.query_one("#call-heading", Heading))[0]
+        assert clock(call.time) in head
+        assert call.session[:6] in head
+        assert call.id not in head
+        copied: list[str] = []
+        monkeypatch.setattr(pane, "copy", lambda text, what: copied.append(text))
+        await it.press("y")
+        assert call.id in copied[0]
+
+
+async def test_a_long_result_opens_in_the_pager(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    def outside(app: object, program: str, text: str, name: str, **more: object) -> str:
+        shown.append(text)
+        return ""
+
+    monkeypatch.setattr("tui.screen.trace_detail.outside.show_outside", outside)
+    async with scene() as it:
+        await it.press("3", "up")
+        pane = it.app.main.current
+        assert isinstance(pane, ToolsPane)
+        call = pane.main_table.selected
+        assert call is not None
+        await it.press("o")
+        await pane.workers.wait_for_complete([one for one in it.app.workers if one.group == "pager"])
+        assert call.id in shown[0]
+        assert "Arguments" in shown[0]
+
+
+def test_a_call_as_text_has_what_its_trace_has_and_says_what_is_missing() -> None:
+    text = whole_call(replace(CALL, result="begin", result_bytes=20_000), None)
+    assert text.startswith("Read t1, ")
+    assert "20.0 kB more: a trace keeps the beginning" in text
+    assert "more: a trace" not in whole_call(replace(CALL, result_bytes=4), None)

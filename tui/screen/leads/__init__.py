@@ -1,0 +1,1 @@
+"""What leads from a request or a session to all that there is of it, and back again."""

@@ -1,0 +1,1 @@
+"""What the Tools pane is made of."""
