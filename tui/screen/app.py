@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.app import App
 from textual.binding import BindingType
+from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
@@ -30,12 +31,12 @@ from tui.client.records import Link, ModelFit
 from tui.client.wire_text import line_text
 from tui.screen.choices.configured import DEFAULT_CHOICES, ScreenChoices
 from tui.screen.choices.own_command import take_command
-from tui.screen.command_palette import CommandProvider
 from tui.screen.host_actions.bundling import Bundler
 from tui.screen.host_protocols import HostApi, OwnedHost
 from tui.screen.keymap import key_of, take_keys
 from tui.screen.leads.leading_app import LeadingApp
 from tui.screen.output_redirect import redirect_output
+from tui.screen.palette.finders import FINDERS, PLACEHOLDER
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.opened import OpenedScreen
@@ -66,7 +67,7 @@ class ControlCenter(LeadingApp):
 
     CSS_PATH = "theme.tcss"
     TITLE = "anyclaude"
-    COMMANDS: ClassVar[set[Any]] = {CommandProvider}
+    COMMANDS: ClassVar[set[Any]] = set(FINDERS)
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(
@@ -313,9 +314,9 @@ class ControlCenter(LeadingApp):
         self.end(self.return_code or 0, "")
 
     def action_command_palette(self) -> None:
-        """Find a command by its name, on screens that have some."""
-        if hasattr(self.screen, "command_list"):
-            super().action_command_palette()
+        """Find a command, or what the screen and the index know, on screens that have commands."""
+        if hasattr(self.screen, "command_list") and not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder=PLACEHOLDER, id="--command-palette"))
 
     async def action_quit(self) -> None:
         self.action_leave()

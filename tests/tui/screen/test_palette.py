@@ -1,0 +1,206 @@
+"""What the palette finds, in which order, and what follows from taking it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from textual.command import CommandList, CommandPalette
+from textual.content import Content
+
+from proxy.events.types import Event
+from tests.tui.screen.test_app import Scene, scene
+from tests.tui.screen.test_hostile_texts import HostileHost, check, poisoned
+from tests.tui.trace_samples import summaries
+from tests.tui.traffic import Morning
+from tui.client.records import Link, RequestSnapshot, Snapshot
+from tui.screen.app import ControlCenter
+from tui.screen.keymap import COMMANDS
+from tui.screen.palette.commands import WORDS
+from tui.screen.palette.held import RequestProvider
+from tui.screen.palette.offers import MOST
+from tui.screen.panes.streams import StreamsPane
+from tui.screen.screens.confirm import ConfirmScreen
+from tui.screen.screens.live_settings import SettingsScreen
+from tui.screen.screens.trace import TraceScreen
+
+
+async def find(it: Scene, query: str) -> list[str]:
+    """Type into the palette; the finds as they are listed."""
+    if not isinstance(it.app.screen, CommandPalette):
+        await it.press("colon")
+    it.app.screen.query_one("CommandInput").value = query  # type: ignore[attr-defined]
+    await it.pilot.pause()
+    for worker in [one for one in it.app.workers if "gather" in one.group]:
+        await worker.wait()
+    await it.pilot.pause()
+    found = it.app.screen.query_one(CommandList)
+    return [str(found.get_option_at_index(place).prompt) for place in range(found.option_count)]
+
+
+async def take(it: Scene, query: str, wanted: str) -> None:
+    """Take the first find that has the words `wanted`."""
+    found = await find(it, query)
+    place = next((place for place, text in enumerate(found) if wanted in text), None)
+    assert place is not None, f"{wanted!r} is not in {found}"
+    it.app.screen.query_one(CommandList).highlighted = place
+    await it.press("enter")
+    if isinstance(it.app.screen, CommandPalette):
+        await it.press("enter")
+    await it.settle()
+
+
+async def test_it_finds_what_the_screen_knows_and_leads_there() -> None:
+    async with scene() as it:
+        session = it.app.store.snapshot().sessions[0]
+        await take(it, session.id[:8], "session " + session.id[:6])
+        pane = it.app.main.current
+        assert isinstance(pane, StreamsPane)
+        assert pane.session == session.id
+        words = session.name.split()
+        assert session.name in (await find(it, f"{words[-1]} {words[0]}"))[0]
+        await it.press("escape")
+
+        record = next(one for one in it.app.store.snapshot().requests if one.calls and not one.active)
+        call = record.calls[0]
+        found = await find(it, f"{call.name} {call.about.split()[0]}")
+        assert sum("request of session" in text for text in found) <= MOST
+        await take(it, f"{call.name} {call.about.split()[0]}", "request of session")
+        assert isinstance(it.app.screen, TraceScreen)
+
+
+async def test_a_list_takes_its_filter_and_esc_leads_back() -> None:
+    async with scene() as it:
+        await it.press("2", "down")
+        await take(it, "traces tool:Bash", "Traces: tool:Bash")
+        assert (it.app.main.current.place, it.app.main.current.filter) == ("traces", "tool:Bash")
+        await it.press("escape")
+        assert it.app.main.current.place == "cache"
+        await take(it, "calls tool:Edit", "Tools: tool:Edit")
+        tools = it.app.main.current
+        assert tools.main_table is not None
+        assert {call.name for call in tools.main_table.rows} == {"Edit"}
+        assert "not yet a filter: there is no is:broken" in " ".join(await find(it, "traces is:broken"))
+        await it.press("escape")
+
+
+async def test_it_asks_the_index_for_a_text_once_the_user_pauses() -> None:
+    async with scene() as it:
+        found = await find(it, "retry")
+        assert any('Traces: "retry"' in text and "in all" in text for text in found)
+        assert sum(text.split("\n")[-1].startswith("trace of") for text in found) <= MOST
+        await take(it, "retry", 'Traces: "retry"')
+        assert it.app.main.current.filter == '"retry"'
+
+        async def broken(*arguments: Any, **more: Any) -> None:
+            raise ConnectionError("gone")
+
+        it.host.traces = broken  # type: ignore[assignment, method-assign]
+        assert any("Back to" in text for text in await find(it, "back"))
+        await it.press("escape")
+
+
+async def test_themes_models_and_settings_are_named_with_their_value() -> None:
+    async with scene() as it:
+        found = await find(it, "theme")
+        assert "Colours" in found[0] or "Theme" in found[0]
+        assert any("Colours" in text for text in found)
+        await take(it, "theme anyclaude-day", "Theme anyclaude-day")
+        assert it.app.theme == "anyclaude-day"
+        await find(it, "model ")
+        [loadable] = [
+            one for one in (await it.host.models()).models if not one.loaded and one.condition == "ready"
+        ][:1]
+        await take(it, f"model {loadable.name}", f"Model {loadable.name}")
+        assert isinstance(it.app.screen, ConfirmScreen)
+        await it.press("enter")
+        assert it.host.wishes[-1].startswith("model ")
+
+        settings = await it.host.settings()
+        number = next(
+            one for one in settings if isinstance(one.value, int) and not isinstance(one.value, bool)
+        )
+        await take(it, f"set {number.key}", f"Set {number.key}")
+        assert isinstance(it.app.screen, SettingsScreen)
+        selected = it.app.screen._table.selected
+        assert selected is not None
+        assert selected.key == number.key
+        await it.press("escape")
+        await take(it, f"set {number.key} {number.value + 1}", f"Set {number.key} to {number.value + 1}")
+        if isinstance(it.app.screen, ConfirmScreen):
+            await it.press("enter")
+        assert number.key in " ".join(it.host.wishes) or number.key in str(it.host.changed)
+
+
+async def test_a_command_is_found_by_the_words_that_people_type() -> None:
+    words = {
+        "theme": "Colours",
+        "dark": "Colours",
+        "config": "Settings of the running host",
+        "switch": "Load another model",
+        "exit": "Quit",
+        "bug report": "Make a bug bundle",
+        "jump": "Go on to its trace",
+    }
+    async with scene() as it:
+        for query, title in words.items():
+            assert any(title in text for text in (await find(it, query))[:3]), query
+        known = {command.name for command in COMMANDS}
+        assert set(WORDS) <= known
+
+
+async def test_no_name_is_read_as_markup_or_breaks_a_line() -> None:
+    morning = Morning().play()
+    app = ControlCenter(clock=lambda: morning.now)
+    app.client = host = HostileHost(summaries(morning))
+    for item in morning.arrivals():
+        event = isinstance(item, Event)
+        app.inbox.put(item.model_copy(update={"data": poisoned(item.data)}) if event else item)
+    app.inbox.put(Link("live"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        it = Scene(app, pilot, morning, host)
+        await it.settle()
+        for query in ("session", "request", "bash", "trace", "theme", "model ", "set cache", "retry"):
+            assert await find(it, query), query
+            check(app)
+        assert any("[/]" in text for text in await find(it, "session"))
+        await find(it, "traces [/][@click=app.quit] [")
+        check(app)
+
+
+async def test_many_requests_leave_room_for_keys() -> None:
+    """The loop gets its turn while thousands of requests are looked at, and the finds are few."""
+    record = RequestSnapshot(id="r", received=1.0, updated=1.0, preview="needle")
+    many = tuple(replace(record, id=str(number), preview="hay") for number in range(5000))
+    snapshot = Snapshot(requests=(*[replace(record, id=f"n{one}") for one in range(20)], *many))
+
+    class App:
+        class store:
+            @staticmethod
+            def snapshot() -> Snapshot:
+                return snapshot
+
+        @staticmethod
+        def go_to(name: str, subject: object) -> None: ...
+
+    provider = RequestProvider.__new__(RequestProvider)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    class Screen:
+        app = App()
+
+    provider._Provider__screen = Screen()  # type: ignore[attr-defined]
+    provider._Provider__match_style = None  # type: ignore[attr-defined]
+    other = asyncio.create_task(others())
+    found = [hit async for hit in provider.search("needle")]
+    other.cancel()
+    assert len(found) == MOST
+    assert all(isinstance(hit.match_display, Content) for hit in found)
+    assert turns >= 40

@@ -1,0 +1,1 @@
+"""What the command palette finds: commands, sessions, requests, traces, lists, themes, settings."""

@@ -1,0 +1,90 @@
+"""What is changed by its name and value: themes, models, settings of the running host."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from textual.command import Hits
+
+from tui.screen.host_actions.changes import value_text
+from tui.screen.palette.offers import MOST, NAMED, WITH_VALUE, Finder, behind, has_words
+
+if TYPE_CHECKING:
+    from proxy.changes.change_facts import LiveSetting, LocalModel
+    from tui.screen.leads.leading_app import LeadingApp
+
+_MOST_THEMES = 12
+LEAST = 3  # characters of a theme's name, without the word theme
+
+
+class ThemeProvider(Finder):
+    """Offers `theme anyclaude-day`."""
+
+    async def search(self, query: str) -> Hits:
+        name = behind(query, "theme", "themes", "colour", "colours", "color", "colors")
+        if name is None and len(query) < LEAST:
+            return
+        found = 0
+        for theme in self.app.available_themes:
+            if has_words(theme, query if name is None else name):
+                about = "the theme that is shown" if theme == self.app.theme else "changes the colours"
+                rank = WITH_VALUE if name else NAMED
+                run = partial(setattr, self.app, "theme", theme)
+                yield self.offer(rank, f"Theme {theme}", run, about, query, place=found)
+                if (found := found + 1) == _MOST_THEMES:
+                    return
+
+
+class ModelProvider(Finder):
+    """Offers `model Qwen`: the models of the host's machine."""
+
+    _known: list[LocalModel] | None = None
+
+    async def search(self, query: str) -> Hits:
+        app, name = cast("LeadingApp", self.app), behind(query, "model", "load", "use")
+        if name is None or getattr(app, "plays", False):
+            return
+        if self._known is None:  # asked once for each palette: the host looks into all stores
+            try:
+                self._known = (await app.find_models()).models
+            except Exception:  # no host, or one without an engine
+                self._known = []
+        found = [one for one in self._known if has_words(one.name.lower(), name)]
+        for place, model in enumerate(found[:MOST]):
+            about, run = "asks first, and says what follows", partial(app.ask_model, model)
+            if model.loaded or model.condition != "ready":
+                about = "it is loaded" if model.loaded else f"cannot be loaded: {model.condition}"
+                run = partial(app.notify_user, f"{model.name}: {about}.")
+            yield self.offer(WITH_VALUE, f"Model {model.name}", run, about, query, place=place)
+
+
+class SettingProvider(Finder):
+    """Offers `set cache.memory 8GB`: the settings of the running host, by key or meaning."""
+
+    _known: list[LiveSetting] | None = None
+
+    async def search(self, query: str) -> Hits:
+        app, wanted = cast("LeadingApp", self.app), behind(query, "set", "setting", "settings")
+        if not wanted or getattr(app, "plays", False):
+            return
+        if self._known is None:
+            try:
+                self._known = await app.find_settings()
+            except Exception:
+                self._known = []
+        key, _, value = wanted.partition(" ")
+        value = value.removeprefix("=").strip()
+        keyed = [one for one in self._known if key.lower() in one.key.lower()]
+        exact = [one for one in keyed if one.key.lower() == key.lower()]
+        if value and (exact or len(keyed) == 1):
+            setting = (exact or keyed)[0]
+            about = f"takes effect: {setting.effect}; allowed: {setting.allowed}"
+            run = partial(app.ask_setting, setting, value)
+            yield self.offer(WITH_VALUE, f"Set {setting.key} to {value}", run, about, query)
+            return
+        found = [one for one in self._known if has_words(f"{one.key} {one.meaning}".lower(), wanted)]
+        for place, setting in enumerate((found or keyed)[:MOST]):
+            about = f"now {value_text(setting, setting.value)}; {setting.meaning}"
+            run = partial(app.open_settings, setting.key)
+            yield self.offer(WITH_VALUE, f"Set {setting.key}", run, about, query, place=place)
