@@ -107,15 +107,13 @@ def _show(
     """Run the screen; `start` started its host, for which a model can be suggested."""
     raise_descriptor_limit()
     from tui.client.host_process import HostProcess
-    from tui.screen.app import run_app
     from tui.screen.choices.configured import DEFAULT_CHOICES
     from tui.screen.choices.remembered import FILE_NAME
+    from tui.screen.running import ScreenSettings, run_app
 
     logs = private_folder(config.home / "logs")
     host = HostProcess(config, log_path=logs / "host.log") if attach_url is None else None
-    code = run_app(
-        host,
-        attach_url,
+    settings = ScreenSettings(
         program=program,
         token=config.token,
         log_path=logs / "screen.log",
@@ -125,6 +123,7 @@ def _show(
         bundler=bundler,
         suggest=None if start is None or config.backend != "mlx" else lambda: _fit(start),
     )
+    code = run_app(host, attach_url, settings)
     for line in host.report if host is not None else ():
         say(line)
     return code
@@ -189,9 +188,9 @@ def _bundler(settled: Settled) -> Bundler:
 
 def show_recording(recording: Recording, home: Path) -> int:
     """Show a recording until the user quits; returns the exit code. `home` has the theme and the log."""
-    from tui.screen.app import show_app
     from tui.screen.choices.remembered import FILE_NAME
     from tui.screen.playing.playing_app import PlayingApp
+    from tui.screen.running import show_app
     from tui.screen.terminal_background import light_background
     from tui.screen.theme_choice import ThemeChoice
 

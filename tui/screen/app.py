@@ -13,7 +13,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
@@ -28,21 +27,17 @@ from engine.process.exit_codes import ExitCode
 from tui.client.figures import clock, plural
 from tui.client.inbox import Inbox
 from tui.client.records import Link, ModelFit
-from tui.client.wire_text import line_text
 from tui.screen.choices.configured import DEFAULT_CHOICES, ScreenChoices
 from tui.screen.choices.own_command import take_command
-from tui.screen.host_actions.bundling import Bundler
 from tui.screen.host_protocols import HostApi, OwnedHost
 from tui.screen.keymap import key_of, take_keys
 from tui.screen.leads.leading_app import LeadingApp
-from tui.screen.output_redirect import redirect_output
 from tui.screen.palette.finders import FINDERS, PLACEHOLDER
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.opened import OpenedScreen
-from tui.screen.terminal_background import light_background
 from tui.screen.terminal_colours import In16Colours, In256Colours
-from tui.screen.terminal_title import TerminalTitle, kept_title
+from tui.screen.terminal_title import TerminalTitle
 from tui.screen.theme_choice import ThemeChoice
 from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import NIGHT, OWN_THEMES
@@ -320,67 +315,3 @@ class ControlCenter(LeadingApp):
 
     async def action_quit(self) -> None:
         self.action_leave()
-
-
-def run_app(
-    host: OwnedHost | None,
-    attach_url: str | None,
-    *,
-    program: str = "",
-    token: str = "",
-    log_path: Path | None = None,
-    theme_path: Path | None = None,
-    own_file: Path | None = None,
-    choices: ScreenChoices = DEFAULT_CHOICES,
-    bundler: Bundler | None = None,
-    suggest: Callable[[], ModelFit | None] | None = None,
-) -> int:
-    """Show the control center until the user quits; returns the exit code of the command.
-
-    Output of libraries and children on file descriptors 1 and 2 goes to `log_path` (or nowhere), so that it
-    does not overwrite the screen. Our own host is stopped before this returns. `theme_path` is the file that
-    the user's theme is remembered in, `choices` what the configuration says of the screen,
-    `own_file` the file for the user's settings, if the host is here; `bundler` makes bug bundles,
-    `suggest` finds a model that fits this machine.
-    """
-    themes = ThemeChoice(theme_path, light_background=light_background, configured=choices.theme)
-    app = ControlCenter(
-        host,
-        attach_url,
-        token=token,
-        program=program,
-        themes=themes,
-        choices=choices,
-        suggest=suggest,
-    )
-    app.own_file = own_file
-    app.bundler = bundler
-    app.state_folder = theme_path.parent if theme_path is not None else None
-    return show_app(app, log_path, host)
-
-
-def show_app(app: ControlCenter, log_path: Path | None, host: OwnedHost | None = None) -> int:
-    """Show `app` until the user quits, and stop its own host then; returns the exit code of the command."""
-
-    async def run() -> None:
-        try:
-            with redirect_output(log_path), kept_title(sys.__stderr__):
-                await app.run_async()
-        finally:
-            if host is not None:
-                if host.exit_code is None:
-                    _say("stopping the host and its engine …")
-                await host.stop()
-
-    asyncio.run(run())
-    if app.crash is not None:
-        name, words = type(app.crash).__name__, line_text(str(app.crash), 200)
-        where = f"the traceback is in {log_path}" if log_path is not None else "its traceback was not kept"
-        app.exit_message = f"the screen failed ({name}: {words}); {where}; please report it"
-    if app.exit_message:
-        _say(app.exit_message)
-    return app.return_code or 0
-
-
-def _say(text: str) -> None:
-    print(f"anyclaude-tui: {text}", file=sys.stderr, flush=True)  # noqa: T201

@@ -25,7 +25,8 @@ from proxy.configuration.settled import HostConfig
 from tests.engine.process.test_descriptors import hard as hard
 from tests.tui.scripted_host import scripted_host
 from tui.commands.screen import _show
-from tui.screen.app import ControlCenter, run_app
+from tui.screen.app import ControlCenter
+from tui.screen.running import ScreenSettings, run_app
 
 COMMAND = Path(sys.executable).with_name("anyclaude-tui")
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
@@ -129,7 +130,7 @@ def test_a_crash_is_one_line_with_the_path_of_its_traceback(
             app._handle_exception(error)
 
     monkeypatch.setattr(ControlCenter, "run_async", crashes)
-    assert run_app(None, None, log_path=tmp_path / "screen.log") == 1
+    assert run_app(None, None, ScreenSettings(log_path=tmp_path / "screen.log")) == 1
     said = capfd.readouterr().err.splitlines()
     assert said == [
         "anyclaude-tui: the screen failed (ValueError: [/] no such row);"
@@ -181,5 +182,5 @@ def test_the_screen_takes_more_descriptors_than_it_was_given(
         return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
-    monkeypatch.setattr("tui.screen.app.run_app", limit)
+    monkeypatch.setattr("tui.screen.running.run_app", limit)
     assert _show(HostConfig(home=tmp_path), None, "anyclaude-tui claude") == min(hard, WANTED)

@@ -86,5 +86,5 @@ class SettingProvider(Finder):
         found = [one for one in self._known if has_words(f"{one.key} {one.meaning}".lower(), wanted)]
         for place, setting in enumerate((found or keyed)[:MOST]):
             about = f"now {value_text(setting, setting.value)}; {setting.meaning}"
-            run = partial(app.open_settings, setting.key)
-            yield self.offer(WITH_VALUE, f"Set {setting.key}", run, about, query, place=place)
+            opens = partial(app.open_settings, setting.key)
+            yield self.offer(WITH_VALUE, f"Set {setting.key}", opens, about, query, place=place)
