@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -9,6 +10,7 @@ from textual.command import Hits
 
 from tui.screen.host_actions.changes import value_text
 from tui.screen.palette.offers import MOST, NAMED, WITH_VALUE, Finder, behind, has_words
+from tui.screen.themes import OWN_THEMES
 
 if TYPE_CHECKING:
     from proxy.changes.change_facts import LiveSetting, LocalModel
@@ -26,7 +28,8 @@ class ThemeProvider(Finder):
         if name is None and len(query) < LEAST:
             return
         found = 0
-        for theme in self.app.available_themes:
+        own = {theme.name for theme in OWN_THEMES}
+        for theme in sorted(self.app.available_themes, key=lambda one: one not in own):
             if has_words(theme, query if name is None else name):
                 about = "the theme that is shown" if theme == self.app.theme else "changes the colours"
                 rank = WITH_VALUE if name else NAMED
@@ -52,7 +55,8 @@ class ModelProvider(Finder):
                 self._known = []
         found = [one for one in self._known if has_words(one.name.lower(), name)]
         for place, model in enumerate(found[:MOST]):
-            about, run = "asks first, and says what follows", partial(app.ask_model, model)
+            run: Callable[[], object] = partial(app.ask_model, model)
+            about = "asks first, and says what follows"
             if model.loaded or model.condition != "ready":
                 about = "it is loaded" if model.loaded else f"cannot be loaded: {model.condition}"
                 run = partial(app.notify_user, f"{model.name}: {about}.")
@@ -80,7 +84,7 @@ class SettingProvider(Finder):
         if value and (exact or len(keyed) == 1):
             setting = (exact or keyed)[0]
             about = f"takes effect: {setting.effect}; allowed: {setting.allowed}"
-            run = partial(app.ask_setting, setting, value)
+            run: Callable[[], object] = partial(app.ask_setting, setting, value)
             yield self.offer(WITH_VALUE, f"Set {setting.key} to {value}", run, about, query)
             return
         found = [one for one in self._known if has_words(f"{one.key} {one.meaning}".lower(), wanted)]

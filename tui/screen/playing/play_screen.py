@@ -58,7 +58,8 @@ class PlayScreen(MainScreen):
         if self._filters:
             return shown
         keys = [one for one in commands("play") if not (one.action.startswith("seek(") and self._walks)]
-        return [*footer(keys), *shown]
+        back = len(self.control_center.ways_back)  # the way back comes first
+        return [*shown[:back], *footer(keys), *shown[back:]]
 
     def command_list(self) -> list[Command]:
         return [*super().command_list(), *commands("play")]
