@@ -24,7 +24,7 @@ from bench.child import Child, child, clean_environment, poll, python
 from bench.figure import Figure, Peer
 from bench.screen import gaps
 from bench.screen.terminal import MeasuredTerminal, measured_terminal
-from tui.screen.keymap import PANES
+from tui.screen.keys.command import PANES
 
 STREAMS, TOKENS_PER_S, TURN_TOKENS = 8, 100, 2_000
 LOAD_CORE, KB_PER_S = 15.0, 20.0  # per cent of a core; kB

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from bench.child import Child, child, python, wait_ready
 from bench.figure import Figure, Peer
-from tui.screen.keymap import PANES
+from tui.screen.keys.command import PANES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

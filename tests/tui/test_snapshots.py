@@ -16,7 +16,7 @@ from tests.tui.conftest import SNAPSHOTS, Screens
 from tests.tui.pictures import AT_120, DARK, LOOKS, Look, Step, walk
 from tests.tui.traffic import Morning
 from tui.screen.host_actions.bundling import BundleScreen
-from tui.screen.keymap import PANES, TRACE_PARTS
+from tui.screen.keys.command import PANES, TRACE_PARTS
 from tui.screen.reading.read_screen import ReadScreen
 from tui.screen.screens.box import Box
 from tui.screen.screens.choice_box import ChoiceBox

@@ -154,7 +154,8 @@ def run_config_keys(invocation: Invocation, *, as_json: bool) -> int:
     choices, problems = screen_choices(invocation.settle().config)
     if problems:
         raise ConfigError(problems)
-    from tui.screen.keymap import all_commands, shown_key, take_keys
+    from tui.screen.keymap import all_commands, take_keys
+    from tui.screen.keys.command import shown_key
 
     take_keys(choices.keys)
     rows = [

@@ -13,7 +13,7 @@ from textual import on, work
 
 from tui.screen.host_actions.bundling import BundlingApp
 from tui.screen.host_actions.questions import cannot_restart
-from tui.screen.keymap import PANES, Command
+from tui.screen.keys.command import PANES, Command
 from tui.screen.panes.traces import TracesPane
 from tui.screen.reading.asked import ReadAtLength
 from tui.screen.screens.diff import DiffScreen

@@ -23,7 +23,8 @@ from tui.client.figures import clock
 from tui.client.inbox import Past
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
-from tui.screen.keymap import PANES, WHILE_FILTERING
+from tui.screen.keys.command import PANES
+from tui.screen.keys.table import WHILE_FILTERING
 from tui.screen.panes.answer_view import AnswerView
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.streams import StreamsPane

@@ -11,7 +11,7 @@ from textual.widgets import ContentSwitcher
 
 from tests.tui.trace_samples import SampleHost
 from tui.screen.app import ControlCenter
-from tui.screen.keymap import PANES
+from tui.screen.keys.command import PANES
 from tui.screen.panes.pane import Pane
 from tui.screen.screens.main import MainScreen
 from tui.screen.theme_choice import ThemeChoice

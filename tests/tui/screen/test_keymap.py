@@ -6,7 +6,9 @@ from itertools import product
 
 import pytest
 
-from tui.screen.keymap import COMMANDS, NEEDS_HOST, PANES, PLAYING, commands, footer, with_keys
+from tui.screen.keymap import commands, footer, with_keys
+from tui.screen.keys.command import PANES
+from tui.screen.keys.table import COMMANDS, NEEDS_HOST, PLAYING
 from tui.screen.screens.help import KEY_CELLS, help_pieces
 from tui.screen.screens.help_text import HELP
 

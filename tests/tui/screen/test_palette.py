@@ -16,7 +16,7 @@ from tests.tui.trace_samples import summaries
 from tests.tui.traffic import Morning
 from tui.client.records import Link, RequestSnapshot, Snapshot
 from tui.screen.app import ControlCenter
-from tui.screen.keymap import COMMANDS
+from tui.screen.keys.table import COMMANDS
 from tui.screen.palette.commands import WORDS
 from tui.screen.palette.held import RequestProvider
 from tui.screen.palette.offers import MOST

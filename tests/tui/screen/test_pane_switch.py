@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from tests.tui.screen.test_app import Scene, scene
 from tui.screen.frames.paced_app import PacedApp
-from tui.screen.keymap import PANES
+from tui.screen.keys.command import PANES
 from tui.screen.panes.pane import Pane
 from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.strip_view import StripView

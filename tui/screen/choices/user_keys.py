@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from textual.keys import Keys, _character_to_key
 
-from tui.screen.keymap import COMMANDS, PANES, Command, default_commands_on, shown_key
+from tui.screen.keymap import default_commands_on
+from tui.screen.keys.command import PANES, Command, shown_key
+from tui.screen.keys.table import COMMANDS
 
 MODIFIERS = ("ctrl", "shift", "alt", "super")
 _NAMED = frozenset(key.value for key in Keys)

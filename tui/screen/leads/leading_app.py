@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from tui.client.wire_text import line_text
 from tui.screen.engine_label import uses_other_backend
 from tui.screen.host_actions.wishes import ModelWanted, SettingsWanted
-from tui.screen.keymap import Command
+from tui.screen.keys.command import Command
 from tui.screen.leads.subject import Subject, entry_of, session_filter
 from tui.screen.leads.targets import NO_REQUEST, NO_SESSION, targets_of
 from tui.screen.leads.way import Stop, mementos

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Hits
 
-from tui.screen.keymap import Command
+from tui.screen.keys.command import Command
 from tui.screen.palette.offers import COMMAND, FUZZY, Finder, has_words
 
 # By the name of the command (`Command.name`).

@@ -12,7 +12,7 @@ from proxy.filters.language import parse_filter
 from proxy.filters.terms import FilterError
 from tui.client.figures import day_and_clock
 from tui.client.wire_text import line_text
-from tui.screen.keymap import PANES
+from tui.screen.keys.command import PANES
 from tui.screen.leads.subject import Subject
 from tui.screen.palette.offers import MOST, TRACE, WITH_VALUE, Finder
 from tui.screen.panes.request_cells import SESSION_CELLS

@@ -15,7 +15,8 @@ from tui.client.records import Snapshot
 from tui.screen.choices.layouts import NARROW, follow_focus, is_beside, keep_layout
 from tui.screen.choices.layouts import WIDE as WIDE
 from tui.screen.frames.ground import Ground
-from tui.screen.keymap import Place, without_host
+from tui.screen.keys.command import Place
+from tui.screen.keys.table import without_host
 from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.text_tail import TextTail

@@ -10,7 +10,8 @@ from textual.app import ComposeResult
 from tui.client.recording.player import Player
 from tui.client.records import Snapshot
 from tui.client.store import Store
-from tui.screen.keymap import Command, bindings, commands, footer
+from tui.screen.keymap import bindings, commands, footer
+from tui.screen.keys.command import Command
 from tui.screen.panes.pane import Pane
 from tui.screen.playing.play_bar import PlayBar
 from tui.screen.screens.main import MainScreen

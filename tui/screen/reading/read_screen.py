@@ -13,7 +13,9 @@ from textual.widget import Widget
 from tui.client.figures import plural, size
 from tui.client.wire_text import line_text, shorten_middle
 from tui.screen.clipboard import copy
-from tui.screen.keymap import WHILE_SEARCHING, Command, bindings, key_of
+from tui.screen.keymap import bindings, key_of
+from tui.screen.keys.command import Command
+from tui.screen.keys.table import WHILE_SEARCHING
 from tui.screen.reading.readable import Readable, View, chosen_view
 from tui.screen.reading.rendered import RenderedMarkdown
 from tui.screen.reading.source_view import SourceView, source_view

@@ -12,7 +12,8 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from tui.client.wire_text import wrap
-from tui.screen.keymap import Place, commands, footer
+from tui.screen.keymap import commands, footer
+from tui.screen.keys.command import Place
 from tui.screen.styled_line import Line, line_width
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.scrolled_lines import BAR, ScrolledLines

@@ -9,7 +9,9 @@ from textual import events
 from textual.widget import Widget
 
 from tui.client.wire_text import wrap
-from tui.screen.keymap import PANES, bindings, commands, commands_on, shown_key, with_keys, without_host
+from tui.screen.keymap import bindings, commands, commands_on, with_keys
+from tui.screen.keys.command import PANES, shown_key
+from tui.screen.keys.table import without_host
 from tui.screen.screens.box import Box
 from tui.screen.screens.help_of_screens import Entry
 from tui.screen.screens.help_text import HELP, VITAL_SIGNS

@@ -15,7 +15,9 @@ from textual.widgets import Input, Label
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
 from tui.screen.host_actions.changes import setting_consequence, unproven_text, value_text
 from tui.screen.host_actions.wishes import SettingSaveWanted, SettingsWanted
-from tui.screen.keymap import WHILE_EDITING, Command, bindings
+from tui.screen.keymap import bindings
+from tui.screen.keys.command import Command
+from tui.screen.keys.table import WHILE_EDITING
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas, Heading

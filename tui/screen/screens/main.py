@@ -18,17 +18,9 @@ from tui.client.records import Snapshot
 from tui.client.store import Store
 from tui.screen.choices.layouts import ZOOMED, toggle_zoom
 from tui.screen.frames.ground import Ground
-from tui.screen.keymap import (
-    LEADS,
-    PANES,
-    WHILE_FILTERING,
-    WHILE_LOOKING,
-    Command,
-    bindings,
-    commands,
-    footer,
-    without_host,
-)
+from tui.screen.keymap import bindings, commands, footer
+from tui.screen.keys.command import PANES, Command
+from tui.screen.keys.table import LEADS, WHILE_FILTERING, WHILE_LOOKING, without_host
 from tui.screen.panes.cache import CachePane
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.pane import Pane

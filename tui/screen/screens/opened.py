@@ -13,7 +13,9 @@ from textual.widget import Widget
 from tui.client.records import Snapshot
 from tui.client.wire_text import shorten
 from tui.screen.choices.layouts import follow_focus, toggle_zoom
-from tui.screen.keymap import LEADS, Command, Place, commands_on, footer, without_host
+from tui.screen.keymap import commands_on, footer
+from tui.screen.keys.command import Command, Place
+from tui.screen.keys.table import LEADS, without_host
 from tui.screen.screens.help import HelpScreen
 from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas

@@ -19,7 +19,9 @@ from tui.screen.charts import without_bars
 from tui.screen.choices.own_command import own_command
 from tui.screen.clipboard import copy
 from tui.screen.host_actions.questions import cannot_restart
-from tui.screen.keymap import WHILE_SEARCHING, Command, bindings, key_of
+from tui.screen.keymap import bindings, key_of
+from tui.screen.keys.command import Command
+from tui.screen.keys.table import WHILE_SEARCHING
 from tui.screen.panes.traces import TracesPane
 from tui.screen.reading.asked import reading_of
 from tui.screen.screens.context import ContextScreen

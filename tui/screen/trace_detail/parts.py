@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tui.screen.keymap import TRACE_PARTS
+from tui.screen.keys.command import TRACE_PARTS
 from tui.screen.trace_detail.answer import answer_part, calls_part
 from tui.screen.trace_detail.bodies import raw_part, upstream_part
 from tui.screen.trace_detail.conversation import conversation_part

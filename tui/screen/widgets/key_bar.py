@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tui.client.figures import plural
 from tui.client.records import Snapshot
 from tui.client.wire_text import shorten
-from tui.screen.keymap import Command
+from tui.screen.keys.command import Command
 from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tui.client.records import Snapshot
 from tui.client.wire_text import shorten_middle
 from tui.screen.engine_label import engine_label
-from tui.screen.keymap import PANES, key_of
+from tui.screen.keymap import key_of
+from tui.screen.keys.command import PANES
 from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.vital_signs import VitalSigns, vital_line

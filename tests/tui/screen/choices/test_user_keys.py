@@ -12,7 +12,9 @@ from tests.tui.traffic import Morning
 from tui.screen.app import ControlCenter
 from tui.screen.choices.configured import ScreenChoices
 from tui.screen.choices.user_keys import KeyProblems, user_keys
-from tui.screen.keymap import COMMANDS, commands, shown_key, take_keys
+from tui.screen.keymap import commands, take_keys
+from tui.screen.keys.command import shown_key
+from tui.screen.keys.table import COMMANDS
 from tui.screen.screens.help import HelpScreen, help_pieces
 from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.top_bar import TopBar

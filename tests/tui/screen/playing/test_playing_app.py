@@ -16,7 +16,7 @@ from tests.tui.recorded import played_app, player_at
 from tests.tui.stage import drawn, loaded
 from tui.client.host_client import HostClient, HostError
 from tui.client.recording.player import Incident, Player
-from tui.screen.keymap import NEEDS_HOST
+from tui.screen.keys.table import NEEDS_HOST
 from tui.screen.panes.cache import CachePane
 from tui.screen.panes.streams import StreamsPane
 from tui.screen.panes.tools import ToolsPane

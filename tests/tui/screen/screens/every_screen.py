@@ -20,7 +20,7 @@ from tui.screen.app import ControlCenter
 from tui.screen.choices.configured import DEFAULT_CHOICES, ScreenChoices
 from tui.screen.host_actions.bundling import BundleScreen
 from tui.screen.host_actions.cache_questions import flush_choices, pinned_stays
-from tui.screen.keymap import PANES
+from tui.screen.keys.command import PANES
 from tui.screen.reading.read_screen import ReadScreen
 from tui.screen.reading.readable import Readable
 from tui.screen.screens.choose import ChooseScreen

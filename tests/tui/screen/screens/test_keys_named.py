@@ -15,7 +15,9 @@ from tests.tui.stage import lines_of
 from tui.client.records import Link
 from tui.screen.choices.configured import ScreenChoices
 from tui.screen.choices.user_keys import user_keys
-from tui.screen.keymap import COMMANDS, PANES, key_of, shown_key, take_keys, with_keys
+from tui.screen.keymap import key_of, take_keys, with_keys
+from tui.screen.keys.command import PANES, shown_key
+from tui.screen.keys.table import COMMANDS
 from tui.screen.screens.help_text import HELP
 from tui.screen.widgets.strip_view import StripView
 

@@ -1,0 +1,1 @@
+"""The commands of the user: what one is, the table of all, and their keys."""
