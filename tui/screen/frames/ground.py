@@ -32,5 +32,5 @@ class Ground(_Mixin):
         return [blank] * crop.height
 
 
-class Box(Ground, Vertical):
+class Stack(Ground, Vertical):
     """Widgets below each other, on nothing but a background."""

@@ -13,7 +13,7 @@ from tui.client.reducers.transcript import Transcript, TranscriptPiece
 from tui.client.store import Store
 from tui.screen.calls.call_draft import CallDraft, read_draft
 from tui.screen.calls.call_lines import call_lines, draft_lines
-from tui.screen.frames.ground import Box
+from tui.screen.frames.ground import Stack
 from tui.screen.keymap import key_of
 from tui.screen.panes.pane import paragraphs, way_to_newest
 from tui.screen.panes.request_cells import lane, session
@@ -26,7 +26,7 @@ PIECE_STYLES = {"text": "", "thinking": "thinking italic", "error": "bad"}
 CALLS = ("call", "tool")
 
 
-class AnswerView(Box):
+class AnswerView(Stack):
     """The answer of the request that `show` is given; where its end is in sight, it follows what is new."""
 
     def __init__(self, store: Store) -> None:

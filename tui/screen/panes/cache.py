@@ -15,7 +15,7 @@ from tui.client.records import MissRecord, RequestSnapshot
 from tui.client.wire_text import line_text
 from tui.screen.charts import bar
 from tui.screen.engine_label import uses_other_backend
-from tui.screen.frames.ground import Box
+from tui.screen.frames.ground import Stack
 from tui.screen.host_actions.cache_questions import cannot_change
 from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.cache_parts.held import HELD
@@ -99,7 +99,7 @@ class CachePane(Pane):
 
     def compose(self) -> ComposeResult:
         yield Canvas(self._totals, id="cache-totals")
-        with Box(id="held-box"):
+        with Stack(id="held-box"):
             yield Heading("Held", id="held-heading")
             yield LineTable[HeldRow](
                 HELD,
@@ -109,7 +109,7 @@ class CachePane(Pane):
                 newest_first=True,
                 id="held",
             )
-        with Box(id="prompts-box"):
+        with Stack(id="prompts-box"):
             yield Heading("Prompts", id="prompts-heading")
             yield LineTable[RequestSnapshot](
                 PROMPTS,
@@ -121,7 +121,7 @@ class CachePane(Pane):
                 ),
                 id="prompts",
             )
-        with Box(id="misses-box"):
+        with Stack(id="misses-box"):
             yield Heading("Could have restored more", id="misses-heading")
             yield LineTable[MissRecord](
                 MISSES,

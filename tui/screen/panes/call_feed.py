@@ -11,7 +11,7 @@ from tui.client.figures import clock, seconds
 from tui.client.records import ToolRecord
 from tui.client.wire_text import line_text, within
 from tui.screen.calls.call_words import call_words
-from tui.screen.frames.ground import Box
+from tui.screen.frames.ground import Stack
 from tui.screen.panes.pane import list_note, paragraphs
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Heading
@@ -25,7 +25,7 @@ def _end(call: ToolRecord) -> Line:
     return [("✗", "bad") if call.is_error else ("✓", "ok")]
 
 
-class CallFeed(Box):
+class CallFeed(Stack):
     """A list of calls; opening one posts `LineTable.Opened`."""
 
     def __init__(self) -> None:

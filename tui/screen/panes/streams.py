@@ -12,7 +12,7 @@ from tui.client.store import Store
 from tui.client.wire_text import shorten_middle
 from tui.screen.choices.own_command import own_command
 from tui.screen.engine_label import uses_other_backend
-from tui.screen.frames.ground import Box
+from tui.screen.frames.ground import Stack
 from tui.screen.host_actions.questions import cannot_cancel
 from tui.screen.keymap import bindings, commands
 from tui.screen.panes.answer_view import AnswerView
@@ -91,7 +91,7 @@ class StreamsPane(Pane):
         self.main_table.order = remembered_order(self.app)
 
     def compose(self) -> ComposeResult:
-        with Box(id="lists"):
+        with Stack(id="lists"):
             yield Heading("Sessions", id="sessions-heading")
             yield SessionTree(id="sessions")
             yield Heading("Turns", id="turns-heading")
@@ -105,7 +105,7 @@ class StreamsPane(Pane):
                 empty=paragraphs("The requests of the selected session appear here."),
                 id="turns",
             )
-        with Box(id="side"):
+        with Stack(id="side"):
             yield AnswerView(self._store)
             yield CallFeed()
 

@@ -16,7 +16,7 @@ from tui.client.figures import clock, seconds
 from tui.client.filter import matcher
 from tui.client.records import Snapshot, ToolRecord, ToolStats
 from tui.client.wire_text import block_text, line_text, shorten, shorten_middle, width
-from tui.screen.frames.ground import Box
+from tui.screen.frames.ground import Stack
 from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, session
@@ -99,7 +99,7 @@ class ToolsPane(Pane):
 
     def compose(self) -> ComposeResult:
         yield ByTool(lambda: self._counted, id="tool-stats")
-        with Box(id="calls-box"):
+        with Stack(id="calls-box"):
             yield Heading("Calls", id="calls-heading")
             yield LineTable[ToolRecord](
                 COLUMNS,
@@ -108,7 +108,7 @@ class ToolsPane(Pane):
                 search=lambda row: row.search_text,
                 empty=self._empty(),
             )
-        with Box(id="call-box"):
+        with Stack(id="call-box"):
             yield Heading("Call", id="call-heading")
             yield TextTail(empty=paragraphs("The selected call appears here in full."))
 

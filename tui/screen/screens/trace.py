@@ -65,8 +65,7 @@ class TraceScreen(OpenedScreen):
         self._neighbour = neighbour
         self._part = part
         self._opened: OpenedTrace | None = None
-        self._problem = ""
-        self._query = ""
+        self._problem = self._query = ""
         self._matches: Line = []  # of the search, and how to go on in them
 
     def content(self) -> ComposeResult:

@@ -85,11 +85,9 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         super().__init__(id=id)
         """`request` names the request that a row is of; by default the key does."""
         self._columns = columns
-        self._key = key
-        self._request = request or key
-        self._marked = ""
-        self._search = search
-        self._is_active = is_active
+        self._key, self._request = key, request or key
+        self._marked = self.filter = ""
+        self._search, self._is_active = search, is_active
         self._newest_first = newest_first
         self.empty = empty
         self._all: Sequence[Row | None] = ()
@@ -105,7 +103,6 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self._cursor, self._follow = 0, True
         self._left_at: str | None = None  # key of the newest row when following stopped
         self._sought: Callable[[Row], bool] | None = None
-        self.filter = ""
         self._left_out: frozenset[str] = frozenset()
 
     # -- what is shown ------------------------------------------------------------------------------------
