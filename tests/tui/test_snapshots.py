@@ -17,6 +17,7 @@ from tests.tui.pictures import AT_120, DARK, LOOKS, Look, Step, walk
 from tests.tui.traffic import Morning
 from tui.screen.host_actions.bundling import BundleScreen
 from tui.screen.keys.command import PANES, TRACE_PARTS
+from tui.screen.leads.go_box import GoBox
 from tui.screen.reading.read_screen import ReadScreen
 from tui.screen.screens.box import Box
 from tui.screen.screens.choice_box import ChoiceBox
@@ -53,7 +54,8 @@ BUSY = (
 )
 ON_TOP = (
     Step("help", ("question_mark",), HelpScreen),
-    Step("why", ("escape", *WRITING, "w"), WhyScreen),
+    Step("go-on", ("escape", *WRITING, "f"), GoBox),
+    Step("why", ("escape", "w"), WhyScreen),
     Step("diff", ("d",), DiffScreen),
     Step("bundle", ("escape", "escape", "B"), BundleScreen),
     Step("palette", ("escape", "colon"), CommandPalette),

@@ -12,8 +12,31 @@ Place = Literal[
     "main", "streams", "cache", "tools", "health", "traces", "opened", "why", "trace", "diff", "context",
     "models", "settings", "replay", "read", "play",
     "help", "confirm", "choose", "bundle", "export", "ask", "columns", "go_to",
+    "go_on",
 ]  # fmt: skip
-BOXES: tuple[Place, ...] = ("help", "confirm", "choose", "bundle", "export", "ask", "columns", "go_to")
+BOXES: tuple[Place, ...] = (
+    "help",
+    "confirm",
+    "choose",
+    "bundle",
+    "export",
+    "ask",
+    "columns",
+    "go_to",
+    "go_on",
+)
+TargetName = Literal["session", "trace", "calls", "requests", "entry", "context", "why", "diff"]
+# Where one can go on to from a request or a session: the target, its usual key, its title.
+TARGETS: tuple[tuple[TargetName, str, str], ...] = (
+    ("session", "s", "its session"),
+    ("trace", "t", "its trace"),
+    ("calls", "a", "its calls"),
+    ("requests", "r", "all its requests"),
+    ("entry", "e", "its cache entry"),
+    ("context", "c", "its context"),
+    ("why", "w", "why"),
+    ("diff", "d", "diff"),
+)
 PANES: tuple[tuple[Place, str], ...] = (
     ("streams", "Streams"),
     ("cache", "Cache"),

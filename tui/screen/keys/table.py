@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.screen.keys.command import PANES, TRACE_PARTS, Command
+from tui.screen.keys.command import PANES, TARGETS, TRACE_PARTS, Command
 
 COMMANDS: tuple[Command, ...] = (
     *(
@@ -215,6 +215,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("Done", "close", "escape,q,C,ctrl+c", "columns", "done"),
     Command("Go there", "go", "enter", "go_to", "go there"),
     Command("Stay here", "close", "escape,ctrl+c", "go_to", "stay"),
+    Command("Go on to the target at the cursor", "take(-1)", "enter", "go_on", "go there"),
+    Command("Stay here", "close", "escape,q,f,ctrl+c", "go_on", "stay here"),
+    *(Command(f"Go on to {title}", f"go('{name}')", key, "go_on") for name, key, title in TARGETS),
 )
 
 # What the keys of a recording do, on the main screen; they come before those of its panes.

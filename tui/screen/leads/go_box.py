@@ -5,84 +5,60 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import events
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.binding import BindingType
 
 from tui.client.wire_text import shorten
+from tui.screen.keymap import bindings
 from tui.screen.leads.targets import Target
+from tui.screen.screens.choice_box import MOVES, ChoiceBox
 from tui.screen.styled_line import Line
-from tui.screen.widgets.canvas import Canvas
 
 _TITLE_CELLS = 17
 
 
-class GoBox(ModalScreen[str]):
+class GoBox(ChoiceBox[str]):
     """Its result is the name of a target, empty for none; what is not there is named with the reason."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,f,ctrl+c", "dismiss('')", "Stay", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("enter", "take", "Go", show=False),
-    ]
-    DEFAULT_CSS = """
-    GoBox { align: center middle; background: transparent; }
-    GoBox #go-on-box { width: 70; max-width: 100%; height: auto; max-height: 100%; background: $surface;
-                       border: round $accent; padding: 0 1; }
-    GoBox Canvas { background: $surface; }
-    """
+    place = "go_on"
+    cells = 70
+    BINDINGS: ClassVar[list[BindingType]] = [*MOVES, *bindings("go_on")]
 
     def __init__(self, about: str, targets: Sequence[Target]) -> None:
-        super().__init__()
-        self._about = about
-        self._targets = [*(one for one in targets if one.there), *(one for one in targets if not one.there)]
+        self.targets = [*(one for one in targets if one.there), *(one for one in targets if not one.there)]
         self._reachable = sum(one.there for one in targets)
-        self._cursor = 0
+        self._about = about
+        super().__init__(max(1, self._reachable))
 
-    def compose(self) -> ComposeResult:
-        with Vertical(id="go-on-box"):
-            yield Canvas(self._lines)
+    @property
+    def title_text(self) -> str:
+        return f"Go on from {self._about} to"
 
-    def on_mount(self) -> None:
-        self.query_one(Canvas).styles.height = len(self._lines(60, 20))
+    def no_answer(self) -> str:
+        return ""
 
-    def on_key(self, event: events.Key) -> None:
-        for target in self._targets[: self._reachable]:
-            if event.key == target.key:
-                event.stop()
-                self.dismiss(target.name)
+    def action_take(self, place: int) -> None:
+        """Go to the target at this place; -1: at the cursor."""
+        place = self.at if place < 0 else place
+        if place < self._reachable:
+            self.dismiss(self.targets[place].name)
 
-    def on_click(self, event: events.Click) -> None:
-        if event.widget is self:  # beside the box
-            self.dismiss("")
+    def action_go(self, name: str) -> None:
+        """Go to the target of this name, if something is there."""
+        if any(one.name == name for one in self.targets[: self._reachable]):
+            self.dismiss(name)
 
-    def action_move(self, step: int) -> None:
-        """Select the next or the previous target."""
-        self._cursor = (self._cursor + step) % max(1, self._reachable)
-        self.query_one(Canvas).paint()
+    def lines(self, width: int) -> list[Line]:
+        room = width - _TITLE_CELLS - 6
+        return [self._line(place, target, room) for place, target in enumerate(self.targets)]
 
-    def action_take(self) -> None:
-        """Go to the selected target."""
-        if self._reachable:
-            self.dismiss(self._targets[self._cursor].name)
-
-    def _lines(self, width: int, height: int) -> list[Line]:
-        lines: list[Line] = [[(" " + shorten(f"Go on from {self._about} to", width - 1), "bold")]]
-        for place, target in enumerate(self._targets):
-            if not target.there:
-                says = shorten(target.says, width - _TITLE_CELLS - 6)
-                lines.append([("     ", ""), (f"{target.title:<{_TITLE_CELLS}}", "dim"), (says, "dim")])
-                continue
-            here, click = place == self._cursor, f"@screen.dismiss('{target.name}')"
-            lines.append(
-                [
-                    (" ▌ " if here else "   ", "accent"),
-                    (f"{target.key} ", f"accent {click}"),
-                    (f"{target.title:<{_TITLE_CELLS}}", f"{'bold ' if here else ''}{click}"),
-                    (shorten(target.says, width - _TITLE_CELLS - 6), f"muted {click}"),
-                ]
-            )
-        return [*lines, [(" esc", "accent @screen.dismiss('')"), (" stay here", "@screen.dismiss('')")]]
+    def _line(self, place: int, target: Target, room: int) -> Line:
+        says = shorten(target.says, room)
+        if not target.there:
+            return [("    ", ""), (f"{target.title:<{_TITLE_CELLS}}", "dim"), (says, "dim")]
+        here, click = "▌" if place == self.at else " ", self.click(place)
+        return [
+            (here, "accent"),
+            (f"{target.key}  ", f"accent {click}"),
+            (f"{target.title:<{_TITLE_CELLS}}", self.look(place)),
+            (says, f"muted {click}"),
+        ]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from tui.client.figures import plural
 from tui.client.records import Snapshot
 from tui.client.wire_text import shorten
 from tui.screen.engine_label import uses_other_backend
+from tui.screen.keymap import key_of
+from tui.screen.keys.command import TARGETS, TargetName
 from tui.screen.leads.subject import Subject
 
-TargetName = Literal["session", "trace", "calls", "requests", "entry", "context", "why", "diff"]
 NO_SESSION = "its client told no session"
 NO_REQUEST = "no request is known"
 _NAME_CELLS = 40
@@ -19,13 +19,20 @@ _NAME_CELLS = 40
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One place to go to: its key, its name, and what is there, or why nothing is."""
+    """One place to go to: its name, and what is there, or why nothing is."""
 
     name: TargetName
-    key: str
-    title: str
     says: str
     there: bool = True
+
+    @property
+    def key(self) -> str:
+        """The key that leads there from the box."""
+        return key_of(f"go_on.go:{self.name}")
+
+    @property
+    def title(self) -> str:
+        return next(title for name, _, title in TARGETS if name == self.name)
 
 
 def targets_of(subject: Subject, snapshot: Snapshot, place: str) -> list[Target]:
@@ -33,19 +40,19 @@ def targets_of(subject: Subject, snapshot: Snapshot, place: str) -> list[Target]
     whole, part = _missing(subject, snapshot), "" if subject.session else NO_SESSION
     found = [
         _session(subject, snapshot),
-        _target("trace", "t", "its trace", "conversation, answer, calls, raw", whole),
-        _target("calls", "a", "its calls", _calls(subject, snapshot), part),
-        _target("requests", "r", "all its requests", "Traces, filtered by the session", part),
+        _target("trace", "conversation, answer, calls, raw", whole),
+        _target("calls", _calls(subject, snapshot), part),
+        _target("requests", "Traces, filtered by the session", part),
         _entry(subject, snapshot),
-        _target("context", "c", "its context", "what fills the window", part),
-        _target("why", "w", "why", "was it slow, or failed?", whole),
-        _target("diff", "d", "diff", "with the marked request, else the one before", whole),
+        _target("context", "what fills the window", part),
+        _target("why", "was it slow, or failed?", whole),
+        _target("diff", "with the marked request, else the one before", whole),
     ]
     return [one for one in found if one.name != place]
 
 
-def _target(name: TargetName, key: str, title: str, says: str, missing: str) -> Target:
-    return Target(name, key, title, missing or says, not missing)
+def _target(name: TargetName, says: str, missing: str) -> Target:
+    return Target(name, missing or says, not missing)
 
 
 def _missing(subject: Subject, snapshot: Snapshot) -> str:
@@ -59,11 +66,11 @@ def _missing(subject: Subject, snapshot: Snapshot) -> str:
 
 def _session(subject: Subject, snapshot: Snapshot) -> Target:
     if not subject.session:
-        return Target("session", "s", "its session", NO_SESSION, False)
+        return Target("session", NO_SESSION, False)
     known = subject.conversation(snapshot)
     gone = "gone from Streams; Traces has it"
     says = gone if known is None else shorten(known.name, _NAME_CELLS) or "Streams"
-    return Target("session", "s", "its session", says)
+    return Target("session", says)
 
 
 def _calls(subject: Subject, snapshot: Snapshot) -> str:
@@ -81,4 +88,4 @@ def _entry(subject: Subject, snapshot: Snapshot) -> Target:
         missing = "there is no contact with the host"
     elif not (subject.request or subject.session):
         missing = NO_REQUEST
-    return _target("entry", "e", "its cache entry", says, missing)
+    return _target("entry", says, missing)

@@ -95,7 +95,7 @@ async def test_every_place_leads_to_all_there_is_of_its_request_and_back(start: 
             await it.press("f")
             box = it.app.screen
             assert isinstance(box, GoBox), start
-            target = next((one for one in box._targets if one.key == key), None)
+            target = next((one for one in box.targets if one.key == key), None)
             if target is None or not target.there:
                 assert target is None
                 assert shown == {"s": "session", "t": "trace"}.get(key, SHOWN.get(key))

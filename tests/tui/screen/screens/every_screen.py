@@ -21,6 +21,9 @@ from tui.screen.choices.configured import DEFAULT_CHOICES, ScreenChoices
 from tui.screen.host_actions.bundling import BundleScreen
 from tui.screen.host_actions.cache_questions import flush_choices, pinned_stays
 from tui.screen.keys.command import PANES
+from tui.screen.leads.go_box import GoBox
+from tui.screen.leads.subject import Subject
+from tui.screen.leads.targets import targets_of
 from tui.screen.reading.read_screen import ReadScreen
 from tui.screen.reading.readable import Readable
 from tui.screen.screens.choose import ChooseScreen
@@ -100,7 +103,7 @@ OPENED: dict[str, Made] = {
     "diff": lambda it: DiffScreen(it.trace, "", it.app.load_diff),
     "context": lambda it: ContextScreen(it.session),
     "models": lambda it: ModelsScreen(it.host.models),
-    "settings": lambda it: SettingsScreen(it.host.settings, Path("/home/ada/.anyclauderc.json")),
+    "settings": lambda it: SettingsScreen(it.host.settings),
     "replay": lambda it: ReplayScreen(trace_of(1), "opus"),
     "read": lambda it: ReadScreen(Readable("answer", MARKDOWN, "markdown"), "answer"),
     **{f"trace, {part.name}": _trace(number) for number, part in enumerate(PARTS)},
@@ -123,6 +126,10 @@ BOXES: dict[str, Made] = {
         payee="openrouter",
     ),
     "columns": lambda it: ColumnScreen(USUAL, lambda titles: None),
+    "go on": lambda it: GoBox(
+        "a request",
+        targets_of(Subject(it.trace, it.session, it.trace), it.app.store.snapshot(), "streams"),
+    ),
     "go to": lambda it: GoToScreen(lambda: it.morning.now),
     **{f"help of {place}": (lambda it, place=place: HelpScreen(place)) for place, _ in PANES},
     **{
