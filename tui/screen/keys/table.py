@@ -19,7 +19,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Mark this request, to compare others with it", "mark", "m", short="mark", rank=6),
     Command("What fills this session's context window?", "context", "c", short="context", rank=5),
     Command("To its session, in Streams", "app.to_session", "u", short="session", rank=7),
-    Command("Go on to its trace, calls, cache entry …", "app.go_on", "f", short="go on to", rank=6),
+    Command("Go on to its trace, calls, cache entry …", "app.go_on", "f", short="go on to", rank=4),
     Command("Load another model", "models", "M", short="model", rank=8),
     Command("Settings of the running host", "settings", "comma", shown=","),
     Command("Colours", "colours", "ctrl+t", shown="^t"),
