@@ -38,7 +38,7 @@ class ListProvider(Finder):
         names = {place: place for place, _ in PANES} | _OTHER_NAMES
         titles = dict(PANES)
         for place in dict.fromkeys(place for name, place in names.items() if name.startswith(word)):
-            about, run = "esc leads back", partial(app.go_filtered, place, text)
+            about, run = "its filter, with a way back", partial(app.go_filtered, place, text)
             if place == "health":
                 about = "looks for it in the log"
             else:
@@ -67,7 +67,7 @@ class TraceProvider(Finder):
         if page.total:
             run = partial(app.go_filtered, "traces", wanted)
             title = f"Traces: {wanted}"
-            yield self.offer(TRACE + 0.5, title, run, f"{page.total:,} in all, esc leads back", query)
+            yield self.offer(TRACE + 0.5, title, run, f"{page.total:,} in all, with a way back", query)
         for place, row in enumerate(page.traces):
             run = partial(app.go_to, "trace", Subject(row.id, row.session, row.id))
             about = f"trace of {day_and_clock(row.time)}, session {line_text(row.session)[:SESSION_CELLS]}"

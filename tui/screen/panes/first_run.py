@@ -6,7 +6,7 @@ from engine.bundled_model import NAME as BUNDLED
 from tui.client.records import ModelFit, Snapshot
 from tui.client.wire_text import line_text
 from tui.screen.engine_label import engine_label, uses_other_backend
-from tui.screen.keymap import commands
+from tui.screen.keymap import commands, key_of
 from tui.screen.styled_line import Line, Span
 
 _LABEL = 10  # cells
@@ -21,10 +21,9 @@ def first_steps(snapshot: Snapshot, claude: str, fit: ModelFit | None) -> list[L
         lines.append([_label("runs"), (model, ""), ("  ● ", style), (word, style)])
         lines += [*_better(snapshot, fit), []]
     if snapshot.link.recorded:  # there is no host to start Claude Code on
-        return [
-            *lines,
-            [("  The first request of this recording appears here: space goes on, → skips.", "muted")],
-        ]
+        on, skips = key_of("play.pause"), key_of("play.seek:1")
+        told = f"  The first request of this recording appears here: {on} goes on, {skips} skips."
+        return [*lines, [(told, "muted")]]
     # `context` copies the command while there is no session.
     lines.append([*_copies("main.context"), (claude, "accent")])
     return [*lines, [_label(""), ("in another terminal: Claude Code, whose requests appear here", "muted")]]

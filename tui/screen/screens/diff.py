@@ -50,6 +50,7 @@ class DiffScreen(OpenedScreen):
         self._load = load
         self._found: DiffFacts | None = None
         self._problem = ""
+        self._drawn: SegmentFacts | None = None
 
     def content(self) -> ComposeResult:
         yield Canvas(self._head, id="diff-head")
@@ -115,7 +116,9 @@ class DiffScreen(OpenedScreen):
         note = segment_note(self._found, place)
         title: Line = [(line_text(part.name), "bold"), (f"  {note}" if note else "", "muted")]
         self.query_one("#difference-heading", Heading).set_text(title)
-        self._view.show(difference_rows(part), beside=self._is_beside, titles=self._titles)
+        if part is not self._drawn:  # else it begins anew, and the present difference is lost
+            self._drawn = part
+            self._view.show(difference_rows(part), beside=self._is_beside, titles=self._titles)
         self._draw_note()
 
     @on(DiffView.Moved)
@@ -270,6 +273,8 @@ class DiffScreen(OpenedScreen):
     def action_turn_sides(self) -> None:
         """Put both sides beside each other, or one below the other; remember it."""
         columns = self.size.width
+        if self._compared() is None:
+            return
         if columns < NARROW:
             words = f"Side by side needs {NARROW} columns; here are {columns}."
             self.app.notify(words, timeout=3, markup=False)

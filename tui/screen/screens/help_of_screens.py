@@ -81,7 +81,7 @@ SCREENS_HELP: dict[str, tuple[Group, ...]] = {
                 ),
                 ("", "", "A search looks in the text as it is, so that it leads out of what is rendered."),
                 ("", "", "A link is never opened: a click copies its address. What is selected with the"),
-                ("", "", "mouse, or with shift and the arrows, is what y copies."),
+                ("", "", "mouse, or with shift and the arrows, is what {read.copy} copies."),
             ),
         ),
         (
@@ -180,7 +180,7 @@ SCREENS_HELP: dict[str, tuple[Group, ...]] = {
                 ("≠", "bad", "changed"),
                 ("+ -", "ok", "only in B, only in A: a segment, or a line of one"),
                 ("word", "bad underline", "differs from the line beside it, or from the one below it"),
-                ("→ ·", "warn", "a tab, a space: where these are what differs"),
+                ("→ ·", "warn", "a tabulator, a blank: where these are what differs"),
                 ("⋯", "dim", "what is the same is left out"),
                 ("███", "restored", "its place in B's prompt, where it could be restored"),
                 ("▒▒▒", "prefill", "its place in B's prompt, behind the first difference"),

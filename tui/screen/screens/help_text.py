@@ -109,7 +109,8 @@ HELP: dict[str, tuple[Group, ...]] = {
                 (
                     "percentage",
                     "restored",
-                    "restored tokens, of all prompt tokens since the host started, or in the range (r)",
+                    "restored tokens, of all prompt tokens since the host started, or in the range "
+                    "({cache.range})",
                 ),
                 ("restored", "restored", "tokens that came from the cache (REST.: their share)"),
                 ("prefilled", "prefill", "tokens that were computed, and kept for later prompts"),
@@ -185,8 +186,16 @@ HELP: dict[str, tuple[Group, ...]] = {
                     "Each line is one call of the model. The client runs the tools and sends the result",
                 ),
                 ("", "", "with a later request."),
-                ("s, S", "bold", "sort the tools above by their figures; ↓ ↑ mark the order"),
-                ("o", "bold", "the whole call in $PAGER: a trace keeps 16,384 characters of a result"),
+                (
+                    "{tools.sort}, {tools.turn_round}",
+                    "bold",
+                    "sort the tools above by their figures; ↓ ↑ mark the order",
+                ),
+                (
+                    "{tools.outside}",
+                    "bold",
+                    "the whole call in $PAGER: a trace keeps 16,384 characters of a result",
+                ),
             ),
         ),
         (

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from itertools import accumulate, groupby, zip_longest
 from typing import ClassVar
 
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
@@ -263,7 +262,8 @@ class DiffView(StripView, can_focus=True):
         self._measure(self._total)
         self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
 
-    def on_resize(self, event: events.Resize) -> None:
+    def fit(self) -> None:
+        """Lay it out anew in another width."""
         if self.size.width != self._laid_out_for:
             self._lay_out()
             self._reveal()
