@@ -73,7 +73,7 @@ IN_A_TRACE = (
     Step("trace-export", ("E", "down"), ExportScreen),
     Step("trace-replay-question", ("escape", "R"), ReplayQuestion),
     Step("trace-replay", ("enter",), ReplayScreen),
-    Step("trace-read", ("escape", "5", "V"), ReadScreen),
+    Step("trace-read", ("escape", "5", *["down"] * 5, "V"), ReadScreen),
 )
 # What is drawn once: the same screens in another state.
 STATES = (
@@ -82,6 +82,7 @@ STATES = (
     Step("filter-error", ("escape", "slash", *"lane:main is:fialed")),
     Step("cache-drop", ("escape", "escape", "2", "down", "x"), ConfirmScreen),
     Step("trace-search", ("escape", "5", "enter", "2", "slash", *"export"), TraceScreen),
+    Step("read-json", ("escape", "escape", "7", *["down"] * 14, "V"), ReadScreen),
 )
 EMPTY = tuple(Step(f"empty-{place}", (str(number),)) for number, (place, _) in enumerate(PANES, 1))
 FAILED = (Step("health-failed", ("4",)), Step("health-happened", ("e", "enter")))
