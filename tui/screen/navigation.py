@@ -16,8 +16,6 @@ from tui.screen.host_actions.questions import cannot_restart
 from tui.screen.keys.command import PANES, Command
 from tui.screen.panes.traces import TracesPane
 from tui.screen.reading.asked import ReadAtLength
-from tui.screen.screens.diff import DiffScreen
-from tui.screen.screens.live_settings import SettingsScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.opened import OpenedScreen
 
@@ -121,6 +119,8 @@ class NavigatingApp(BundlingApp):
     def open_settings(self, key: str = "") -> None:
         """Open the settings of the running host, at one of them."""
 
+        from tui.screen.screens.live_settings import SettingsScreen
+
         screen = SettingsScreen(lambda: self._host_api().settings())
         screen.first = key
         self.open(screen)
@@ -167,6 +167,7 @@ class NavigatingApp(BundlingApp):
 
     @on(TracesPane.Compared)
     def _compare(self, event: TracesPane.Compared) -> None:
+        from tui.screen.screens.diff import DiffScreen
 
         other = self.marked if self.marked != event.trace_id else ""
         self.open(DiffScreen(event.trace_id, other, self.load_diff))

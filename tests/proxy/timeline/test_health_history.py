@@ -208,7 +208,7 @@ async def test_screens_are_told_at_once_that_requests_are_not_recorded(tmp_path:
     disks: asyncio.Queue[HostDisk] = asyncio.Queue()
     bus.listen(lambda type, request, data: disks.put_nowait(data) if isinstance(data, HostDisk) else None)
     keeper = HealthKeeper(bus, tmp_path, "mlx", started=NOW, clock=lambda: NOW, keep=False)
-    keeper.start(Index(), list)
+    keeper.start(Index(), lambda: (0, 0))
     assert (await disks.get()).unwritten == 0
     keeper.unwritten(2, "No space left on device")
     told = await disks.get()

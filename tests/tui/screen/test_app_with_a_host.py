@@ -73,7 +73,7 @@ async def test_what_a_client_does_is_seen_in_every_pane(tmp_path: Path) -> None:
             await pilot.press("4")
             await until("this host runs no engine", "scripted")
             await pilot.press("2")
-            await until("RESTORED · CACHED")
+            await until("RESTORED · PREFILLED")
             await pilot.press("5")
             await until("2 in all", "What is this")
             await pilot.press("enter")

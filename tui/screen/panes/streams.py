@@ -216,7 +216,7 @@ class StreamsPane(Pane):
         """The order of the sessions, and the key for another one; a click does what it does."""
         command = next(one for one in commands("streams") if one.action == "sort")
         click = f"@screen.run('{command.title.replace(' ', '~')}')"
-        if self.size.width >= _ROOMY:
+        if self.room.width >= _ROOMY:
             words: Line = [(command.key, f"accent {click}"), (f" sort: {tree.order}", f"muted {click}")]
         elif tree.order != ORDERS[0]:
             words = [(f"by {tree.order}", f"bold {click}")]

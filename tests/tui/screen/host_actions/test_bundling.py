@@ -61,7 +61,7 @@ async def test_two_keys_on_a_pane_and_on_a_screen_over_it_make_a_bundle(tmp_path
         assert "/home/ada/b[red].zip (214 kB)" in text_of(app)
         assert "Left out: logs: [/] elsewhere." in text_of(app)
         await press(app, pilot, "escape", "5", "enter")
-        opened = app.screen.trace  # type: ignore[attr-defined]
+        opened = app.screen.request  # type: ignore[attr-defined]
         await press(app, pilot, "B", "w", "escape")
     assert [contents for _, contents, _ in bundles.asked] == ["redacted", "none"]
     assert bundles.asked[0][2] == []  # the selected request still waits

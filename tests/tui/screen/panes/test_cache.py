@@ -100,7 +100,7 @@ def test_an_empty_list_of_misses_is_true(
     seen = Snapshot(host=HostFacts(backend=backend), engine=EngineState(state="ready"), totals=totals)
     assert said in plain_text(no_misses(seen, prompts)[0])
     if said.startswith("No miss in"):
-        assert "No miss but of 2 first prompts" in plain_text(no_misses(seen, prompts, 2)[0])
+        assert "2 first prompts of sessions alone" in plain_text(no_misses(seen, prompts, 2)[0])
     drawn = [plain_text(line) for line in cache_block(seen, 80, 10)]
     expected = [plain_text(line) for line in big_digits(share, "")]
     assert all(digits.strip() in "\n".join(drawn) for digits in expected)
@@ -111,9 +111,9 @@ def test_what_another_server_keeps_of_a_prompt_is_not_said() -> None:
     totals = Totals(input_tokens=6200, cache_read_input_tokens=6200)
     engine = EngineState(state="ready")
     ours = cache_text(Snapshot(host=HostFacts(backend="mlx"), engine=engine, totals=totals))
-    assert "restored 6.2k  prefilled 0  ░ 6.2k" in ours
+    assert "█ restored 6.2k ▒ prefilled 0 ░ 6.2k" in ours
     others = cache_text(Snapshot(host=HostFacts(backend="openai"), engine=engine, totals=totals))
-    assert "restored 6.2k  prefilled 6.2k" in others
+    assert "█ restored 6.2k ▒ prefilled 6.2k" in others
     assert "not kept" not in others
     assert "░" not in others
 

@@ -345,7 +345,7 @@ def test_of_megabytes_only_the_beginning_is_wrapped(line: str, monkeypatch: pyte
 def test_of_another_server_it_is_said_what_it_reports_of_its_cache_and_no_more() -> None:
     usage = Usage(input_tokens=6200, cache_read_input_tokens=6200, output_tokens=5)
     told = shown(trace_of(usage=usage), "Why")
-    assert "restored 6,200   prefilled 6,200" in told
+    assert "█ restored 6,200   ▒ prefilled 6,200" in told
     assert "it says how much was restored, and no more" in told
     assert "not kept" not in told
     assert "reports no cache" not in told
