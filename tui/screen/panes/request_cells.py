@@ -126,7 +126,7 @@ def failure(cause: str, message: str, repeat: tuple[float, RequestPhase] | None,
         line: Line = [("↻ ", "warn"), (clock(moment), "muted"), (f" {sign}", style)]
         room = cells - 2 - 8 - 2 - 2
         cause = cause.partition(" (")[0]
-        return [*line, (f"  {shorten(cause, room)}", "muted")] if room >= min(len(cause), 10) else line
+        return [*line, (f"  {shorten(cause, room)}", "muted")] if room >= min(len(cause), 6) else line
     words = cause or "failed"
     if len(words) > cells - 2:  # what stands in brackets says more of the same
         words = words.partition(" (")[0]
