@@ -133,6 +133,18 @@ async def test_themes_models_and_settings_are_named_with_their_value() -> None:
         assert number.key in " ".join(it.host.wishes) or number.key in str(it.host.changed)
 
 
+async def test_models_and_settings_are_found_by_their_names_alone() -> None:
+    async with scene() as it:
+        model, setting = (await it.host.models()).models[0], (await it.host.settings())[0]
+        assert any(f"Model {model.name}" in text for text in await find(it, model.name))
+        name = setting.key.rpartition(".")[2]
+        assert any(f"Set {setting.key}" in text for text in await find(it, name))
+        assert not any(text.startswith("Set ") for text in await find(it, f"{name} no such setting"))
+        listed = [text for text in await find(it, "set") if text.startswith("Set ")]
+        assert len(listed) == min(MOST, len(await it.host.settings()))
+        await it.press("escape")
+
+
 async def test_a_command_is_found_by_the_words_that_people_type() -> None:
     words = {
         "theme": "Colours",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tui.screen.leads.leading_app import LeadingApp
 
 _MOST_THEMES = 12
-LEAST = 3  # characters of a theme's name, without the word theme
+LEAST = 3  # characters of a name, without the word that says its kind
 
 
 class ThemeProvider(Finder):
@@ -46,21 +46,23 @@ class ModelProvider(Finder):
 
     async def search(self, query: str) -> Hits:
         app, name = cast("LeadingApp", self.app), behind(query, "model", "load", "use")
-        if name is None or getattr(app, "plays", False):
+        if (name is None and len(query) < LEAST) or getattr(app, "plays", False):
             return
         if self._known is None:  # asked once for each palette: the host looks into all stores
             try:
                 self._known = (await app.find_models()).models
             except Exception:  # no host, or one without an engine
                 self._known = []
-        found = [one for one in self._known if has_words(one.name.lower(), name)]
+        rank = NAMED if name is None else WITH_VALUE
+        wanted = query if name is None else name
+        found = [one for one in self._known if has_words(one.name.lower(), wanted)]
         for place, model in enumerate(found[:MOST]):
             run: Callable[[], object] = partial(app.ask_model, model)
             about = "asks first, and says what follows"
             if model.loaded or model.condition != "ready":
                 about = "it is loaded" if model.loaded else f"cannot be loaded: {model.condition}"
                 run = partial(app.notify_user, f"{model.name}: {about}.")
-            yield self.offer(WITH_VALUE, f"Model {model.name}", run, about, query, place=place)
+            yield self.offer(rank, f"Model {model.name}", run, about, query, place=place)
 
 
 class SettingProvider(Finder):
@@ -69,26 +71,28 @@ class SettingProvider(Finder):
     _known: list[LiveSetting] | None = None
 
     async def search(self, query: str) -> Hits:
-        app, wanted = cast("LeadingApp", self.app), behind(query, "set", "setting", "settings")
-        if not wanted or getattr(app, "plays", False):
+        app, named = cast("LeadingApp", self.app), behind(query, "set", "setting", "settings")
+        if (named is None and len(query) < LEAST) or getattr(app, "plays", False):
             return
         if self._known is None:
             try:
                 self._known = await app.find_settings()
             except Exception:
                 self._known = []
+        wanted = query.strip() if named is None else named
         key, _, value = wanted.partition(" ")
         value = value.removeprefix("=").strip()
         keyed = [one for one in self._known if key.lower() in one.key.lower()]
         exact = [one for one in keyed if one.key.lower() == key.lower()]
-        if value and (exact or len(keyed) == 1):
+        if named and value and (exact or len(keyed) == 1):
             setting = (exact or keyed)[0]
             about = f"takes effect: {setting.effect}; allowed: {setting.allowed}"
             run: Callable[[], object] = partial(app.ask_setting, setting, value)
             yield self.offer(WITH_VALUE, f"Set {setting.key} to {value}", run, about, query)
             return
         found = [one for one in self._known if has_words(f"{one.key} {one.meaning}".lower(), wanted)]
-        for place, setting in enumerate((found or keyed)[:MOST]):
+        rank = WITH_VALUE if named else NAMED
+        for place, setting in enumerate((found if named is None else found or keyed)[:MOST]):
             about = f"now {value_text(setting, setting.value)}; {setting.meaning}"
             opens = partial(app.open_settings, setting.key)
-            yield self.offer(WITH_VALUE, f"Set {setting.key}", opens, about, query, place=place)
+            yield self.offer(rank, f"Set {setting.key}", opens, about, query, place=place)
