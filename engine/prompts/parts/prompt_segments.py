@@ -67,11 +67,12 @@ def aligned_names(segments: Sequence[str], messages: Sequence[Message], tools: b
     """Names of segments, by the texts of the messages that they show: a template may show some in part only.
 
     `segments` are all texts of a prompt up to its end; the last one has no name. A message without a text,
-    such as a call, is in the segment between those of its neighbours.
+    such as a call, is in the segment between those of its neighbours; a call for which there is none begins
+    that of the message behind it.
     """
     leading = _leading(messages)
     held: list[list[str]] = [[] for _ in segments]
-    begin, skipped = 0, list[str]()
+    begin, skipped = 0, list[tuple[str, bool]]()
     for number, message in enumerate(messages, 1 - leading):
         said = content_text(message.get("content"))
         heads = {text.strip()[:_HEAD] for text in (said, said.rpartition("</system-reminder>")[2])} - {""}
@@ -80,10 +81,12 @@ def aligned_names(segments: Sequence[str], messages: Sequence[Message], tools: b
         )
         name = f"message {number} ({_SPEAKERS.get(message['role'], 'user')})" if number > 0 else "system"
         if place is None:
-            skipped.append(name)
+            skipped.append((name, bool(message.get("tool_calls"))))
             continue
-        for between, unseen in zip(range(begin + 1, place), skipped, strict=False):
-            held[between].append(unseen)
+        between = range(begin + 1, place)
+        for at, (unseen, _) in zip(between, skipped, strict=False):
+            held[at].append(unseen)
+        held[place] += [unseen for unseen, calls in skipped[len(between) :] if calls]
         held[place].append(name)
         begin, skipped = place, []
     if tools and not held[0]:

@@ -160,6 +160,11 @@ def test_a_call_without_a_text_is_between_its_neighbours() -> None:
         "message 2 (assistant)",
         "message 3 (tool result)",
     )
+    joined = ["<u>Read it.", "<a>a call<t>one line", "<a>"]
+    assert aligned_names(joined, messages, tools=False) == (
+        "message 1 (user)",
+        "message 2 (assistant) to message 3 (tool result)",
+    )
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
