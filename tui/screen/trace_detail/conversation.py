@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from proxy.traces.analysis.parts.part_tokens import WeighedPiece, piece_tokens
 from tui.client.event_text import cleaned, one_line_arguments
 from tui.client.figures import count, plural
 from tui.client.wire_text import line_text, shorten
 from tui.screen.reading.readable import call_to_read, json_or_none
 from tui.screen.styled_line import Line
-from tui.screen.trace_detail.opened_trace import OpenedTrace, characters, pretty
+from tui.screen.trace_detail.opened_trace import OpenedTrace, characters, json_size, pretty
 from tui.screen.trace_detail.wrapped_calls import wrapped_call
 from tui.screen.widgets.block_layout import Block
 
@@ -38,6 +39,11 @@ class Said:
     given: Any = None  # the input of a call; what else there is
     failed: bool = False  # of a result
 
+    @property
+    def size(self) -> int:
+        """Its characters."""
+        return len(self.text) if self.text else characters(self.given)
+
 
 def conversation_part(opened: OpenedTrace) -> list[Block]:
     """Each piece of each message; those that are new in this request begin where the reader does."""
@@ -49,15 +55,47 @@ def conversation_part(opened: OpenedTrace) -> list[Block]:
     last = max((at for at, row in enumerate(messages, 1) if row.get("role") == "assistant"), default=0)
     blocks = [_head(opened, len(messages), len(messages) - last)]
     begun = False
-    for said in pieces_said(messages, failed):
+    pieces = list(pieces_said(messages, failed))
+    for said, tokens in zip(pieces, _tokens(opened, messages, pieces), strict=True):
         new = said.number > last and not begun and last > 0
         if new:
             begun = True
             blocks.append(
                 Block([("── new in this request ", "accent"), ("─" * 40, "rule")], level=1, here=True)
             )
-        blocks.append(_block(said, opened.tokens_a_character))
+        blocks.append(_block(said, tokens))
     return blocks
+
+
+def _tokens(
+    opened: OpenedTrace, messages: list[dict[str, Any]], pieces: list[Said]
+) -> Sequence[float | None]:
+    """The tokens of each piece: its share of the part that the engine counted, else of the prompt."""
+    leading = next((at for at, row in enumerate(messages[:2]) if row.get("role") != "system"), 2)
+    tools = [tool for tool in _list(opened.seen.get("tools")) if isinstance(tool, dict)]
+    around = [
+        WeighedPiece("system", characters(opened.seen.get("system"))),
+        *(WeighedPiece("tool", json_size(tool), _name_of_tool(tool)) for tool in tools),
+    ]
+    weighed = [
+        WeighedPiece(
+            "message" if said.number > leading else "system",
+            said.size,
+            number=max(0, said.number - leading),
+            is_reminder=said.kind == "reminder",
+        )
+        for said in pieces
+    ]
+    counted = piece_tokens([*around, *weighed], opened.raw.prompt_parts, len(messages) - leading)
+    if counted is not None:
+        return counted[len(around) :]
+    rate = opened.tokens_a_character
+    return [said.size * rate if rate else None for said in pieces]
+
+
+def _name_of_tool(tool: dict[str, Any]) -> str:
+    function = tool.get("function")
+    return str((function if isinstance(function, dict) else tool).get("name") or "")
 
 
 def _head(opened: OpenedTrace, messages: int, new: int) -> Block:
@@ -142,10 +180,9 @@ def said_title(said: Said) -> Line:
     return [(said.kind, "accent")]
 
 
-def _block(said: Said, tokens_a_character: float) -> Block:
+def _block(said: Said, tokens: float | None) -> Block:
     start: Line = [(f"{said.number:>3}  ", "dim")]
-    size = len(said.text) if said.text else characters(said.given)
-    note = f"~{count(round(size * tokens_a_character))}" if tokens_a_character else plural(size, "character")
+    note = plural(said.size, "character") if tokens is None else f"~{count(round(tokens))}"
     title = [*start, *said_title(said)]
     match said.kind:
         case "call":

@@ -86,6 +86,21 @@ def test_what_is_new_begins_where_the_reader_does() -> None:
     assert "✗" in plain_text(blocks[place + 1].title)  # the client's body says so, the upstream's does not
 
 
+def test_a_piece_has_its_share_of_the_part_that_the_engine_counted() -> None:
+    """A template may leave most of the system text out: its characters say nothing of the messages."""
+    system = {"role": "system", "content": "left out " * 5000}
+    counted = [("system and tools", 100), ("message 1 (user)", 12), ("message 2 (assistant)", 20)]
+    counted += [("message 3 (tool result)", 30), ("the answer's beginning", 1)]
+    parts = [CountedPart(name=name, tokens=tokens) for name, tokens in counted]
+    upstream = {"messages": [system, *OPENAI[1:]]}
+    trace = trace_of(1, upstream=upstream, usage=Usage(input_tokens=163), prompt_parts=parts)
+    blocks = [block for block in PARTS[1].blocks(OpenedTrace(trace)) if block.note.startswith("~")]
+    notes = [int(block.note.removeprefix("~")) for block in blocks]
+    assert (len(notes), sum(notes)) == (5, 163)
+    assert [notes[1], notes[2] + notes[3]] == [12, 20]
+    assert notes[4] == 31
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "lines"),
     [
