@@ -127,8 +127,12 @@ def _failed(why: Why) -> str:
     where = f", {_DURING[during]}" if during not in ("sending", "finishing", "upstream") else ""
     again = ""
     if why.repeat is not None:
-        what = {True: "failed too", False: "was answered"}.get(why.repeat.failed, "runs")
-        again = f" It was repeated {seconds(why.repeat.after_s)} later, and {what}."
+        what = "failed too" if why.repeat.failed else "was answered"
+        later = f"{seconds(why.repeat.after_s)} later"
+        again = f" It was repeated {later}, and {what}."
+        if why.repeat.times > 1:
+            what = "failed each time" if why.repeat.failed else what
+            again = f" It was repeated {why.repeat.times} times, the last time {later}, and {what}."
     end = "" if said.endswith((".", "!", "?")) or not again else "."
     return f"Failed after {seconds(why.took_s)}{where}{named}: {said}{end}{again}"
 

@@ -25,6 +25,7 @@ _SLOWER, _SLOWER_S = 1.5, 1.0  # than usual, and by how much at least, to be cal
 _MISSED_TOKENS = 256  # that could have been restored; fewer are the end of a turn
 _AHEAD = 5
 _REPEATED_S = 3600.0  # after which a request is no repeat of a failed one
+_MOST_REPEATS = 20  # that are looked for
 _OF_ENGINE: tuple[PhaseName, ...] = (
     "waiting",
     "template",
@@ -211,15 +212,23 @@ def _lost_tokens(trace: Trace, index: TraceIndex) -> int:
 
 
 def _repeat(trace: Trace, index: TraceIndex) -> Repeat | None:
-    rows = index.select(
-        "SELECT traces.id, time, failed FROM traces JOIN summaries ON summaries.id = traces.id"
-        " WHERE session = ? AND time BETWEEN ? AND ? AND json_extract(summary, '$.retry_of') = ?"
-        " ORDER BY time LIMIT 1",
-        (trace.session.lower(), trace.time, trace.time + _REPEATED_S, trace.id),
-    )
+    """The last of the client's tries: each one names the one before it."""
     ended = trace.time + (trace.timings.done or 0.0)
-    found = [Repeat(id=name, after_s=max(0.0, at - ended), failed=bool(failed)) for name, at, failed in rows]
-    return found[0] if found else None
+    tried, found = trace.id, None
+    for times in range(1, _MOST_REPEATS + 1):
+        rows = index.select(
+            "SELECT traces.id, time, failed FROM traces JOIN summaries ON summaries.id = traces.id"
+            " WHERE session = ? AND time BETWEEN ? AND ? AND json_extract(summary, '$.retry_of') = ?"
+            " ORDER BY time LIMIT 1",
+            (trace.session.lower(), trace.time, trace.time + _REPEATED_S, tried),
+        )
+        if not rows:
+            break
+        tried, at, failed = rows[0]
+        found = Repeat(id=tried, after_s=max(0.0, at - ended), failed=bool(failed), times=times)
+        if not failed:
+            break
+    return found
 
 
 def _ahead(trace: Trace, phases: list[Phase], index: TraceIndex) -> list[Ahead]:

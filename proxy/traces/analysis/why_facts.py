@@ -43,11 +43,12 @@ class Ahead(BaseModel):
 
 
 class Repeat(BaseModel):
-    """The client's next try of a request that failed."""
+    """What became of a request that failed: the client's last try of it."""
 
     id: str
     after_s: float  # from the end of the failed one
     failed: bool
+    times: int = 1  # that it was tried again, of which all but the last one failed
 
 
 class Usual(BaseModel):

@@ -119,6 +119,17 @@ def miss(reason: str) -> dict[str, Any]:
             "The server limits requests",
         ),
         (
+            why(
+                "failed",
+                ("upstream", 1.0),
+                error=ErrorInfo(type="rate_limit_error", message="slow down!"),
+                repeat=Repeat(id="b", after_s=4.0, failed=False, times=3),
+            ),
+            "Failed after 1.0s, rate limited: slow down!"
+            " It was repeated 3 times, the last time 4.0s later, and was answered.",
+            "The server limits requests",
+        ),
+        (
             why("cancelled", ("prefill", 3.0), ("finishing", 0.2)),
             "The client left after 3.2s, during prefill.",
             "",

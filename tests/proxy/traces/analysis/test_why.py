@@ -235,3 +235,22 @@ def test_what_became_of_a_failed_request_is_told(folder: Folder) -> None:
     repeat = explain(first, folder.index).repeat
     assert repeat is not None
     assert (repeat.id, repeat.after_s, repeat.failed) == (trace_of(9).id, pytest.approx(6.0), False)
+
+
+def test_of_several_repeats_the_last_one_tells_the_end(folder: Folder) -> None:
+    failed = TraceResponse(status=529, error=ErrorInfo(type="overloaded_error", message="m"))
+    first = asked(1, response=failed, took=2.0)
+    second = asked(4, retry_of=first.id, response=failed)
+    folder.put(first, second)
+    repeat = explain(first, folder.index).repeat
+    assert repeat is not None
+    assert (repeat.id, repeat.failed, repeat.times) == (second.id, True, 1)
+    folder.put(asked(9, retry_of=second.id))
+    repeat = explain(first, folder.index).repeat
+    assert repeat is not None
+    assert (repeat.id, repeat.after_s, repeat.failed, repeat.times) == (
+        trace_of(9).id,
+        pytest.approx(6.0),
+        False,
+        2,
+    )
