@@ -49,7 +49,7 @@ def _speed(record: RequestSnapshot) -> Line:
 
 
 TURNS: tuple[Column[RequestSnapshot], ...] = (
-    Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8),
+    Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8, rank=2),
     Column("WHO", lambda row, now, cells: _who(row), 10, rank=6),
     Column("DID", lambda row, now, cells: did(row, cells), 30, least=20, grow=3, rank=1),
     Column("END", lambda row, now, cells: state(row, cells), 19, least=17, grow=1, most=32),

@@ -18,6 +18,7 @@ from tui.client.records import CallNote, RequestSnapshot, SessionSnapshot
 from tui.client.reducers.sessions import SessionReducer
 from tui.client.store import Store
 from tui.screen.panes import session_tree
+from tui.screen.panes.cache_parts.misses import MISSES
 from tui.screen.panes.doing import doing
 from tui.screen.panes.request_cells import state
 from tui.screen.panes.session_cells import context_gauge
@@ -302,3 +303,9 @@ async def test_a_session_whose_last_turn_was_cancelled_is_not_marked_as_well() -
     for phase, sign in (("done", "✓ idle"), ("cancelled", "⊘ idle")):
         async with on_stage(request("1", preview="x", phase=phase)) as (tree, _):
             assert sign in drawn(tree)[1]
+
+
+def test_the_narrowest_terminal_keeps_what_a_row_is_about() -> None:
+    """44 cells, less the cursor's."""
+    assert {column.title for column, _ in lay_out(TURNS, 43)} == {"DID", "END"}
+    assert {column.title for column, _ in lay_out(MISSES, 43)} == {"TIME", "WHY"}

@@ -76,7 +76,7 @@ MISSES: tuple[Column[MissRecord], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.time), "muted")], 8),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=3),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=5),
-    Column("WHY", lambda row, now, cells: _why(row, cells), 34, grow=1, most=48),
+    Column("WHY", lambda row, now, cells: _why(row, cells), 34, least=32, grow=1, most=48),
     Column("AT TOKEN", lambda row, now, cells: [number(row.position)], 8, "right", rank=4),
     Column("REST.", lambda row, now, cells: _share(row), 5, "right", rank=7),
     Column("LOST", lambda row, now, cells: _lost(row), 6, "right", rank=2),
