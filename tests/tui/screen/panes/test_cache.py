@@ -64,6 +64,12 @@ def test_paused_writing_is_drawn() -> None:
     assert "written today" not in text
 
 
+def test_what_came_from_disk_is_not_taken_for_all_that_was_restored() -> None:
+    text = block(HELD, 120)
+    assert "18.4k tokens from disk" in text
+    assert "tokens restored" not in text.replace("prompt tokens restored", "")
+
+
 @pytest.mark.parametrize("width", [80, 120, 200])
 def test_no_disk_is_off_and_an_unreported_disk_is_not(width: int) -> None:
     assert "off" in block(EngineCache(), width)

@@ -209,4 +209,4 @@ def _losses(disk: EngineCache) -> list[Line]:
 
 def _restored_from_disk(disk: EngineCache) -> Line:
     tokens = disk.disk_loaded_tokens
-    return [(f"{count(tokens)} tokens restored", "restored" if tokens else "dim")]
+    return [(f"{count(tokens)} tokens from disk", "restored" if tokens else "dim")]
