@@ -66,8 +66,8 @@ class HostRun:
         lines = [
             f"this run: {requests} in {_duration(self._clock() - self._started)}{own}",
             f"cache: {_share(total.request_hit_rate)} of requests and {_share(total.token_hit_rate)} of"
-            f" {total.prompt:,} prompt tokens hit ({total.read:,} restored, {total.created:,} cached,"
-            f" {total.input:,} not kept); {total.output:,} tokens out",
+            f" {total.prompt:,} prompt tokens hit ({total.read:,} restored, {_computed(total)});"
+            f" {total.output:,} tokens out",
             f"TTFT: warm {_spread(total.ttft_warm_s)}; cold {_spread(total.ttft_cold_s)}",
         ]
         saved = [
@@ -79,6 +79,13 @@ class HostRun:
             ),
         ]
         return [*lines, "; ".join(saved)] if saved else lines
+
+
+def _computed(total: Group) -> str:
+    """What was prefilled; most servers do not tell what they keep of it."""
+    if not total.created:
+        return f"{total.input:,} prefilled"
+    return f"{total.created:,} cached, {total.input:,} not kept"
 
 
 def _requests(total: Group, repeated: int) -> str:

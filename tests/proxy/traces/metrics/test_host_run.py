@@ -57,6 +57,12 @@ def test_the_report_says_what_it_leaves_out_and_the_estimates_are_of_all_request
     assert run.estimates().unpriced == 2
 
 
+def test_what_a_server_keeps_of_a_prompt_is_not_said_where_it_tells_nothing() -> None:
+    run = HostRun(PRICES, clock=lambda: 0.0)
+    run.ended(trace_of(1, usage=Usage(input_tokens=800, cache_read_input_tokens=900, output_tokens=60)))
+    assert "(900 restored, 800 prefilled); 60 tokens out" in run.report()[1]
+
+
 def test_what_was_repeated_did_not_fail_for_good() -> None:
     run = HostRun(PRICES, clock=lambda: 0.0)
     broke = TraceResponse(status=529, error=ErrorInfo(type="overloaded_error", message="the engine ended"))
