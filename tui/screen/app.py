@@ -32,7 +32,7 @@ from tui.screen.choices.own_command import take_command
 from tui.screen.host_protocols import HostApi, OwnedHost
 from tui.screen.keymap import key_of, take_keys
 from tui.screen.leads.leading_app import LeadingApp
-from tui.screen.palette.finders import FINDERS, PLACEHOLDER
+from tui.screen.palette.finders import FINDERS, PLACEHOLDER, themes_alone
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.opened import OpenedScreen
@@ -312,6 +312,10 @@ class ControlCenter(LeadingApp):
         """Find a command, or what the screen and the index know, on screens that have commands."""
         if hasattr(self.screen, "command_list") and not isinstance(self.screen, CommandPalette):
             self.push_screen(CommandPalette(placeholder=PLACEHOLDER, id="--command-palette"))
+
+    def search_themes(self) -> None:
+        """The themes, the screen's own first."""
+        self.push_screen(CommandPalette(providers=[themes_alone()], placeholder="theme"))
 
     async def action_quit(self) -> None:
         self.action_leave()

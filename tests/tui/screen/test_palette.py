@@ -24,6 +24,7 @@ from tui.screen.panes.streams import StreamsPane
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.live_settings import SettingsScreen
 from tui.screen.screens.trace import TraceScreen
+from tui.screen.themes import OWN_THEMES
 
 
 async def find(it: Scene, query: str) -> list[str]:
@@ -143,6 +144,18 @@ async def test_models_and_settings_are_found_by_their_names_alone() -> None:
         listed = [text for text in await find(it, "set") if text.startswith("Set ")]
         assert len(listed) == min(MOST, len(await it.host.settings()))
         await it.press("escape")
+
+
+async def test_the_list_of_themes_begins_with_the_screens_own_and_marks_the_one_shown() -> None:
+    async with scene() as it:
+        it.app.theme = "anyclaude-16"
+        await it.press("ctrl+t")
+        listed = await find(it, "")
+        assert [text.split("\n")[0] for text in listed[:5]] == [theme.name for theme in OWN_THEMES]
+        assert len(listed) == len(it.app.available_themes)
+        assert [text.split("\n")[0] for text in listed if "is shown" in text] == ["anyclaude-16"]
+        await take(it, "contrast day", "anyclaude-contrast-day")
+        assert it.app.theme == "anyclaude-contrast-day"
 
 
 async def test_a_command_is_found_by_the_words_that_people_type() -> None:

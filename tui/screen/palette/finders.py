@@ -29,3 +29,8 @@ FINDERS: tuple[Callable[[], type[Provider]], ...] = tuple(
         ("values", "SettingProvider"),
     )
 )
+
+
+def themes_alone() -> type[Provider]:
+    """What the list of themes looks in."""
+    return _finder("values", "EachTheme")

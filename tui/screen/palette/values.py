@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from textual.command import Hits
+from textual.command import DiscoveryHit, Hits
 
 from tui.screen.host_actions.changes import value_text
 from tui.screen.palette.offers import MOST, NAMED, WITH_VALUE, Finder, behind, has_words
@@ -27,16 +27,34 @@ class ThemeProvider(Finder):
         name = behind(query, "theme", "themes", "colour", "colours", "color", "colors")
         if name is None and len(query) < LEAST:
             return
-        found = 0
-        own = {theme.name for theme in OWN_THEMES}
-        for theme in sorted(self.app.available_themes, key=lambda one: one not in own):
-            if has_words(theme, query if name is None else name):
-                about = "the theme that is shown" if theme == self.app.theme else "changes the colours"
-                rank = WITH_VALUE if name else NAMED
-                run = partial(setattr, self.app, "theme", theme)
-                yield self.offer(rank, f"Theme {theme}", run, about, query, place=found)
-                if (found := found + 1) == _MOST_THEMES:
-                    return
+        found = [theme for theme in self.themes() if has_words(theme, query if name is None else name)]
+        for place, theme in enumerate(found[:_MOST_THEMES]):
+            rank = WITH_VALUE if name else NAMED
+            yield self.offer(rank, f"Theme {theme}", self.show(theme), self.about(theme), query, place=place)
+
+    def themes(self) -> list[str]:
+        """All themes, the screen's own first."""
+        own = [theme.name for theme in OWN_THEMES]
+        return sorted(self.app.available_themes, key=lambda one: own.index(one) if one in own else len(own))
+
+    def about(self, theme: str) -> str:
+        return "the theme that is shown" if theme == self.app.theme else "changes the colours"
+
+    def show(self, theme: str) -> Callable[[], None]:
+        return partial(setattr, self.app, "theme", theme)
+
+
+class EachTheme(ThemeProvider):
+    """The list of themes alone: all of them, by their names."""
+
+    async def discover(self) -> Hits:
+        for theme in self.themes():
+            yield DiscoveryHit(theme, self.show(theme), help=self.about(theme))
+
+    async def search(self, query: str) -> Hits:
+        found = [theme for theme in self.themes() if has_words(theme, query)]
+        for place, theme in enumerate(found):
+            yield self.offer(NAMED, theme, self.show(theme), self.about(theme), query, place=place)
 
 
 class ModelProvider(Finder):
