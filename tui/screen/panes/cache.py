@@ -243,6 +243,8 @@ class CachePane(Pane):
                 (table.filter, "bold"),
                 (f"  {len(table.rows)} of {table.total}", "muted"),
             ]
+        elif self.snapshot.link.gone and held is not None:
+            note = [(f"as of {clock(self._loaded_at)}", "warn")]
         elif self._fault and held is not None:
             note = [(self._fault, "warn")]
         title: Line = [("Held", "bold")]

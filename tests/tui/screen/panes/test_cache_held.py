@@ -16,9 +16,9 @@ from tests.tui.held_samples import ADA, entry, holdings
 from tests.tui.screen.test_app import Scene, scene
 from tests.tui.stage import drawn, lines_of, loaded
 from tests.tui.traffic import Morning
-from tui.client.figures import count
+from tui.client.figures import clock, count
 from tui.client.holdings.rows import HeldRow, held_rows, prefill_s
-from tui.client.records import MissRecord, RequestSnapshot, Snapshot
+from tui.client.records import Link, MissRecord, RequestSnapshot, Snapshot
 from tui.client.wire_text import width
 from tui.screen.host_actions.cache_questions import ask_drop, cannot_change, flush_choices
 from tui.screen.panes.cache_parts.held import HELD
@@ -132,6 +132,17 @@ async def test_what_is_held_is_asked_again_when_it_changes_and_its_failure_is_sa
         await it.settle()
         await it.settle()
         assert "Nothing is held yet." in it.text()
+
+
+async def test_what_was_held_before_the_host_was_gone_has_its_time() -> None:
+    morning = Morning().play()
+    async with cache_scene(morning) as it:
+        assert "as of" not in it.text()
+        asked = clock(morning.now)
+        morning.wait(300)
+        it.app.inbox.put(Link("reconnecting", "nothing listens there", morning.now))
+        await it.settle()
+        assert f"as of {asked}" in it.text()
 
 
 async def test_a_backend_that_caches_by_itself_offers_nothing_that_would_fail() -> None:
