@@ -10,7 +10,9 @@ has a variable. Of `token`, a common word of code, only values count that look r
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 _WORDS = ("passw", "passphrase", "pwd", "secret", "token", "key", "_pass")
@@ -21,8 +23,9 @@ _ASSIGNED = re.compile(
     r"(?:passw(?:or)?d|passphrase|pwd|secret|token|key|(?<=_)pass)(?:[_-]?confirm(?:ation)?)?\d{0,3}"
     rf"(?P<close>{_QUOTE})?\]?(?P<gap>[ \t]*)\*{{0,2}}(?P<sep>=>|:=|[:=](?![:=>~]))\*{{0,2}}(?P<after>[ \t]*)"
 )
-_NAME_BEFORE = re.compile(r"[\w.-]*\Z", re.ASCII)
+_OF_NAMES = string.ascii_letters + string.digits + "_.-"
 _LONGEST_NAME = 60
+_REMEMBERED = 4096  # names and values: the same ones come again and again
 
 _CERTAIN = re.compile(  # without _ - and .
     r"(?:.*(?:passw(?:or)?d|passphrase|secret"
@@ -47,9 +50,9 @@ _QUOTED_WORDS = re.compile(
 )
 _ANNOTATION = re.compile(rf"[&\w.\[\]|]{{1,40}}(?: ?\| ?\w{{1,20}})?[ \t]*=[ \t]*(?={_QUOTE})")
 _REST_OF_LINE = re.compile(
-    r"(?P<value>(?:\\(?![nrt])|[^\s\\]){1,500})(?=[ \t]*(?:#[^\r\n]*)?(?:\r?\n|\\[nr]|\Z))"
+    r"(?P<value>(?:[^\s\\]|\\(?![nrt])){1,500}+)(?=[ \t]*(?:#[^\r\n]*)?(?:\r?\n|\\[nr]|\Z))"
 )
-_SHELL_WORD = re.compile(r"(?P<value>(?:\\(?![nrt\"'])|[^\s\"'`;&|<>(),\\]){1,500})")
+_SHELL_WORD = re.compile(r"(?P<value>(?:[^\s\"'`;&|<>(),\\]|\\(?![nrt\"'])){1,500}+)")
 _BARE = re.compile(r"(?P<value>[^\s\"'`<>,;(){}\[\]\\|]{1,500})")
 _LINE_HEAD = re.compile(  # a line's number, or a file's name and one, as tools print them
     r"(?:[^\s:]{1,200}[:-]\d{1,7}[:-]|[ \t]*\d{1,7}(?:→|\t|[:-]))?(?P<indent>[ \t]*)"
@@ -58,17 +61,19 @@ _LINE_HEAD = re.compile(  # a line's number, or a file's name and one, as tools 
 _LONGEST_HEAD = 240
 
 _WORD = re.compile(r"[A-Za-z_]+")
+_DIGIT, _LETTER, _UNLIKE_A_KEY = re.compile(r"[0-9]"), re.compile(r"[A-Za-z]"), re.compile(r"[ \[\]]")
 _CODE = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)*(?:\.|::|->|\?\.|!)?[(\[{<]")
 _ATTRIBUTE = re.compile(r"[A-Za-z_$]+\d{0,2}(?:(?:\.|::|->|\?\.)[A-Za-z_$]+\d{0,2})+")
 _REFERENCE = re.compile(
-    r"\$\w+|\$\(.*|[$%#]?\{.*\}|.*[$#]\{.*|.*\{\{.*|%\w+%|%(?:\(\w+\))?[sdr]"  # a variable, a template
-    r"|<.*|\[.*|.*\[redacted\].*"  # a gap to be filled, what was taken out
+    r"\$\w+|\$\(.*|[$%#]?\{.*\}|%\w+%|%(?:\(\w+\))?[sdr]"  # a variable, a template
+    r"|<.*|\[.*"  # a gap to be filled, what was taken out
     r"|[&*]'?[A-Za-z_].*|!\w+|\?.*|[|>][+-]?"  # of Rust, of YAML, of a shell
     r"|(?:https?|file)://.*|\.{0,2}/[\w.@-]+(?:/[\w.@-]*)*|~/.*"  # a place
     r"|[*•.…_:-]+|x{3,}|.{0,16}(?:\.{3}|…|[*•x]{3,})",  # stars, and sk-…
     re.IGNORECASE | re.DOTALL,
 )
-_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_HOLDS_A_GAP = re.compile(r"[$#{]\{|\[redacted\]", re.IGNORECASE)  # a template's, or of what was taken out
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _TYPE_NAME = re.compile(r"(?:[A-Z][a-z]{2,}){2,}")
 _NO_VALUE = re.compile(  # a type, a keyword, a variable's usual name, what documents say of an option
     r"and|any|are|arg|args|argument|array|as|async|await|bool|boolean|byte|bytes|can|cannot|char"
@@ -119,9 +124,9 @@ def is_secret_name(name: str) -> bool:
 
 def looks_random(value: str, least: int = 8) -> bool:
     """Whether a text is rather a key or a token than a word of a language."""
-    if len(value) < least or not value.isascii() or not value.isprintable() or set(value) & set(" []"):
+    if len(value) < least or not value.isascii() or not value.isprintable() or _UNLIKE_A_KEY.search(value):
         return False
-    if any(char.isdigit() for char in value) and any(char.isalpha() for char in value):
+    if _DIGIT.search(value) and _LETTER.search(value):
         return not _is_made_of_names(value.rstrip("0123456789"))
     return len(value) >= 20 and value.lower() != value != value.upper() and not _TYPE_NAME.fullmatch(value)
 
@@ -139,18 +144,24 @@ def _assigned(text: str, lowered: str) -> Iterator[tuple[int, int]]:
 
 
 def _name(text: str, lowered: str, found: re.Match[str]) -> _Name | None:
-    before = _NAME_BEFORE.search(text, max(0, found.start() - _LONGEST_NAME), found.start())
-    begin = before.start() if before is not None else found.start()
+    begin = max(0, found.start() - _LONGEST_NAME)
+    begin += len(text[begin : found.start()].rstrip(_OF_NAMES))
     if text[begin - 1 : begin] == "/":
         return None  # a path: /etc/passwd: No such file
     stop = found.start("close") if found["close"] else found.start("gap")
     named = text[begin:stop].rstrip("]")
-    certain = is_secret_name(named)
-    variable = found["sep"] == "=" and not found["gap"] and bool(_VARIABLE.fullmatch(named))
+    certain, of_password, variable = _proof(named)
+    variable = variable and found["sep"] == "=" and not found["gap"]
     word = lowered[found.start() : found.start() + 3]
     if not certain and ((word in ("key", "pas") and not variable) or (word == "pwd" and variable)):
         return None  # of PWD the value is a folder
-    return _Name(named, begin, certain, bool(_PASSWORD.search(named.lower())), variable)
+    return _Name(named, begin, certain, of_password, variable)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _proof(name: str) -> tuple[bool, bool, bool]:
+    """Whether it is certainly a secret's, a password's, and may be a variable's of an environment."""
+    return is_secret_name(name), bool(_PASSWORD.search(name.lower())), bool(_VARIABLE.fullmatch(name))
 
 
 def _value(text: str, found: re.Match[str], name: _Name) -> re.Match[str] | None:
@@ -268,6 +279,7 @@ def _is_certain(value: str, name: _Name) -> bool:
     return name.certain and (len(value) >= 4 or not value.isdigit())
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _is_of_code(value: str) -> bool:
     """Whether a value without quotes is an expression, a type or a reference."""
     if _is_reference(value) or _CODE.match(value) or _ATTRIBUTE.fullmatch(value):
@@ -278,18 +290,14 @@ def _is_of_code(value: str) -> bool:
 
 
 def _is_reference(value: str) -> bool:
-    return bool(_REFERENCE.fullmatch(value))
+    return bool(_REFERENCE.fullmatch(value) or _HOLDS_A_GAP.search(value))
 
 
 def _is_made_of_names(value: str) -> bool:
     """Whether it is a name such as `user_password` or `accessToken`, not a value."""
-    parts = _PART.findall(value)
-    return (
-        len(value) <= _LONGEST_NAME
-        and any(map(_OF_SECRETS.fullmatch, parts))
-        and not any(part.isdigit() for part in parts)
-        and not _PART.sub("", value).strip("_-./ ")
-    )
+    if len(value) > _LONGEST_NAME:
+        return False
+    return not _PART.sub("", value).strip("_-./ ") and any(map(_OF_SECRETS.fullmatch, _PART.findall(value)))
 
 
 def _plain(name: str) -> str:
