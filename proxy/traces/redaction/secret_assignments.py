@@ -205,6 +205,8 @@ def _is_passphrase(value: str, name: _Name) -> bool:
 
 
 def _bare(text: str, at: int, found: re.Match[str], name: _Name) -> re.Match[str] | None:
+    if found["after"] and text.startswith("# ", at):
+        return None  # a comment
     head = _line_head(text, name.begin)
     whole = _REST_OF_LINE.match(text, at) if head is not None else None
     if whole is not None and whole["value"][-1] in ",;{([":
@@ -250,7 +252,7 @@ def _is_secret_variable(value: str, name: _Name) -> bool:
 
 def _is_secret_line(value: str, name: _Name, *, code: bool) -> bool:
     """Whether the only value of a line that begins with its name is a secret."""
-    if _is_of_code(value):
+    if _is_of_code(value) or value.endswith("." + name.text):
         return False
     if _WORD.fullmatch(value):
         return name.certain and not code and not _TYPE_NAME.fullmatch(value)

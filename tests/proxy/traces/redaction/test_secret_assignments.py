@@ -107,6 +107,8 @@ CODE = [
     "password: |",
     "f\"token={token} password={self.password!r} secret='{secret1}'\"",
     "login = machine, password (none)",
+    "if got.access_token:  # pragma: no branch",
+    "MLKEM768X25519PrivateKey = rust_openssl.hpke.MLKEM768X25519PrivateKey",
     'cookie: http.cookies.BaseCookie[str] = SimpleCookie("a=b")',
 ]
 
@@ -131,6 +133,8 @@ def test_code_and_prose_stay_readable(text: str) -> None:
         ('{"password": 123456}', '{"password": [redacted]}'),
         ("PASSWORD=123456 SECRET=0", "PASSWORD=[redacted] SECRET=0"),
         (r'"password": "a\"b", "user": "c"', '"password": "[redacted]", "user": "c"'),
+        ("password: a#b c", "password: [redacted] c"),
+        ("password: #b1", "password: [redacted]"),
         ("password: it's,me(1)", "password: [redacted]"),
         ('"passphrase": "correct horse battery"', '"passphrase": "[redacted]"'),
         ('DB_PASSWORD="correct horse"', 'DB_PASSWORD="[redacted]"'),
