@@ -118,6 +118,7 @@ class NavigatingApp(BundlingApp):
 
     def open_settings(self, key: str = "") -> None:
         """Open the settings of the running host, at one of them."""
+        from tui.screen.screens.live_settings import SettingsScreen
 
         from tui.screen.screens.live_settings import SettingsScreen
 

@@ -126,6 +126,13 @@ def test_the_first_frame_imports_nothing_that_it_does_not_draw(tmp_path: Path) -
     assert not {
         name
         for name in loaded
-        if name.startswith(("engine.model_files.", "tui.screen.trace_detail.", "proxy.traces.analysis.why"))
+        if name.startswith(
+            (
+                "engine.model_files.",
+                "tui.screen.trace_detail.",
+                "tui.client.differences.",
+                "proxy.traces.analysis.why",
+            )
+        )
         or name in ("tui.cli", "tui.client.host_client", "tui.client.feed")
     }

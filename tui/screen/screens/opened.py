@@ -149,6 +149,7 @@ class OpenedScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Explain this screen."""
+        from tui.screen.screens.help import HelpScreen
 
         from tui.screen.screens.help import HelpScreen
 
