@@ -94,6 +94,7 @@ class NavigatingApp(BundlingApp):
         while self.screen is not wanted and len(self.screen_stack) > 1:
             await self.screen.dismiss()
         if pane:
+            await self.main.until_complete()
             self.main.action_pane(pane)
         if then:
             await self.run_action(then, self.main)

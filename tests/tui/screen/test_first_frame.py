@@ -15,6 +15,7 @@ from tui.screen.keys.command import PANES
 from tui.screen.panes.pane import Pane
 from tui.screen.screens.main import MainScreen
 from tui.screen.theme_choice import ThemeChoice
+from tui.screen.widgets.filter_input import FilterInput
 
 
 @pytest.fixture
@@ -75,6 +76,36 @@ async def test_the_pane_that_was_asked_for_before_it_is_there_is_shown_then(
         assert [pane.place for pane in panes if pane.display] == [shown]
         assert app.main.current.place == app.main.query_one(ContentSwitcher).current == shown
         assert app.main.current.home is app.focused
+
+
+@pytest.mark.parametrize("way", ["lead", "back"])
+async def test_what_is_wanted_of_a_pane_before_it_is_there_is_done_then(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, mount_hidden = asyncio.Event(), MainScreen.mount_hidden
+
+    async def mount_later(screen: MainScreen) -> None:
+        await drawn.wait()
+        await mount_hidden(screen)
+
+    monkeypatch.setattr(MainScreen, "mount_hidden", mount_later)
+    app = ControlCenter()
+    app.client = SampleHost([])
+    async with app.run_test() as pilot:
+        if way == "lead":
+            app.go_filtered("tools", "Read")
+        else:
+            app.show_pane("tools", "filter")
+        await pilot.pause()
+        assert app.main.current.place == "streams"
+        drawn.set()
+        await app.workers.wait_for_complete()
+        assert app.main.current.place == "tools"
+        if way == "lead":
+            assert app.main.current.filter == "Read"
+            assert [one.title for one in app.ways_back] == ["Back to Streams"]
+        else:
+            assert app.main.query_one(FilterInput).has_class("open")
 
 
 async def test_the_first_theme_is_no_change_of_theme(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,6 +163,7 @@ class LeadingApp(NavigatingApp):
     async def _go(self, place: str, arrive: Callable[[Any], None]) -> None:
         """Show a pane; what is open over the panes is put away as it is, to come back to it."""
         main, screens = self.main, tuple(self._opened())
+        await main.until_complete()
         way, self._way = self._way, []
         left, gone_to = main.current, main.pane(place)
         stop = Stop(left.place, tuple(self.crumbs), screens, mementos(left, gone_to))

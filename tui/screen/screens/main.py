@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -70,7 +71,7 @@ class MainScreen(Ground, Screen[None]):
         panes = (StreamsPane(store), CachePane(source), ToolsPane(source), HealthPane(store), traces)
         self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
         self._place: str = PANES[0][0]
-        self.complete = False  # all panes are mounted
+        self._all_mounted = asyncio.Event()
         self._asked_early = ""  # the pane to show then
         self._vitals = VitalSigns()
         self._bars_for: tuple[VitalSigns, str, str, str, list[Command]] | None = None
@@ -92,10 +93,19 @@ class MainScreen(Ground, Screen[None]):
         for pane in hidden:
             pane.display = False
         await self.query_one(PaneSwitcher).mount(*hidden)
-        self.complete = True
+        self._all_mounted.set()
         place, self._asked_early = self._asked_early, ""
         if place:
             self.action_pane(place)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all panes are mounted."""
+        return self._all_mounted.is_set()
+
+    async def until_complete(self) -> None:
+        """Wait for all panes, before one is asked for more than to be shown."""
+        await self._all_mounted.wait()
 
     @property
     def current(self) -> Pane:
