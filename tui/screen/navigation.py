@@ -121,8 +121,6 @@ class NavigatingApp(BundlingApp):
         """Open the settings of the running host, at one of them."""
         from tui.screen.screens.live_settings import SettingsScreen
 
-        from tui.screen.screens.live_settings import SettingsScreen
-
         screen = SettingsScreen(lambda: self._host_api().settings())
         screen.first = key
         self.open(screen)

@@ -151,8 +151,6 @@ class OpenedScreen(Screen[None]):
         """Explain this screen."""
         from tui.screen.screens.help import HelpScreen
 
-        from tui.screen.screens.help import HelpScreen
-
         self.app.push_screen(HelpScreen(self.place))
 
     async def action_leave(self) -> None:
