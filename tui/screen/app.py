@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.app import App
 from textual.binding import BindingType
-from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
@@ -33,6 +32,7 @@ from tui.screen.host_protocols import HostApi, OwnedHost
 from tui.screen.keymap import key_of, take_keys
 from tui.screen.leads.leading_app import LeadingApp
 from tui.screen.palette.finders import FINDERS, PLACEHOLDER, themes_alone
+from tui.screen.palette.palette_screen import PaletteScreen
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.opened import OpenedScreen
@@ -310,12 +310,12 @@ class ControlCenter(LeadingApp):
 
     def action_command_palette(self) -> None:
         """Find a command, or what the screen and the index know, on screens that have commands."""
-        if hasattr(self.screen, "command_list") and not isinstance(self.screen, CommandPalette):
-            self.push_screen(CommandPalette(placeholder=PLACEHOLDER, id="--command-palette"))
+        if hasattr(self.screen, "command_list") and not isinstance(self.screen, PaletteScreen):
+            self.push_screen(PaletteScreen(placeholder=PLACEHOLDER, id="--command-palette"))
 
     def search_themes(self) -> None:
         """The themes, the screen's own first."""
-        self.push_screen(CommandPalette(providers=[themes_alone()], placeholder="theme"))
+        self.push_screen(PaletteScreen(providers=[themes_alone()], placeholder="theme"))
 
     async def action_quit(self) -> None:
         self.action_leave()

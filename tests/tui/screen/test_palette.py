@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from textual.command import CommandList, CommandPalette
 from textual.content import Content
 
@@ -20,6 +21,7 @@ from tui.screen.keys.table import COMMANDS
 from tui.screen.palette.commands import WORDS
 from tui.screen.palette.held import RequestProvider
 from tui.screen.palette.offers import MOST
+from tui.screen.palette.palette_screen import PaletteScreen
 from tui.screen.panes.streams import StreamsPane
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.live_settings import SettingsScreen
@@ -156,6 +158,28 @@ async def test_the_list_of_themes_begins_with_the_screens_own_and_marks_the_one_
         assert [text.split("\n")[0] for text in listed if "is shown" in text] == ["anyclaude-16"]
         await take(it, "contrast day", "anyclaude-contrast-day")
         assert it.app.theme == "anyclaude-contrast-day"
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_it_may_be_closed_at_any_moment(turns: int) -> None:
+    """Also before it is mounted, and before its first search begins: so fast are pasted keys."""
+    async with scene() as it:
+        for close in (lambda: it.app.screen.dismiss(), it.app.pop_screen):
+            it.app.action_command_palette()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            close()
+            await it.pilot.pause()
+            assert it.app.screen is it.app.main
+        it.app.action_command_palette()
+        opened = it.app.screen
+        await it.pilot.pause()
+        assert isinstance(opened, PaletteScreen)
+        opened._gather_commands("theme")  # its worker begins once the screen is gone
+        await opened.dismiss()
+        await it.pilot.pause()
+        assert it.app.is_running
+        assert it.app._exception is None
 
 
 async def test_a_command_is_found_by_the_words_that_people_type() -> None:
