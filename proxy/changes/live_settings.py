@@ -49,16 +49,6 @@ def fields_by_key(backend: str) -> dict[str, str]:
     return {key.rpartition(".")[2]: name for key, name in whole.items()} | whole
 
 
-def read_changes(wished: Mapping[str, Any], now: HostConfig, *, engine: bool) -> dict[str, Any]:
-    """The fields of `read_values` that really change.
-
-    Raises:
-        ConfigError: see `read_values`.
-    """
-    values = read_values(wished, now, engine=engine)
-    return {name: value for name, value in values.items() if value != getattr(now, name)}
-
-
 def read_values(wished: Mapping[str, Any], now: HostConfig, *, engine: bool) -> dict[str, Any]:
     """The values for fields, by keys of the configuration file with values as JSON has them.
 

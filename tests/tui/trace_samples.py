@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.wire.feed import PhaseTimes
 from proxy.changes.change_facts import Changed, LiveSetting, LocalModel, LocalModelList
-from proxy.changes.live_settings import live_settings, read_changes
+from proxy.changes.live_settings import live_settings, read_values
 from proxy.configuration.settled import HostConfig
 from proxy.events.arguments import in_a_word
 from proxy.events.cache_facts import CacheDone, CacheHoldings
@@ -600,9 +600,11 @@ class SampleHost:
         self._take(f"change {dict(changes)}")
         begun = HostConfig(home=Path("/home/ada/.anyclaude"))
         try:
-            read = read_changes(changes, replace(begun, **self.changed), engine=True)
+            now = replace(begun, **self.changed)
+            values = read_values(changes, now, engine=True)
         except ValueError as error:
             raise HostError(f"HTTP 400: {error}") from None
+        read = {name: value for name, value in values.items() if value != getattr(now, name)}
         self.changed |= read
         return Changed(changed=list(changes) if read else [], restarting="loop_tokens" in read)
 

@@ -17,7 +17,7 @@ import pytest
 from bench.scripted_upstream import Turn
 from engine import bundled_model
 from engine.wire.speed_report import MeasuredModel, SpeedRow
-from proxy.changes.live_settings import LIVE, OF_THE_MODEL, live_settings, read_changes, with_model
+from proxy.changes.live_settings import LIVE, OF_THE_MODEL, live_settings, read_values, with_model
 from proxy.configuration.settled import ConfigError, HostConfig
 from proxy.library_loggers import DebugLevel
 from proxy.local_models.bench_records import BenchRecords, BenchRun
@@ -307,9 +307,9 @@ def test_each_live_setting_is_told_and_takes_its_own_default(tmp_path: Path) -> 
     assert len(told) == len(LIVE)
     assert not set(LIVE) & {"model", "home", "token", "port", *OF_THE_MODEL[3:]}
     for one in told:
-        assert read_changes({one.key: one.value}, config, engine=True) == {}
+        assert list(read_values({one.key: one.value}, config, engine=True).values()) == [one.value]
     with pytest.raises(ConfigError, match="no setting nothing"):
-        read_changes({"nothing": 1}, config, engine=True)
+        read_values({"nothing": 1}, config, engine=True)
 
 
 def test_the_logs_go_back_to_the_level_of_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
