@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from textual.command import CommandList, CommandPalette
 from textual.content import Content
+from textual.theme import Theme
 
 from proxy.events.types import Event
 from tests.tui.screen.test_app import Scene, scene
@@ -180,6 +181,24 @@ async def test_it_may_be_closed_at_any_moment(turns: int) -> None:
         await it.pilot.pause()
         assert it.app.is_running
         assert it.app._exception is None
+
+
+async def test_a_theme_of_ones_own_is_found_in_any_case() -> None:
+    async with scene() as it:
+        it.app.register_theme(Theme(name="My-Own", primary="#ff0000"))
+        await take(it, "theme my-own", "Theme My-Own")
+        assert it.app.theme == "My-Own"
+
+
+async def test_what_has_no_session_is_not_offered_as_one() -> None:
+    async with scene() as it:
+        at = it.app.store.snapshot().requests[-1].received
+        data = {"model": "m", "backend": "mlx", "lane": "main", "preview": "a stray question"}
+        it.app.store.take(Event(seq=10**6, time=at, type="request.received", request="stray", data=data))
+        assert "" in [one.id for one in it.app.store.snapshot().sessions]
+        found = await find(it, "stray question")
+        assert any("request" in text for text in found)
+        assert not any("session ," in text or "told none" in text for text in found)
 
 
 async def test_a_command_is_found_by_the_words_that_people_type() -> None:

@@ -22,14 +22,15 @@ _AT_ONCE = 100  # requests that are looked at before a key may be answered
 
 
 class SessionProvider(Finder):
-    """Offers sessions, the newest first."""
+    """Offers sessions, the newest first; what clients that told none have sent is no place to go to."""
 
     async def search(self, query: str) -> Hits:
         app, found = cast("LeadingApp", self.app), 0
         if len(query) < LEAST:
             return
         for session in reversed(app.store.snapshot().sessions):
-            if has_words(f"{session.name} {session.id} {session.folder} session".lower(), query):
+            words = f"{session.name} {session.id} {session.folder} session".lower()
+            if session.id and has_words(words, query):
                 title = session.name or f"Session {session.id}"
                 run = partial(app.go_to, "session", Subject("", session.id))
                 yield self.offer(SESSION, title, run, _about(session), query, place=found)
@@ -67,5 +68,5 @@ def _of(record: RequestSnapshot) -> str:
 
 
 def _about(session: SessionSnapshot) -> str:
-    name = session.id[:SESSION_CELLS] or "clients that told none"
-    return f"session {name}, {plural(len(session.requests), 'request')}, last {clock(session.updated)}"
+    number = plural(len(session.requests), "request")
+    return f"session {session.id[:SESSION_CELLS]}, {number}, last {clock(session.updated)}"

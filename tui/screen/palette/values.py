@@ -27,7 +27,7 @@ class ThemeProvider(Finder):
         name = behind(query, "theme", "themes", "colour", "colours", "color", "colors")
         if name is None and len(query) < LEAST:
             return
-        found = [theme for theme in self.themes() if has_words(theme, query if name is None else name)]
+        found = [one for one in self.themes() if has_words(one.lower(), query if name is None else name)]
         for place, theme in enumerate(found[:_MOST_THEMES]):
             rank = WITH_VALUE if name else NAMED
             yield self.offer(rank, f"Theme {theme}", self.show(theme), self.about(theme), query, place=place)
@@ -52,7 +52,7 @@ class EachTheme(ThemeProvider):
             yield DiscoveryHit(theme, self.show(theme), help=self.about(theme))
 
     async def search(self, query: str) -> Hits:
-        found = [theme for theme in self.themes() if has_words(theme, query)]
+        found = [one for one in self.themes() if has_words(one.lower(), query)]
         for place, theme in enumerate(found):
             yield self.offer(NAMED, theme, self.show(theme), self.about(theme), query, place=place)
 
