@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import work
@@ -43,6 +44,7 @@ class LeadingApp(NavigatingApp):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self._way: list[Stop] = []
+        self._moving = asyncio.Lock()  # one after the other: a way that breaks off half-way leads nowhere
 
     # -- what the cursor is at ----------------------------------------------------------------------------
 
@@ -102,12 +104,27 @@ class LeadingApp(NavigatingApp):
         self.run_worker(self._filtered(place, text), name="jump", group="jump", exit_on_error=False)
 
     async def _filtered(self, place: str, text: str) -> None:
+        await self._whole(self._move_filtered(place, text))
+
+    async def _move_filtered(self, place: str, text: str) -> None:
         if place == "tools":
             await self._go(place, lambda pane: cast("ToolsPane", pane).reveal(text, ""))
         else:
             await self._go(place, lambda pane: pane.set_filter(text))
 
     async def _to(self, name: str, subject: Subject) -> None:
+        await self._whole(self._move_to(name, subject))
+
+    async def _whole(self, move: Coroutine[Any, Any, None]) -> None:
+        """Move after the move that is under way, and to the end, also where another key ends who waits."""
+
+        async def alone() -> None:
+            async with self._moving:
+                await move
+
+        await asyncio.shield(asyncio.create_task(alone()))
+
+    async def _move_to(self, name: str, subject: Subject) -> None:
         if name in _ABOUT:
             self.post_message(_ABOUT[name](subject.ended or subject.request))
         elif name == "entry":
@@ -260,9 +277,14 @@ class LeadingApp(NavigatingApp):
             level -= len(stop.names)
         super().action_to_crumb(level)
 
-    @work(name="jump", group="jump", exclusive=True, exit_on_error=False)
+    @work(name="return", group="return", exit_on_error=False)
     async def _return(self, number: int, kept: int) -> None:
         """Back to a stop, with so many of its screens."""
+        await self._whole(self._move_back(number, kept))
+
+    async def _move_back(self, number: int, kept: int) -> None:
+        if number >= len(self._way):
+            return  # another key was quicker
         way, self._way = self._way, []
         await self._close_down_to(self.main)
         for stop in reversed(way[number:]):
