@@ -63,7 +63,7 @@ _LONGEST_HEAD = 240
 _WORD = re.compile(r"[A-Za-z_]+")
 _DIGIT, _LETTER, _UNLIKE_A_KEY = re.compile(r"[0-9]"), re.compile(r"[A-Za-z]"), re.compile(r"[ \[\]]")
 _CODE = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)*(?:\.|::|->|\?\.|!)?[(\[{<]")
-_ATTRIBUTE = re.compile(r"[A-Za-z_$]+\d{0,2}(?:(?:\.|::|->|\?\.)[A-Za-z_$]+\d{0,2})+")
+_ATTRIBUTE = re.compile(r"[A-Za-z_$]+\d{0,2}(?:(?:\.|::|->|\?\.)[A-Za-z_$]+\d{0,2})+!?")
 _REFERENCE = re.compile(
     r"\$\w+|\$\(.*|[$%#]?\{.*\}|%\w+%|%(?:\(\w+\))?[sdr]"  # a variable, a template
     r"|<.*|\[.*"  # a gap to be filled, what was taken out

@@ -107,6 +107,7 @@ CODE = [
     "password: |",
     "f\"token={token} password={self.password!r} secret='{secret1}'\"",
     "login = machine, password (none)",
+    "apiKey: process.env.KEY1!",
     "if got.access_token:  # pragma: no branch",
     "MLKEM768X25519PrivateKey = rust_openssl.hpke.MLKEM768X25519PrivateKey",
     'cookie: http.cookies.BaseCookie[str] = SimpleCookie("a=b")',
