@@ -14,6 +14,7 @@ from textual.widget import Widget
 from tui.client.wire_text import wrap
 from tui.screen.keymap import commands, footer
 from tui.screen.keys.command import Place
+from tui.screen.screens.closable import Closable
 from tui.screen.styled_line import Line, line_width
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.scrolled_lines import BAR, ScrolledLines
@@ -32,7 +33,7 @@ class KeyHint(NamedTuple):
     action: str
 
 
-class Box(ModalScreen[Result], Generic[Result]):
+class Box(Closable, ModalScreen[Result], Generic[Result]):
     """A box of at most `cells` cells; `place` selects its commands, whose keys are always in sight.
 
     A click beside it closes it.

@@ -16,6 +16,8 @@ from tui.screen.choices.layouts import follow_focus, toggle_zoom
 from tui.screen.keymap import commands_on, footer
 from tui.screen.keys.command import Command, Place
 from tui.screen.keys.table import LEADS, without_host
+from tui.screen.screens.closable import Closable
+from tui.screen.screens.help import HelpScreen
 from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.key_bar import KeyBar
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 _LONGEST_CRUMB = 32
 
 
-class OpenedScreen(Screen[None]):
+class OpenedScreen(Closable, Screen[None]):
     """A screen over the panes; `place` selects its commands. A subclass composes what is between the bars.
 
     `subject` is what it shows: to open one that is open already leads back to it (`NavigatingApp.open`).
@@ -149,7 +151,6 @@ class OpenedScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Explain this screen."""
-        from tui.screen.screens.help import HelpScreen
 
         self.app.push_screen(HelpScreen(self.place))
 

@@ -1,0 +1,15 @@
+"""Screens that may be closed before they are drawn: keys that are pasted are that fast."""
+
+from __future__ import annotations
+
+from textual.events import Event, InputEvent, Mount, Resize
+from textual.widget import Widget
+
+
+class Closable(Widget):
+    """Of a screen: what comes to it once it is closed finds nothing of it, and is dropped."""
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Mount | Resize | InputEvent) and self not in self.app.screen_stack:
+            return
+        await super().on_event(event)
