@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.events import Event, InputEvent, Mount, Resize
 from textual.widget import Widget
 
@@ -10,6 +12,7 @@ class Closable(Widget):
     """Of a screen: what comes to it once it is closed finds nothing of it, and is dropped."""
 
     async def on_event(self, event: Event) -> None:
-        if isinstance(event, Mount | Resize | InputEvent) and self not in self.app.screen_stack:
+        shown: Sequence[Widget] = self.app.screen_stack
+        if isinstance(event, Mount | Resize | InputEvent) and self not in shown:
             return
         await super().on_event(event)
