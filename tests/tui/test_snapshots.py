@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from textual.command import CommandPalette
 from textual.screen import Screen
 
 import tui.screen
@@ -18,6 +17,7 @@ from tests.tui.traffic import Morning
 from tui.screen.host_actions.bundling import BundleScreen
 from tui.screen.keys.command import PANES, TRACE_PARTS
 from tui.screen.leads.go_box import GoBox
+from tui.screen.palette.palette_screen import PaletteScreen
 from tui.screen.reading.read_screen import ReadScreen
 from tui.screen.screens.box import Box
 from tui.screen.screens.choice_box import ChoiceBox
@@ -58,7 +58,7 @@ ON_TOP = (
     Step("why", ("escape", "w"), WhyScreen),
     Step("diff", ("d",), DiffScreen),
     Step("bundle", ("escape", "escape", "B"), BundleScreen),
-    Step("palette", ("escape", "colon"), CommandPalette),
+    Step("palette", ("escape", "colon"), PaletteScreen),
 )
 IN_A_TRACE = (
     Step("trace-why", ("5", "enter"), TraceScreen),
@@ -82,7 +82,7 @@ STATES = (
     Step("filter-error", ("escape", "slash", *"lane:main is:fialed")),
     Step("cache-drop", ("escape", "escape", "2", "down", "x"), ConfirmScreen),
     Step("trace-search", ("escape", "5", "enter", "2", "slash", *"export"), TraceScreen),
-    Step("read-json", ("escape", "escape", "7", *["down"] * 14, "V"), ReadScreen),
+    Step("read-json", ("escape", "7", *["down"] * 14, "V"), ReadScreen),
 )
 EMPTY = tuple(Step(f"empty-{place}", (str(number),)) for number, (place, _) in enumerate(PANES, 1))
 FAILED = (Step("health-failed", ("4",)), Step("health-happened", ("e", "enter")))
