@@ -109,7 +109,14 @@ SLOW_LIBRARIES = {
     *("http", "email", "sqlite3", "importlib.metadata", "markdown_it", "tree_sitter"),
     *("textual.widgets._markdown", "textual.widgets._text_area", "textual.widgets._data_table"),
 }
-FIRST_SCREENS = {"main", "opened", "box", "choose", "confirm"}  # the others are imported when they open
+FIRST_SCREENS = {
+    "main",
+    "opened",
+    "box",
+    "closable",
+    "choose",
+    "confirm",
+}  # the others are imported when they open
 
 
 def test_the_first_frame_imports_nothing_that_it_does_not_draw(tmp_path: Path) -> None:

@@ -129,7 +129,8 @@ async def test_no_text_breaks_a_pane_or_a_screen() -> None:
         check(app)
 
 
-CHECKED = {"MainScreen", "PlayScreen", "HelpScreen"}  # by the tests above and below; help has texts of ours
+# By the tests above and below, the palette in test_palette.py; help has texts of ours.
+CHECKED = {"MainScreen", "PlayScreen", "HelpScreen", "PaletteScreen"}
 
 
 async def test_no_text_breaks_any_screen_or_box_there_is() -> None:

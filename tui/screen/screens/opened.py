@@ -17,7 +17,6 @@ from tui.screen.keymap import commands_on, footer
 from tui.screen.keys.command import Command, Place
 from tui.screen.keys.table import LEADS, without_host
 from tui.screen.screens.closable import Closable
-from tui.screen.screens.help import HelpScreen
 from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.key_bar import KeyBar
@@ -151,6 +150,8 @@ class OpenedScreen(Closable, Screen[None]):
 
     def action_help(self) -> None:
         """Explain this screen."""
+
+        from tui.screen.screens.help import HelpScreen
 
         self.app.push_screen(HelpScreen(self.place))
 
