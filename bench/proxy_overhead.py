@@ -30,12 +30,12 @@ Pair = tuple[StreamTiming, StreamTiming]  # direct, through the proxy
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """Run the pairs; traces are on, as by default."""
     pairs, warm_up = (3, 1) if quick else (60, 8)
-    with _servers(folder, deltas=FEW, interval_s=ONE_BY_ONE_S) as (upstream, proxy):
+    with servers(folder, deltas=FEW, interval_s=ONE_BY_ONE_S) as (upstream, proxy):
         slow = _in_turns(upstream.url, proxy.url, deltas=FEW, pairs=pairs, warm_up=warm_up)
-    with _servers(folder, deltas=MANY) as (upstream, proxy):
+    with servers(folder, deltas=MANY) as (upstream, proxy):
         flood = _in_turns(upstream.url, proxy.url, deltas=MANY, pairs=pairs, warm_up=warm_up)
     deltas, answers = (50, 1) if quick else (2000, 4)
-    with _servers(folder, deltas=deltas, interval_s=ONE_BY_ONE_S) as (upstream, proxy):
+    with servers(folder, deltas=deltas, interval_s=ONE_BY_ONE_S) as (upstream, proxy):
         processor = _processor_time(upstream, proxy, deltas, answers)
     return [
         _figure(slow, "first delta, added", "ms", 1e3, "first_s", FIRST_DELTA_MS),
@@ -46,7 +46,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 
 
 @contextmanager
-def _servers(folder: Path, **upstream_settings: float) -> Iterator[tuple[Child, Child]]:
+def servers(folder: Path, **upstream_settings: float) -> Iterator[tuple[Child, Child]]:
     """The upstream, and a proxy in front of it."""
     with child(
         "upstream",

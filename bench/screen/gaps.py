@@ -14,8 +14,9 @@ from pathlib import Path
 from statistics import quantiles
 from typing import TYPE_CHECKING
 
-from bench.child import Child, child, python, wait_ready
+from bench.child import Child, child, python
 from bench.figure import Figure, Peer
+from bench.proxy_overhead import servers
 from tui.screen.keys.command import PANES
 
 if TYPE_CHECKING:
@@ -63,22 +64,10 @@ def measure(
 @contextmanager
 def _host(folder: Path, tokens_per_s: int) -> Iterator[Child]:
     """The real host, in front of an upstream that writes one delta a token."""
-    scripted = {"deltas": ANSWER_TOKENS, "interval_s": 1 / tokens_per_s}
-    upstream_log = folder / "gaps-upstream.log"
-    with child(
-        "upstream", python("-m", "bench.instant_upstream"), settings=scripted, log=upstream_log
-    ) as upstream:
-        config = {
-            "backend": "openai",
-            "backend_name": "openai",
-            "backend_url": f"{upstream.url}/v1",
-            "model": "instant",
-            "home": str(folder / "gaps-home"),
-            "port": 0,
-        }
-        with child("host", python("-m", "proxy"), settings=config, log=folder / "gaps-host.log") as host:
-            wait_ready(host)
-            yield host
+    home = folder / "gaps"
+    home.mkdir(exist_ok=True)
+    with servers(home, deltas=ANSWER_TOKENS, interval_s=1 / tokens_per_s) as (_, host):
+        yield host
 
 
 @contextmanager

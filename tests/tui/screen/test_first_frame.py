@@ -44,13 +44,8 @@ async def test_a_screen_that_others_embed_leaves_their_garbage_collection_alone(
         assert gc.get_freeze_count() == before
 
 
-@pytest.mark.parametrize(
-    ("asked", "steps", "shown"),
-    [("health", 0, "health"), ("cache", 1, "tools"), ("", -1, "traces"), ("", 0, "streams")],
-)
-async def test_the_pane_that_was_asked_for_before_it_is_there_is_shown_then(
-    asked: str, steps: int, shown: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def held_back(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """What lets the hidden panes be mounted, which wait for it."""
     drawn, mount_hidden = asyncio.Event(), MainScreen.mount_hidden
 
     async def mount_later(screen: MainScreen) -> None:
@@ -58,6 +53,17 @@ async def test_the_pane_that_was_asked_for_before_it_is_there_is_shown_then(
         await mount_hidden(screen)
 
     monkeypatch.setattr(MainScreen, "mount_hidden", mount_later)
+    return drawn
+
+
+@pytest.mark.parametrize(
+    ("asked", "steps", "shown"),
+    [("health", 0, "health"), ("cache", 1, "tools"), ("", -1, "traces"), ("", 0, "streams")],
+)
+async def test_the_pane_that_was_asked_for_before_it_is_there_is_shown_then(
+    asked: str, steps: int, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = held_back(monkeypatch)
     app = ControlCenter()
     app.client = SampleHost([])
     async with app.run_test() as pilot:
@@ -82,13 +88,7 @@ async def test_the_pane_that_was_asked_for_before_it_is_there_is_shown_then(
 async def test_what_is_wanted_of_a_pane_before_it_is_there_is_done_then(
     way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn, mount_hidden = asyncio.Event(), MainScreen.mount_hidden
-
-    async def mount_later(screen: MainScreen) -> None:
-        await drawn.wait()
-        await mount_hidden(screen)
-
-    monkeypatch.setattr(MainScreen, "mount_hidden", mount_later)
+    drawn = held_back(monkeypatch)
     app = ControlCenter()
     app.client = SampleHost([])
     async with app.run_test() as pilot:

@@ -6,6 +6,8 @@ import asyncio
 import dataclasses
 import importlib
 import unicodedata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +99,9 @@ ABOVE = {
 }
 
 
-async def test_no_text_breaks_a_pane_or_a_screen() -> None:
+@asynccontextmanager
+async def hostile_scene() -> AsyncIterator[Scene]:
+    """The made-up morning with a hostile text within each text, and a host that answers with such."""
     morning = Morning().play()
     app = ControlCenter(clock=lambda: morning.now)
     app.client = host = HostileHost(summaries(morning))
@@ -108,6 +112,12 @@ async def test_no_text_breaks_a_pane_or_a_screen() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         it = Scene(app, pilot, morning, host)
         await it.settle()
+        yield it
+
+
+async def test_no_text_breaks_a_pane_or_a_screen() -> None:
+    async with hostile_scene() as it:
+        app = it.app
         for keys in ("1", "enter", "2", "3", "4", "enter", "5"):
             await it.press(keys)
             check(app)

@@ -13,11 +13,8 @@ from textual.theme import Theme
 
 from proxy.events.types import Event
 from tests.tui.screen.test_app import Scene, scene
-from tests.tui.screen.test_hostile_texts import HostileHost, check, poisoned
-from tests.tui.trace_samples import summaries
-from tests.tui.traffic import Morning
-from tui.client.records import Link, RequestSnapshot, Snapshot
-from tui.screen.app import ControlCenter
+from tests.tui.screen.test_hostile_texts import check, hostile_scene
+from tui.client.records import RequestSnapshot, Snapshot
 from tui.screen.keys.table import COMMANDS
 from tui.screen.palette.commands import WORDS
 from tui.screen.palette.held import RequestProvider
@@ -219,22 +216,13 @@ async def test_a_command_is_found_by_the_words_that_people_type() -> None:
 
 
 async def test_no_name_is_read_as_markup_or_breaks_a_line() -> None:
-    morning = Morning().play()
-    app = ControlCenter(clock=lambda: morning.now)
-    app.client = host = HostileHost(summaries(morning))
-    for item in morning.arrivals():
-        event = isinstance(item, Event)
-        app.inbox.put(item.model_copy(update={"data": poisoned(item.data)}) if event else item)
-    app.inbox.put(Link("live"))
-    async with app.run_test(size=(120, 40)) as pilot:
-        it = Scene(app, pilot, morning, host)
-        await it.settle()
+    async with hostile_scene() as it:
         for query in ("session", "request", "bash", "trace", "theme", "model ", "set cache", "retry"):
             assert await find(it, query), query
-            check(app)
+            check(it.app)
         assert any("[/]" in text for text in await find(it, "session"))
         await find(it, "traces [/][@click=app.quit] [")
-        check(app)
+        check(it.app)
 
 
 async def test_many_requests_leave_room_for_keys() -> None:
