@@ -2,8 +2,8 @@
 
 A document shows a real run, and parts of that differ from run to run: identifiers, dates, bars, and numbers
 with a unit, a fraction or three and more digits. All else has to be the same, also a number of one or two
-digits, which counts something. `…` stands for anything within a line, a line of only `…` for any lines. Where
-lines are wrapped does not matter.
+digits, which counts something. `…` stands for anything within a line, between blanks for any words or none, a
+line of only `…` for any lines. Where lines are wrapped does not matter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import re
 _UNITS = r"(?:ms|s|m|h|d|B|kB|MB|GB|TB|%)(?![a-zA-Z])"
 _NUMBER = rf"-?\d[\d.,]*\d ?{_UNITS}|-?\d ?{_UNITS}|\d+[.,]\d[\d.,]*|\d{{3,}}"
 _PARTS = re.compile(
-    r"(?P<gap>…|\.\.\.)"
+    r"(?P<words>\s+(?:…|\.\.\.)\s+)"
+    r"|(?P<gap>…|\.\.\.)"
     r"|(?P<request>req_[0-9a-f]{4,24})"
     r"|(?P<stamp>\d{8}T\d{6}\.\d{3}Z)"
     r"|(?P<date>\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?)?|\b\d\d:\d\d(?::\d\d)?\b)"
@@ -23,6 +24,7 @@ _PARTS = re.compile(
     r"|(?P<blank>\s+)"
 )
 _PATTERNS = {
+    "words": r"(?:\s+[^\n]*?\s+|[^\S\n]+)",
     "gap": r"[^\n]*?",
     "stamp": r"\d{8}T\d{6}\.\d{3}Z",
     "date": r"[\d:. TZ-]+",

@@ -20,6 +20,8 @@ SHOWN = "2026-11-29 01:30:25  req_481c202b1b8b71560bb189b6  f976dc4a  main   210
         ("20261129T012508.131Z-req_2883a56f51ed8b401558af24.json", f"20270101T000000.000Z-req_{ANY}.json"),
         ("TTFT  10% 51ms  99% 0.10s", "TTFT  10% 1.2s  99% 18s"),
         ("1 trace (99.7 kB)", "1 trace (100 kB)"),
+        ("engine: … template 9ms …", "engine: template 5ms   prefill 13ms"),
+        ("engine: … template 9ms …", "engine: waiting to render 2ms   template 9ms   prefill 31ms"),
         ("-rw-------… week.html", "-rw------- 1 you staff 678536 Nov 29 01:30 week.html"),
     ],
 )  # fmt: skip
