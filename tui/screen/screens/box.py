@@ -88,10 +88,13 @@ class Box(Closable, ModalScreen[Result], Generic[Result]):
             if (word := words.get(one.action, one.short))
         ]
 
+    def on_mount(self) -> None:
+        self.refit()  # before the first layout: a box as large as the screen would be drawn, and taken back
+
     def refit(self) -> None:
         """Draw all of it again, in a box that is as high as it has to be."""
-        screen = self.size
-        if not screen or not self.is_mounted:
+        screen = self.app.size
+        if not screen or not self.children:
             return
         self.set_class(tight := screen.height < TIGHT, "tight")
         outer = min(self.cells, max(min(_WIDE, screen.width), screen.width * 9 // 10))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
-from textual import events
 from textual.widget import Widget
 
 from tui.client.wire_text import wrap
@@ -37,25 +36,32 @@ class HelpScreen(Box[None]):
         return f"{name} help"
 
     def middle(self) -> Widget:
-        return TextTail()
+        return HelpText(lambda cells: help_pieces(self._about, cells, self.app))
 
     def needed(self, width: int) -> int:
         return sum(text.count("\n") for text, _ in help_pieces(self._about, width - 4, self.app))
 
     def on_mount(self) -> None:
-        self.query_one(TextTail).focus()
-
-    def on_resize(self, event: events.Resize) -> None:
-        # After the layout, which sets the width of the text.
-        self.call_after_refresh(self._fill)
+        self.query_one(HelpText).focus()
 
     async def action_leave(self) -> None:
         """Quit."""
         await self.app.run_action("leave", self.app)
 
-    def _fill(self) -> None:
-        tail = self.query_one(TextTail)
-        tail.show_from_top(help_pieces(self._about, tail.size.width - 4, self.app))
+
+class HelpText(TextTail):
+    """The text that `pieces` makes for a number of cells; it is there with the first frame of its box."""
+
+    def __init__(self, pieces: Callable[[int], Sequence[tuple[str, str]]]) -> None:
+        super().__init__()
+        self._pieces_in = pieces
+        self._made_for = 0
+
+    def fit(self) -> None:
+        if self.size.width != self._made_for:
+            self._made_for = self.size.width
+            self.show_from_top(self._pieces_in(self._made_for - 4))
+        super().fit()
 
 
 def help_pieces(place: str, cells: int, app: object = None) -> list[tuple[str, str]]:

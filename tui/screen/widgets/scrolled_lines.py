@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
@@ -51,5 +50,5 @@ class ScrolledLines(StripView, can_focus=True):
         line = self._lines[index] if index < len(self._lines) else []
         return self.theme_styles.strip(fit(line, self.size.width), self.size.width)
 
-    def on_resize(self, event: events.Resize) -> None:
+    def fit(self) -> None:
         self.paint()
