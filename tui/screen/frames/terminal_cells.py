@@ -21,6 +21,9 @@ _RESET = "\x1b[0m"
 Look = tuple[str, str, str]
 """Attributes, foreground and background, each as parameters of SGR; "" is the terminal's own."""
 _PLAIN: Look = ("", "", "")
+_ANY = "*"  # the foreground of a blank: nothing shows it, so it need not be said
+_LINES = frozenset({"4", "7", "9", "21", "53"})  # attributes that show on a blank too
+_ENDS = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "7": "27", "9": "29", "21": "24", "53": "55"}
 
 
 class TerminalCells:
@@ -30,7 +33,8 @@ class TerminalCells:
         self.width, self.height = width, height
         self._text: list[list[str]] = []
         self._looks: list[list[Look | None]] = []
-        self._known_looks: dict[Style | None, Look] = {}
+        self._known_looks: dict[Style | None, tuple[Look, Look]] = {}  # of characters, and of blanks
+        self._blank_looks: dict[str, Look] = {}  # by background: compared by identity first
         self.forget()
 
     def forget(self) -> None:
@@ -69,7 +73,13 @@ class TerminalCells:
             if (style is not None and style._link) or not text_is_narrow(content):
                 return None
             text.extend(content)
-            looks += [self._look(style, colours)] * len(content)
+            look, blank = self._look(style, colours)
+            if look is blank or " " not in content:
+                looks += [look] * len(content)
+            elif content.isspace():
+                looks += [blank] * len(content)
+            else:
+                looks += [blank if character == " " else look for character in content]
         return (text, looks)
 
     def _whole(self, out: list[str], x: int, y: int, strip: Strip, colours: ColorSystem) -> Look:
@@ -100,8 +110,11 @@ class TerminalCells:
                 while stop < end and looks[stop] is wanted:
                     stop += 1
                 if wanted != look:
-                    out.append(turned(look, wanted))
-                    look = wanted
+                    if wanted[1] is _ANY:
+                        wanted = _on_blanks(look, wanted[2])
+                    if wanted != look:
+                        out.append(turned(look, wanted))
+                        look = wanted
                 out.append("".join(text[at:stop]))
                 at = stop
         shown[x : x + length] = text[:length]
@@ -114,18 +127,22 @@ class TerminalCells:
         end = at = start + 1
         while at < length and at - end <= _BRIDGE:
             if shown_looks[x + at] != looks[at] or shown[x + at] != text[at]:
-                if any(looks[place] != looks[end - 1] for place in range(end, at)):
+                last = looks[end - 1]
+                if any(one != last and not (one[1] is _ANY and one[2] == last[2]) for one in looks[end:at]):
                     break  # equal cells of another look cost more than a move
                 end = at + 1
             at += 1
         return end
 
-    def _look(self, style: Style | None, colours: ColorSystem) -> Look:
+    def _look(self, style: Style | None, colours: ColorSystem) -> tuple[Look, Look]:
         known = self._known_looks.get(style)
         if known is None:
             if len(self._known_looks) > 4096:
                 self._known_looks.clear()
-            known = self._known_looks[style] = _PLAIN if style is None else look_of(style, colours)
+            look = blank = _PLAIN if style is None else look_of(style, colours)
+            if not _shows_on_blanks(look):
+                blank = self._blank_looks.setdefault(look[2], ("", _ANY, look[2]))
+            known = self._known_looks[style] = (look, blank)
         return known
 
 
@@ -147,11 +164,25 @@ def look_of(style: Style, colours: ColorSystem) -> Look:
     return Strip.render_ansi(attributes, colours), fore, back
 
 
+def _shows_on_blanks(look: Look) -> bool:
+    return not _LINES.isdisjoint(look[0].split(";"))
+
+
+def _on_blanks(look: Look, back: str) -> Look:
+    """The look for blanks on `back` that differs least from `look`."""
+    return ("" if _shows_on_blanks(look) else look[0]), look[1], back
+
+
 def turned(before: Look, after: Look) -> str:
     """The sequence that turns one look into another one."""
-    if before[0] not in ("", after[0]):  # an attribute ends
-        return f"\x1b[{';'.join(('0', *(part for part in after if part)))}m"
-    parts = [after[0]] if before[0] != after[0] else []
+    if after == _PLAIN:
+        return _RESET
+    parts: list[str] = []
+    if before[0] != after[0]:
+        kept = after[0].split(";")
+        ends = {_ENDS[one] for one in before[0].split(";") if one and one not in kept}
+        # One code may end two attributes, of which one goes on: bold and faint.
+        parts = [*sorted(ends), *([after[0]] if after[0] else [])]
     parts += [after[1] or "39"] if before[1] != after[1] else []
     parts += [after[2] or "49"] if before[2] != after[2] else []
     return f"\x1b[{';'.join(parts)}m"

@@ -13,7 +13,11 @@ from textual.strip import Strip
 from tui.screen.frames.terminal_cells import TerminalCells
 
 WIDTH, HEIGHT = 12, 2
-STYLES = [None, *map(Style.parse, ("red", "bold red on #102030", "#c0ffee on #102030", "italic", "reverse"))]
+STYLES = [
+    None,
+    *map(Style.parse, ("red", "bold red on #102030", "#c0ffee on #102030", "italic", "reverse")),
+    *map(Style.parse, ("underline red", "bold underline", "strike bold #c0ffee on #102030")),
+]
 
 segments = st.lists(
     st.builds(
@@ -28,8 +32,15 @@ lines = segments.map(lambda parts: Strip(parts).adjust_cell_length(WIDTH))
 pictures = st.lists(lines, min_size=HEIGHT, max_size=HEIGHT)
 
 
-def on_terminal(screen: pyte.Screen) -> list[list[object]]:
-    return [[screen.buffer[y][x] for x in range(WIDTH)] for y in range(HEIGHT)]
+def on_terminal(screen: pyte.Screen) -> list[list[pyte.screens.Char]]:
+    return [[_seen(screen.buffer[y][x]) for x in range(WIDTH)] for y in range(HEIGHT)]
+
+
+def _seen(cell: pyte.screens.Char) -> pyte.screens.Char:
+    """What of a cell is seen: a blank has no colour but its background's, and is not bold."""
+    if cell.data != " " or cell.underscore or cell.reverse or cell.strikethrough:
+        return cell
+    return pyte.screens.Char(" ", bg=cell.bg)
 
 
 def textuals(picture: list[Strip]) -> str:
@@ -78,7 +89,31 @@ def test_of_a_look_only_what_differs_from_the_one_before_is_said() -> None:
             ("a", "red on black"), ("b", "blue on black"), ("c", "bold blue on black"), ("d", "red on black")
         )
     )
-    assert text == "\x1b[1;1H\x1b[31;40ma\x1b[34mb\x1b[1mc\x1b[0;31;40md\x1b[0m"
+    assert text == "\x1b[1;1H\x1b[31;40ma\x1b[34mb\x1b[1mc\x1b[22;31md\x1b[0m"
+
+
+def test_an_attribute_is_ended_without_saying_the_colours_again() -> None:
+    (text,) = written(
+        line(("a", "bold underline red on black"), ("b", "bold red on black"), ("c", "red on black"))
+    )
+    assert text == "\x1b[1;1H\x1b[1;4;31;40ma\x1b[24;1mb\x1b[22mc\x1b[0m"
+
+
+def test_a_blank_takes_the_look_of_what_is_before_it_but_for_its_background() -> None:
+    first, second = written(
+        line(
+            ("a", "bold red on black"), (" ", "blue on black"), ("b", "bold red on black"), (" ", "on blue")
+        ),
+        line(
+            ("a", "bold red on black"), (" ", "green on black"), ("b", "bold red on black"), (" ", "on blue")
+        ),
+    )
+    assert first == "\x1b[1;1H\x1b[1;31;40ma b\x1b[44m \x1b[0m"
+    assert second == "", "a blank of another colour looks the same"
+    (lined,) = written(
+        line(("a", "underline red on black"), (" ", "blue on black"), (" ", "underline blue on black"))
+    )
+    assert lined == "\x1b[1;1H\x1b[4;31;40ma\x1b[24m \x1b[4;34m \x1b[0m"
 
 
 def test_a_few_equal_cells_between_changes_are_written_again_instead_of_a_move() -> None:
