@@ -30,6 +30,20 @@ _LINE_BREAKS = re.compile("\r\n?|\x0b|\x0c|\x85|\u2028|\u2029")
 _SPACES = re.compile(r"\s+")
 TAB = "    "
 ELLIPSIS = "…"
+_MOST_WIDTHS = 65_536  # characters whose widths are kept
+
+
+class _Widths(dict[str, int]):
+    """The cells of each character, looked up at half the price of the cache of Rich."""
+
+    def __missing__(self, character: str) -> int:
+        cells = get_character_cell_size(character)
+        if len(self) < _MOST_WIDTHS:
+            self[character] = cells
+        return cells
+
+
+_width_of = _Widths().__getitem__
 
 
 def block_text(text: str) -> str:
@@ -122,14 +136,33 @@ def wrap(text: str, cells: int, *, whole_words: bool = False) -> list[str]:
     return lines
 
 
+def wrap_lines(text: str, cells: int) -> list[str]:
+    """All lines of `text` in screen lines (`wrap`)."""
+    cells = max(1, cells)
+    lines = text.split("\n")
+    fits = cells if text.isascii() else cells // 2  # so many characters, whatever they are
+    found: list[str] = []
+    done = 0
+    for index in [index for index, line in enumerate(lines) if len(line) > fits]:
+        found += lines[done:index]
+        found += wrap(lines[index], cells)
+        done = index + 1
+    return found + lines[done:]
+
+
 def _end_of_cells(text: str, start: int, cells: int) -> int:
-    """Where the longest piece from `start` on ends that fits in `cells` cells; at least one character."""
-    total = 0
-    for index in range(start, len(text)):
-        total += get_character_cell_size(text[index])
-        if total > cells:
-            return max(index, start + 1)
-    return len(text)
+    """Where the longest piece from `start` on ends that fits in `cells` cells; at least one character.
+
+    It is measured in the largest pieces that fit if all their characters are wide.
+    """
+    end, room = start, cells
+    while end < len(text):
+        piece = text[end : end + max(1, room // 2)]
+        room -= sum(map(_width_of, piece))
+        if room < 0:
+            break
+        end += len(piece)
+    return max(end, start + 1)
 
 
 def hanging(text: str, cells: int, indent: int, *, whole_words: bool = False) -> list[str]:

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui.client.wire_text import block_text, cut, hanging, line_text, shorten, shorten_middle, width, wrap
+from tui.client.wire_text import (
+    block_text,
+    cut,
+    hanging,
+    line_text,
+    shorten,
+    shorten_middle,
+    width,
+    wrap,
+    wrap_lines,
+)
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=200)  # lone surrogates included
 
@@ -60,6 +70,12 @@ def test_wrapping_loses_nothing_and_keeps_the_width(text: str, cells: int) -> No
     assert all(width(part.rstrip(" ")) <= max(cells, 2) for part in parts)
 
 
+@given(ANY_TEXT, st.integers(1, 40))
+def test_lines_are_wrapped_as_each_alone(text: str, cells: int) -> None:
+    safe = block_text(text)
+    assert wrap_lines(safe, cells) == [part for line in safe.split("\n") for part in wrap(line, cells)]
+
+
 def test_wrapping_breaks_at_spaces_but_not_far_from_the_edge() -> None:
     assert wrap("one two three", 8) == ["one two ", "three"]
     assert wrap("a /very/long/path/without/spaces", 12)[0] == "a /very/long"
@@ -75,7 +91,7 @@ def test_wrapping_reads_each_character_once(monkeypatch: pytest.MonkeyPatch) -> 
         read.append(character)
         return 2
 
-    monkeypatch.setattr("tui.client.wire_text.get_character_cell_size", counted)
+    monkeypatch.setattr("tui.client.wire_text._width_of", counted)
     wrap("全" * 5000, 80)
     assert len(read) < 2 * 5000  # and the first of the next line once more
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from tui.client.wire_text import wrap
+from tui.client.wire_text import wrap_lines
 from tui.screen.styled_line import Line, plain_text
 
 Draw = Callable[[int], list[Line]]
@@ -126,9 +126,9 @@ def lay_out_body(block: Block, cells: int, *, whole: bool) -> BodyLayout:
         return BodyLayout(lines[:cut], "\n".join(map(plain_text, lines)), len(lines) - cut)
     text = block.body if isinstance(block.body, str) else block.body.text
     if whole:
-        return BodyLayout([part for line in text.split("\n") for part in wrap(line, cells)], text)
+        return BodyLayout(wrap_lines(text, cells), text)
     head = text[: (block.preview + 1) * cells]
-    parts = [part for line in head.split("\n") for part in wrap(line, cells)]
+    parts = wrap_lines(head, cells)
     if len(head) == len(text) and len(parts) <= block.preview + 1:
         return BodyLayout(parts, text)
     shown = BodyLayout(parts[: block.preview], text)
