@@ -62,6 +62,7 @@ class CollapsibleBlocks(StripView, can_focus=True):
         self._starts: list[int] = []  # the line of each visible block's title
         self._bodies: dict[tuple[int, bool], BodyLayout] = {}
         self._height = 0
+        self._laid_out_for = 0  # cells; 0: its width is not known yet
         self._cursor = 0
         self._query = ""
         self._matches: list[_Match] = []
@@ -73,11 +74,17 @@ class CollapsibleBlocks(StripView, can_focus=True):
         self._blocks = blocks
         self._open = [block.open for block in blocks]
         self._bodies.clear()
-        self._cursor = 0
-        self._arrange()
+        self._shown, self._starts, self._height = [], [], 0
+        self._cursor, self._laid_out_for = 0, 0
         self.search("")
+        if self.size.width:  # else once it is known: a body of megabytes is wrapped once
+            self._begin()
+
+    def _begin(self) -> None:
+        self._laid_out_for = self.size.width
+        self._arrange()
         self.scroll_to(y=0, animate=False, force=True)
-        here = next((index for index, block in enumerate(blocks) if block.here), None)
+        here = next((index for index, block in enumerate(self._blocks) if block.here), None)
         if here in self._shown:
             self._cursor = self._starts[self._shown.index(here)]
             self.scroll_to(y=max(0, self._cursor - 2), animate=False, force=True)
@@ -90,8 +97,9 @@ class CollapsibleBlocks(StripView, can_focus=True):
             return
         self._blocks = blocks
         self._bodies.clear()
-        self._arrange()
-        self.refresh()
+        if self._laid_out_for:
+            self._arrange()
+            self.refresh()
 
     @property
     def current(self) -> Block | None:
@@ -110,8 +118,8 @@ class CollapsibleBlocks(StripView, can_focus=True):
             return False
         place = self._block_at(self._cursor)
         index = self._shown[place]
-        if not self._blocks[index].title:
-            return False  # nothing would be left to open it by
+        if not self._folds(index):
+            return False
         self._open[index] = not self._open[index]
         self._cursor = self._starts[place]
         self._arrange()
@@ -119,9 +127,16 @@ class CollapsibleBlocks(StripView, can_focus=True):
         self.refresh()
         return True
 
+    def _folds(self, index: int) -> bool:
+        """Whether the block looks different open and closed, and its title is left to open it by."""
+        block = self._blocks[index]
+        if not block.title or not block.body:
+            return bool(block.title) and block.level == 0
+        return not block.preview or bool(lay_out_body(block, self._cells(block), whole=False).more)
+
     def toggle_all(self) -> bool:
         """Open all blocks, or close all if all are open; False: none can be."""
-        if foldable := any(block.title for block in self._blocks):
+        if foldable := bool(self._shown) and any(block.title for block in self._blocks):
             current = self._shown[self._block_at(self._cursor)]
             every = not all(self._open)
             self._open = [every or not block.title for block in self._blocks]
@@ -152,8 +167,8 @@ class CollapsibleBlocks(StripView, can_focus=True):
         """Mark where this text stands, in any case, and go to the first place from the cursor on."""
         self._query, self._match = query, 0
         self._find_matches()
-        if self._matches:
-            here = self._shown[self._block_at(self._cursor)] if self._shown else 0
+        if self._matches and self._shown:
+            here = self._shown[self._block_at(self._cursor)]
             self._match = min(
                 bisect_left(self._matches, here, key=lambda match: match.block), len(self._matches) - 1
             )
@@ -162,7 +177,7 @@ class CollapsibleBlocks(StripView, can_focus=True):
 
     def step_match(self, step: int) -> None:
         """Go to the next or previous match; behind the last one the first."""
-        if self._matches:
+        if self._matches and self._shown:
             self._match = (self._match + step) % len(self._matches)
             self._go_to_match()
 
@@ -292,12 +307,19 @@ class CollapsibleBlocks(StripView, can_focus=True):
             for match in found
         ]
 
-    def on_resize(self, event: events.Resize) -> None:
-        self._bodies.clear()
-        self._find_matches()
-        self._match = min(self._match, max(0, len(self._matches) - 1))
-        self._arrange()
-        self._cursor = min(self._cursor, max(0, self._height - 1))
+    def fit(self) -> None:
+        """Lay it out in another width, and keep the cursor in sight."""
+        if not self.size.width:
+            return
+        if not self._laid_out_for:
+            self._begin()
+        elif self.size.width != self._laid_out_for:
+            self._laid_out_for = self.size.width
+            self._bodies.clear()
+            self._find_matches()
+            self._match = min(self._match, max(0, len(self._matches) - 1))
+            self._arrange()
+            self._cursor = min(self._cursor, max(0, self._height - 1))
         self._reveal()
         self.refresh()
 

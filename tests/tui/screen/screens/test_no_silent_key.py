@@ -49,7 +49,9 @@ class BrokenHost(SampleHost):
 def seen(it: Stand) -> tuple[object, ...]:
     """What a person can notice."""
     app = it.app
-    return it.text, len(app.screen_stack), app.focused, len(app._notifications), app.clipboard
+    # By name: on a busy machine one may go as another comes.
+    notices = frozenset(one.identity for one in app._notifications)
+    return it.text, len(app.screen_stack), app.focused, notices, app.clipboard
 
 
 async def quiet(it: Stand) -> None:

@@ -17,7 +17,7 @@ from proxy.traces.listing.turns import SessionTurns
 from proxy.traces.request_replay import stored_answer
 from proxy.traces.schema import CountedPart, Trace, TraceRequest, TraceResponse, TraceSummary, WrittenPart
 from tests.proxy.trace_making import trace_of
-from tui.client.wire_text import wrap
+from tui.client.wire_text import wrap_lines
 from tui.screen.styled_line import line_width, plain_text
 from tui.screen.trace_detail.conversation import pieces_said
 from tui.screen.trace_detail.opened_trace import OpenedTrace
@@ -346,9 +346,9 @@ def test_of_megabytes_only_the_beginning_is_wrapped(line: str, monkeypatch: pyte
 
     def counted(text: str, cells: int) -> list[str]:
         wrapped.append(len(text))
-        return wrap(text, cells)
+        return wrap_lines(text, cells)
 
-    monkeypatch.setattr("tui.screen.widgets.block_layout.wrap", counted)
+    monkeypatch.setattr("tui.screen.widgets.block_layout.wrap_lines", counted)
     text = line * (1_000_000 // len(line))
     layout = lay_out_body(Block([("big", "")], text, preview=8), 100, whole=False)
     assert len(layout.lines) == 8

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from tests.tui.stage import Stage, drawn
 from tui.screen.styled_line import Line
-from tui.screen.widgets.block_layout import Block, lay_out_body, prose_line
+from tui.screen.widgets.block_layout import Block, BodyLayout, lay_out_body, prose_line
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks, highlighted
 
 BLOCKS = [
@@ -77,6 +77,44 @@ async def test_a_block_without_a_title_stays_open() -> None:
         assert text(view) == ["one", "▾ last", "end"]
         view.toggle_all()
         assert text(view) == ["one", "▸ last"]
+
+
+async def test_what_looks_the_same_open_and_closed_is_not_folded() -> None:
+    whole = Block([("whole", "")], "one\ntwo", preview=5)
+    more = Block([("more", "")], "one\ntwo\nthree\nfour", preview=1)
+    async with on_stage([Block([("a line", "")], level=1), whole, more]) as (view, pilot):
+        assert not view.toggle()
+        await pilot.press("down", "down")
+        assert view.current is whole
+        assert not view.toggle()
+        await pilot.press("end")
+        assert view.current is more
+        assert view.toggle()
+        assert text(view)[-1] == "four"
+
+
+async def test_blocks_that_are_shown_before_they_have_a_width_are_laid_out_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    laid_out: list[int] = []
+
+    def counted(block: Block, cells: int, *, whole: bool) -> BodyLayout:
+        laid_out.append(cells)
+        return lay_out_body(block, cells, whole=whole)
+
+    monkeypatch.setattr("tui.screen.widgets.collapsible_blocks.lay_out_body", counted)
+    view = CollapsibleBlocks()
+    view.show([Block([("one", "")], "a\n" * 30, open=True), Block([("two", "")], "end", here=True)])
+    async with Stage(view).run_test(size=(40, 16)) as pilot:
+        await pilot.pause()
+        assert laid_out == [34]
+        assert view.current is not None
+        assert view.current.body == "end"
+        assert view.scroll_y > 0
+        await pilot.resize_terminal(40, 12)  # as where the input of a search opens
+        assert laid_out == [34]
+        await pilot.resize_terminal(30, 12)
+        assert laid_out == [34, 24]
 
 
 async def test_a_click_on_a_title_folds() -> None:
