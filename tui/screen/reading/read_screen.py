@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import Literal, assert_never
+from typing import Literal
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -15,23 +15,26 @@ from tui.client.wire_text import line_text, shorten_middle
 from tui.screen.clipboard import copy
 from tui.screen.keymap import bindings, key_of
 from tui.screen.keys.command import Command
-from tui.screen.keys.table import WHILE_SEARCHING
-from tui.screen.reading.readable import Readable, View, chosen_view
+from tui.screen.reading.readable import Readable, chosen_view
 from tui.screen.reading.rendered import RenderedMarkdown
+from tui.screen.reading.searching import Searchable, SearchingScreen
 from tui.screen.reading.source_view import SourceView, source_view
-from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line, spread
 from tui.screen.trace_detail.outside import NoProgram, Program, show_outside
-from tui.screen.widgets.block_layout import Block, matches_in, searched
+from tui.screen.widgets.block_layout import Block
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
 from tui.screen.widgets.search_input import SearchInput
 
+_KINDS: dict[str, Literal["json", "prose"]] = {"json": "json", "markdown": "prose"}
 
-class ReadScreen(OpenedScreen):
+
+class ReadScreen(SearchingScreen):
     """Shows `readable`; `subject` is what it belongs to, such as a trace's id and the place in it."""
 
     place = "read"
+    where = "in it"
+    head = "#read-head"
     BINDINGS = bindings("read")
     DEFAULT_CSS = """
     ReadScreen { background: $background; color: $foreground; }
@@ -44,11 +47,12 @@ class ReadScreen(OpenedScreen):
         self._readable = readable
         self._subject = subject
         self._source = False
-        self._view: View = "plain"
-        self._reason = ""
-        self._query = ""
-        self._found: list[tuple[int, int]] = []
-        self._place = 0  # of the match that is marked
+        self._view, self._reason = chosen_view(readable, source=False)
+        text = readable.text
+        # Counted once: the text may have megabytes.
+        self._facts = [plural(text.count("\n") + 1, "line"), size(len(text.encode("utf-8", "replace")))]
+        if readable.language:
+            self._facts.insert(0, readable.language)
 
     @property
     def subject(self) -> str:
@@ -60,70 +64,65 @@ class ReadScreen(OpenedScreen):
 
     def content(self) -> ComposeResult:
         yield Canvas(self._head, id="read-head")
-        yield Vertical(id="read-view")
-        yield SearchInput()
+        with Vertical(id="read-view"):
+            yield self._made()
+        yield SearchInput("text in it")
 
-    async def on_mount(self) -> None:
-        await self._show_view()
+    def on_mount(self) -> None:
+        self._shown.focus()
 
-    async def _show_view(self) -> None:
-        self._view, self._reason = chosen_view(self._readable, source=self._source)
-        box = self.query_one("#read-view", Vertical)
-        await box.remove_children()
-        await box.mount(view := self._made())
-        if isinstance(view, RenderedMarkdown):
-            await view.show(self._readable.text)
-        view.focus()
-        self.query_one("#read-head", Canvas).paint()
+    @property
+    def _shown(self) -> Widget:
+        return self.query_one("#read-view", Vertical).children[0]
 
     def _made(self) -> Widget:
         text, language = self._readable.text, self._readable.language
-        match self._view:
-            case "rendered":
-                return RenderedMarkdown()
-            case "coloured":
-                return source_view(text, language)
-            case "numbered":
-                return SourceView(text)
-            case "plain":
-                blocks = CollapsibleBlocks()
-                kind: Literal["text", "json", "prose"] = (
-                    "json" if language == "json" else "prose" if language == "markdown" else "text"
-                )
-                # Shown once its width is known: a body of megabytes is wrapped once.
-                blocks.call_after_refresh(
-                    blocks.show, [Block([(self._readable.name, "bold")], text, kind=kind, open=True)]
-                )
-                return blocks
-        assert_never(self._view)
+        if self._view == "rendered":
+            return RenderedMarkdown(text)
+        if self._view == "plain":
+            blocks = CollapsibleBlocks()
+            title: Line = [(self._readable.name, "bold")]
+            blocks.show([Block(title, text, kind=_KINDS.get(language, "text"), open=True)])
+            return blocks
+        return source_view(text, language if self._view == "coloured" else "")
 
     def _head(self, width: int, height: int) -> list[Line]:
-        text = self._readable.text
         left: Line = [(" ", ""), (shorten_middle(line_text(self._readable.name), max(8, width // 2)), "bold")]
-        facts = [plural(text.count("\n") + 1, "line"), size(len(text.encode("utf-8", "replace")))]
-        if self._readable.language:
-            facts.insert(0, self._readable.language)
-        left.append((f"   {'  '.join(facts)}", "muted"))
-        right: Line = []
-        if self._query:
-            right = self._told_matches()
-        elif self._reason:
-            right = [(self._reason + " ", "dim")]
-        elif self._readable.language == "markdown":
+        left.append((f"   {'  '.join(self._facts)}", "muted"))
+        right = self.told_search
+        if not right and self._reason:
+            right = [(self._reason, "dim")]
+        elif not right and self._readable.language == "markdown":
             right = [("source " if self._source else "rendered ", "dim"), (key_of("read.source"), "accent")]
         return [spread(left, [*right, (" ", "")], width)]
 
     # -- commands -----------------------------------------------------------------------------------------
 
+    def command_list(self) -> list[Command]:
+        found = super().command_list()
+        if self._readable.language == "markdown":
+            return found
+        return [replace(one, short="") if one.action == "source" else one for one in found]
+
     async def action_source(self) -> None:
         """Rendered, or as it is."""
         if self._readable.language != "markdown":
-            self._say("It is shown as it is: only Markdown is rendered.")
+            self.say("It is shown as it is: only Markdown is rendered.")
             return
-        self._source = not self._source
-        await self._show_view()
+        await self._turn(source=not self._source)
         if not self._source and self._reason:
-            self._say(f"It is too long to be rendered ({self._reason}).")
+            self.say(f"It is too long to be rendered ({self._reason}).")
+
+    async def _turn(self, *, source: bool) -> None:
+        if self.words:  # its marks are of the view that goes
+            self.search("")
+        self._source = source
+        self._view, self._reason = chosen_view(self._readable, source=source)
+        box = self.query_one("#read-view", Vertical)
+        await box.remove_children()
+        await box.mount(self._made())
+        self._shown.focus()
+        self.query_one(self.head, Canvas).paint()
 
     def action_copy(self) -> None:
         """Copy what is selected, else all of it."""
@@ -140,88 +139,18 @@ class ReadScreen(OpenedScreen):
             self.control_center.notify_user(str(error), "warning")
         else:
             if said:
-                self._say(said)
-
-    def action_back(self) -> None:
-        """Take the marks of a search away; without one, back to where it was opened from."""
-        if self.query_one(SearchInput).is_open:
-            self.query_one(SearchInput).action_clear()
-        elif self._query:
-            self._search("")
-        else:
-            super().action_back()
+                self.say(said)
 
     # -- search -------------------------------------------------------------------------------------------
+
+    @property
+    def searched(self) -> Searchable:
+        shown = self._shown
+        assert isinstance(shown, SourceView | CollapsibleBlocks), "what is rendered is searched in its source"
+        return shown
 
     async def action_filter(self) -> None:  # type: ignore[override]
         """Search in it; a rendered text is searched in its source."""
         if self._view == "rendered":
-            self._source = True
-            await self._show_view()
-        self.query_one(SearchInput).open(self._query)
-        self._search(self._query)
-
-    def on_search_input_changed(self, event: SearchInput.Changed) -> None:
-        self._search(event.query)
-        if event.done:
-            self.query_one("#read-view", Vertical).children[0].focus()
-
-    def action_keep_search(self) -> None:
-        """Close the input and keep the marks."""
-        self.query_one(SearchInput).keep()
-
-    def command_list(self) -> list[Command]:
-        """The commands of this screen; in a search, those of the search first."""
-        if self.query_one(SearchInput).is_open:
-            return list(WHILE_SEARCHING)
-        return [self._in_footer(one) for one in super().command_list()]
-
-    def _in_footer(self, command: Command) -> Command:
-        if command.action == "source" and self._readable.language != "markdown":
-            return replace(command, short="")
-        if command.name == "match:1":
-            return replace(command, rank=0) if self._query else replace(command, short="")
-        return command
-
-    def _search(self, query: str) -> None:
-        self._query, self._place = query, 0
-        if self._view == "plain":
-            self.query_one(CollapsibleBlocks).search(query)
-        else:
-            self._found = matches_in(self._readable.text, searched(query)) if query else []
-            self._mark()
-        self._tell()
-
-    def action_match(self, step: int) -> None:
-        """Go to the next or previous match."""
-        if not self._query:
-            self._say(f"Nothing is searched for: {key_of('read.filter')} does.")
-        elif self._view == "plain":
-            self.query_one(CollapsibleBlocks).step_match(step)
-        elif self._found:
-            self._place = (self._place + step) % len(self._found)
-            self._mark()
-        self._tell()
-
-    def _mark(self) -> None:
-        for view in self.query(SourceView):
-            if self._found:
-                view.mark(*self._found[self._place])
-            else:
-                view.unmark()
-
-    def _told_matches(self) -> Line:
-        place, total = self._place + 1, len(self._found)
-        if self._view == "plain":
-            place, total = self.query_one(CollapsibleBlocks).found
-        if not total:
-            return [("not in it", "warn")]
-        keys = f"{key_of('read.match:1')} {key_of('read.match:-1')}"
-        return [(f"{place:,} of {total:,}", "bold"), (f"   {keys}", "accent")]
-
-    def _tell(self) -> None:
-        self.query_one(SearchInput).tell(self._told_matches() if self._query else [])
-        self.query_one("#read-head", Canvas).paint()
-
-    def _say(self, text: str) -> None:
-        self.app.notify(text, timeout=3, markup=False)
+            await self._turn(source=True)
+        super().action_filter()

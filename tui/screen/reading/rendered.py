@@ -50,12 +50,12 @@ class RenderedMarkdown(VerticalScroll):
     RenderedMarkdown Markdown { background: $background; padding: 0; }
     """
 
-    def compose(self) -> ComposeResult:
-        yield Markdown(parser_factory=safe_parser, open_links=False)
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
 
-    async def show(self, text: str) -> None:
-        """Render `text`; returns when it is there."""
-        await self.query_one(Markdown).update(text)
+    def compose(self) -> ComposeResult:
+        yield Markdown(self._text, parser_factory=safe_parser, open_links=False)
 
     @on(Markdown.LinkClicked)
     def _tell_link(self, event: Markdown.LinkClicked) -> None:

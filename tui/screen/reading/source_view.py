@@ -9,6 +9,7 @@ from textual.widgets import TextArea
 from textual.widgets.text_area import LanguageDoesNotExist, Selection, TextAreaTheme
 
 from tui.screen.theme_styles import ThemeStyles
+from tui.screen.widgets.block_layout import matches_in, searched
 
 # Tree-sitter's names, as the queries of Textual use them, and our styles by meaning.
 _MEANINGS: Mapping[str, str] = {
@@ -45,6 +46,8 @@ class SourceView(TextArea):
         super().__init__(
             text, language=language or None, read_only=True, show_line_numbers=True, compact=True
         )
+        self._matches: list[tuple[int, int]] = []  # of a search: beginning and end of each
+        self._match = 0  # which of them is selected
         self.cursor_blink = False  # half a second of rest is no change to draw
 
     def on_mount(self) -> None:
@@ -68,18 +71,36 @@ class SourceView(TextArea):
             self.theme = "css"  # a theme of the same name is no change
         self.theme = _THEME
 
-    def mark(self, begin: int, end: int) -> None:
-        """Select these characters of the text and show them."""
+    # -- search -------------------------------------------------------------------------------------------
+
+    @property
+    def found(self) -> tuple[int, int]:
+        """Which match is selected, from 1 on, and how many there are."""
+        return (self._match + 1 if self._matches else 0, len(self._matches))
+
+    def search(self, query: str) -> None:
+        """Find a text, whatever its case, and select the first match; "": select nothing."""
+        self._matches = matches_in(self.text, searched(query)) if query else []
+        self._match = 0
+        self._select_match()
+
+    def step_match(self, step: int) -> None:
+        """Select the next or previous match; behind the last one the first."""
+        if self._matches:
+            self._match = (self._match + step) % len(self._matches)
+            self._select_match()
+
+    def _select_match(self) -> None:
+        if not self._matches:
+            self.selection = Selection.cursor(self.selection.end)
+            return
+        begin, end = self._matches[self._match]
         self.selection = Selection(self._location(begin), self._location(end))
         self.scroll_cursor_visible(center=True, animate=False)
 
     def _location(self, index: int) -> tuple[int, int]:
         line = self.text.count("\n", 0, index)
         return line, index - (self.text.rfind("\n", 0, index) + 1)
-
-    def unmark(self) -> None:
-        """Select nothing."""
-        self.selection = Selection.cursor(self.selection.end)
 
 
 def source_view(text: str, language: str) -> SourceView:

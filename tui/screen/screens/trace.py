@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,18 +13,16 @@ from textual.app import ComposeResult
 
 from proxy.configuration.known_backends import backend_kind
 from tui.client.figures import clock, size
-from tui.client.wire_text import line_text, shorten
+from tui.client.wire_text import line_text
 from tui.screen.charts import without_bars
 from tui.screen.choices.own_command import own_command
 from tui.screen.clipboard import copy
 from tui.screen.host_actions.questions import cannot_restart
 from tui.screen.keymap import bindings, key_of
-from tui.screen.keys.command import Command
-from tui.screen.keys.table import WHILE_SEARCHING
 from tui.screen.panes.traces import TracesPane
 from tui.screen.reading.asked import reading_of
+from tui.screen.reading.searching import SearchingScreen
 from tui.screen.screens.context import ContextScreen
-from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line, line_width, plain_text, spread
 from tui.screen.trace_detail.handing_on import FOLDER, ExportScreen, exported_text, write_export
 from tui.screen.trace_detail.headline import trace_headline
@@ -46,10 +43,13 @@ _SHOW_NAMES = 108  # cells from which on parts have their whole names
 _WHAT_HOST_KNOWS = (0, len(PARTS) - 1)  # parts that show more once the host has told about other requests
 
 
-class TraceScreen(OpenedScreen):
+class TraceScreen(SearchingScreen):
     """Shows the trace `trace_id`, read with `load`; `neighbour(id, step)` gives ids beside it in the list."""
 
     place = "trace"
+    where = "in this part"
+    head = "#trace-title"
+    go_on = "next"
     BINDINGS = bindings("trace")
 
     def __init__(
@@ -65,17 +65,20 @@ class TraceScreen(OpenedScreen):
         self._neighbour = neighbour
         self._part = part
         self._opened: OpenedTrace | None = None
-        self._problem = self._query = ""
-        self._matches: Line = []  # of the search, and how to go on in them
+        self._problem = ""
 
     def content(self) -> ComposeResult:
         yield Canvas(self._title, id="trace-title")
         yield CollapsibleBlocks()
-        yield SearchInput()
+        yield SearchInput(f"text {self.where}")
 
     @property
     def subject(self) -> str:
         return f"trace {self._trace_id}"
+
+    @property
+    def searched(self) -> CollapsibleBlocks:
+        return self.query_one(CollapsibleBlocks)
 
     @property
     def crumb(self) -> str:
@@ -129,8 +132,8 @@ class TraceScreen(OpenedScreen):
             blocks.redraw(PARTS[self._part].blocks(self._opened))
         else:
             blocks.show(PARTS[self._part].blocks(self._opened))
-            if self._query:
-                self._search(self._query)
+            if self.words:
+                self.search(self.words)
         self.query_one("#trace-title", Canvas).paint()
 
     # -- drawing ------------------------------------------------------------------------------------------
@@ -149,13 +152,12 @@ class TraceScreen(OpenedScreen):
             ]
             end = line_width(line) if here else end
             line.append(("   " if width >= _SHOW_NAMES else "  ", ""))
-        matches = [] if self.query_one(SearchInput).is_open else self._matches
         rule: Line = [("─" * start, "rule"), ("━" * (end - start), "accent"), ("─" * (width - end), "rule")]
         if self._opened is None:
             headline: Line = [(" trace  ", "accent bold"), (line_text(self._trace_id), "muted")]
         else:
             headline = trace_headline(self._opened, width)
-        return [headline, spread(line, [*matches, (" ", "")], width), rule]
+        return [headline, spread(line, [*self.told_search, (" ", "")], width), rule]
 
     # -- moving -------------------------------------------------------------------------------------------
 
@@ -163,14 +165,14 @@ class TraceScreen(OpenedScreen):
         """Show the next or previous trace of the list."""
         other = self._neighbour(self._trace_id, step)
         if other is None:
-            self._say("No more traces in that direction.")
+            self.say("No more traces in that direction.")
         else:
             self._open(other)
 
     def action_next(self) -> None:
         """Go to the next match while something is searched for, else to the next trace of the list."""
-        if self._query:
-            self._step_match(1)
+        if self.words:
+            self.action_match(1)
         else:
             self.action_step(1)
 
@@ -178,11 +180,11 @@ class TraceScreen(OpenedScreen):
         """Show the session's turn before or after."""
         turns = self._opened.turns if self._opened is not None else None
         if turns is None:
-            self._say("The turns of its session are not known (yet).")
+            self.say("The turns of its session are not known (yet).")
         elif 0 <= (place := turns.place + step) < len(turns.turns):
             self._open(turns.turns[place].id)
         else:
-            self._say(f"No turn of this session {'before' if step < 0 else 'after'} it.")
+            self.say(f"No turn of this session {'before' if step < 0 else 'after'} it.")
 
     def action_open(self, trace_id: str) -> None:
         """Show another trace: a click on a turn."""
@@ -200,93 +202,19 @@ class TraceScreen(OpenedScreen):
     def action_read(self) -> None:
         """Read the block at the cursor, or the first with a text below it, at length."""
         if (block := self.query_one(CollapsibleBlocks).to_read) is None:
-            self._say("There is no text to read from here on.")
+            self.say("There is no text to read from here on.")
         else:
             self.post_message(reading_of(block, PARTS[self._part].name, self._trace_id))
 
     def action_fold(self) -> None:
         """Fold or unfold the block at the cursor."""
         if self._loaded() is not None and not self.query_one(CollapsibleBlocks).toggle():
-            self._say("Nothing is folded here.")
+            self.say("Nothing is folded here.")
 
     def action_fold_all(self) -> None:
         """Fold or unfold everything."""
         if self._loaded() is not None and not self.query_one(CollapsibleBlocks).toggle_all():
-            self._say("Nothing in this part can be folded.")
-
-    def action_back(self) -> None:
-        """Take the marks of a search away; without one, back to where it was opened from."""
-        if self.query_one(SearchInput).is_open:
-            self.query_one(SearchInput).action_clear()
-        elif self._query:
-            self._search("")
-        else:
-            super().action_back()
-
-    # -- search -------------------------------------------------------------------------------------------
-
-    def action_filter(self) -> None:
-        """Search in this part."""
-        self.query_one(SearchInput).open(self._query)
-        self._search(self._query)
-
-    def on_search_input_changed(self, event: SearchInput.Changed) -> None:
-        self._search(event.query)
-        if event.done:
-            self.query_one(CollapsibleBlocks).focus()
-
-    def _search(self, query: str) -> None:
-        self._query = query
-        self.query_one(CollapsibleBlocks).search(query)
-        self._tell_matches()
-
-    def action_keep_search(self) -> None:
-        """Close the input and keep the marks."""
-        self.query_one(SearchInput).keep()
-
-    def command_list(self) -> list[Command]:
-        """The commands of this screen; in a search, those of the search first."""
-        if self.query_one(SearchInput).is_open:
-            return list(WHILE_SEARCHING)
-        found = super().command_list()
-        if self._query:
-            found = [
-                replace(one, short="place", bar=self._match_keys, rank=0) if one.action == "next" else one
-                for one in found
-            ]
-        return found
-
-    @property
-    def _match_keys(self) -> str:
-        keys = {command.action: command.key for command in super().command_list()}
-        return f"{keys['next']} {keys['match(-1)']}"
-
-    def _step_match(self, step: int) -> None:
-        if not self.query_one(CollapsibleBlocks).found[1]:
-            self._say("It is not in this part.")
-        self.query_one(CollapsibleBlocks).step_match(step)
-        self._tell_matches()
-
-    def action_match(self, step: int) -> None:
-        """Go to the next or previous match."""
-        if self._query:
-            self._step_match(step)
-        else:
-            self._say(f"Nothing is searched for: {key_of('trace.filter')} does.")
-
-    def _tell_matches(self) -> None:
-        number, total = self.query_one(CollapsibleBlocks).found
-        bar = self.query_one(SearchInput)
-        note: Line = []
-        if self._query and not total:
-            note = [("not in this part", "warn")]
-        elif self._query:
-            note = [(f"{number:,} of {total:,}", "bold"), (f"   {self._match_keys}", "accent")]
-        bar.tell(note)
-        self._matches = [("/", "accent"), (shorten(line_text(self._query), 20), "bold"), ("  ", ""), *note]
-        if not self._query:
-            self._matches = []
-        self.query_one("#trace-title", Canvas).paint()
+            self.say("Nothing in this part can be folded.")
 
     # -- other commands -----------------------------------------------------------------------------------
 
@@ -305,7 +233,7 @@ class TraceScreen(OpenedScreen):
         if name := opened.trace.session:
             self.control_center.open(ContextScreen(name))
         else:
-            self._say("Its client told no session.")
+            self.say("Its client told no session.")
 
     def action_copy(self) -> None:
         """Copy the block at the cursor."""
@@ -328,7 +256,7 @@ class TraceScreen(OpenedScreen):
             self.control_center.notify_user(str(error), "warning")
         else:
             if said:
-                self._say(said)
+                self.say(said)
 
     def action_export(self) -> None:
         """Write this trace in another program's format, or copy it so."""
@@ -393,8 +321,5 @@ class TraceScreen(OpenedScreen):
     def _loaded(self) -> OpenedTrace | None:
         """The trace; None, with a word why, where there is none (yet)."""
         if self._opened is None:
-            self._say(self._problem or "The trace is still being loaded.")
+            self.say(self._problem or "The trace is still being loaded.")
         return self._opened
-
-    def _say(self, text: str) -> None:
-        self.app.notify(text, timeout=3, markup=False)

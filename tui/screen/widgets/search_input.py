@@ -35,13 +35,14 @@ class SearchInput(Horizontal):
             self.query = query
             self.done = done
 
-    def __init__(self) -> None:
+    def __init__(self, placeholder: str) -> None:
         super().__init__()
+        self._placeholder = placeholder
         self._note: Line = []
 
     def compose(self) -> ComposeResult:
         yield Label("/", markup=False)
-        yield Input(placeholder="text in this part", compact=True)
+        yield Input(placeholder=self._placeholder, compact=True)
         yield Canvas(lambda width, height: [self._note])
 
     @property

@@ -121,7 +121,7 @@ async def test_markdown_is_rendered_and_v_shows_its_source() -> None:
 async def test_a_search_leads_from_match_to_match_and_escape_ends_it_first() -> None:
     async with scene() as it:
         screen = await opened(it, ANSWER, "markdown")
-        assert "next, previous" not in drawn(it)
+        assert "n N place" not in drawn(it)
         await it.press("slash", *"retry")
         view = screen.query_one(SourceView)  # of what is rendered the source is searched
         assert view.selected_text == "Retry"
@@ -139,6 +139,23 @@ async def test_a_search_leads_from_match_to_match_and_escape_ends_it_first() -> 
         assert "not in it" in drawn(it)
         await it.press("escape", "escape")
         assert it.app.screen is it.app.main
+
+
+async def test_a_search_ends_with_the_view_that_it_marks_and_its_keys_say_what_they_cannot_do() -> None:
+    async with scene() as it:
+        screen = await opened(it, ANSWER, "markdown")
+        await it.press("n")
+        assert "Nothing is searched for: / does." in list(it.app._notifications)[-1].message
+        await it.press("slash", *"retry", "enter")
+        assert "/retry  1 of 2   n N" in drawn(it)
+        assert "n N place" in drawn(it)
+        await it.press("v")
+        assert screen.query(RenderedMarkdown)
+        assert "/retry" not in drawn(it)
+        await it.press("slash", *"nowhere", "enter", "n")
+        assert "nowhere is not in it." in list(it.app._notifications)[-1].message
+        await it.press("escape")
+        assert it.app.screen is screen
 
 
 async def test_y_copies_the_selection_else_all() -> None:
