@@ -108,6 +108,7 @@ class HealthKeeper:
         self._since = await asyncio.to_thread(self._recall, past, index)
         known = past.dump()
         self.history.load(known["samples"], known["marks"], known["spans"])
+        self.log.recall(self.history.marks)
         self.recalled.set()
         while True:
             await asyncio.sleep(SAVE_S)

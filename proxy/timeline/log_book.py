@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from proxy.events.health_types import HostLogLine, LogEntry
 from proxy.events.types import EventData
+from proxy.timeline.health_history import StateMark
 from proxy.timeline.log_levels import Level
-from proxy.timeline.log_reader import LogReader
+from proxy.timeline.log_reader import LogReader, lines_of_earlier_hosts
 
 KEPT_LINES = 300
 KEPT_FAULTS = 150  # warnings and errors, which many other lines may have followed
@@ -21,7 +22,10 @@ NOTICED = "noticed"  # attribute of a record that is a notice too
 
 
 class LogBook:
-    """A listener of the bus; `lines` are the newest ones, with older warnings and errors before them."""
+    """A listener of the bus; `lines` are the newest ones, with older warnings and errors before them.
+
+    Before all of them stands what `recall` was given of earlier hosts.
+    """
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -29,13 +33,22 @@ class LogBook:
         self._lines: deque[tuple[int, LogEntry]] = deque(maxlen=KEPT_LINES)
         self._faults: deque[tuple[int, LogEntry]] = deque(maxlen=KEPT_FAULTS)
         self._number = 0
+        self._earlier: list[LogEntry] = []
+
+    def recall(self, marks: Iterable[StateMark]) -> None:
+        """Take the history of states, whose end is that of this host."""
+        told = ((at, *fact) for at, fact in lines_of_earlier_hosts(marks))
+        self._earlier = [
+            LogEntry(time=at, source=source, level=level, text=text[:LONGEST_TEXT], request=about)
+            for at, source, level, text, about in told
+        ]
 
     @property
     def lines(self) -> list[LogEntry]:
         """The lines that are kept, newest last."""
         first = self._lines[0][0] if self._lines else 0
         older = [entry for number, entry in self._faults if number < first]
-        return [*older, *(entry for _, entry in self._lines)]
+        return [*self._earlier, *older, *(entry for _, entry in self._lines)]
 
     def observe(self, type: str, request: str | None, data: EventData) -> None:
         """Keep what an event says."""

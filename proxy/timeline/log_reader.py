@@ -14,7 +14,10 @@ from proxy.events.causes import UPSTREAM_FAULTS, cause_of, end_of_cancelled, is_
 from proxy.timeline.log_levels import Level, level_of, without_level
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from proxy.events.types import EngineMemory, EngineState, Probe
+    from proxy.timeline.health_history import StateMark
 
 Source = Literal["engine", "host", "upstream"]
 _UP = ("ready", "busy")
@@ -166,6 +169,44 @@ class LogReader:
         # The engine's end is the error; the client repeats what broke with it.
         level: Level = "warning" if engine and data.status == 529 and is_engine_fault(cause) else "error"
         return [LogFact(source, level, f"{who}{cause}: {error.message}", request)]
+
+
+def lines_of_earlier_hosts(marks: Iterable[StateMark]) -> Iterator[tuple[float, LogFact]]:
+    """The log of hosts before the last one, as far as their history tells it: a time and a line each."""
+    marks = list(marks)
+    starts = [place for place, mark in enumerate(marks) if mark.state == "host"]
+    before = ""
+    for mark in marks[: starts[-1]] if starts else ():
+        if fact := _earlier_line(mark, before):
+            yield mark.time, fact
+        before = mark.state
+
+
+def _earlier_line(mark: StateMark, before: str) -> LogFact | None:
+    because = f": {mark.detail}" if mark.detail else ""
+    match mark.state:
+        case "host":
+            return LogFact("host", "info", "the host started")
+        case "off":
+            return LogFact("host", "info", "the host ended")
+        case "exited":
+            return LogFact("host", "error", mark.detail or "the engine ended")
+        case "failed":
+            return LogFact("host", "error", f"the engine failed{because}")
+        case "stalled":
+            return LogFact("host", "error", f"the engine stalled{because}")
+        case "restarting":
+            # Its detail begins with the end that the line before tells of.
+            _, _, last = mark.detail.rpartition("; ")
+            what = "you restarted the engine" if mark.by_you else last or "the engine is restarted"
+            return LogFact("host", "info" if mark.by_you else "warning", what)
+        case "ready":
+            return LogFact("host", "info", "the engine is ready")
+        case "refused":
+            return LogFact("upstream", "error", f"it does not accept connections{because}")
+        case "connects" if before == "refused":
+            return LogFact("upstream", "info", "it accepts connections again")
+    return None
 
 
 def _who(session: str) -> str:

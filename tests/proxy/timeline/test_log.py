@@ -11,9 +11,10 @@ import pytest
 from proxy.events.bus import EventBus
 from proxy.events.causes import RESTART_REQUESTED
 from proxy.events.types import PAYLOADS, EventData
+from proxy.timeline.health_history import StateMark
 from proxy.timeline.log_book import KEPT_FAULTS, KEPT_LINES, NOTICED, FeedHandler, LogBook
 from proxy.timeline.log_levels import LineLevels, level_of, without_level
-from proxy.timeline.log_reader import LogFact, LogReader
+from proxy.timeline.log_reader import LogFact, LogReader, lines_of_earlier_hosts
 
 
 @pytest.mark.parametrize(
@@ -183,6 +184,42 @@ def test_old_errors_stay_behind_many_new_lines() -> None:
     assert len(book.lines) == KEPT_FAULTS + KEPT_LINES
     add("error", 1)
     assert len(book.lines) == KEPT_FAULTS + KEPT_LINES - 1  # the newest one is not there twice
+
+
+EARLIER = [
+    StateMark(1.0, "host"),
+    StateMark(2.0, "ready"),
+    StateMark(3.0, "exited", "engine exited with signal 9"),
+    StateMark(4.0, "restarting", "engine exited with signal 9; restart 1 of 5 in 1 s"),
+    StateMark(5.0, "restarting", "as asked", by_you=True),
+    StateMark(6.0, "failed", "no restart helped"),
+    StateMark(7.0, "off"),
+]
+
+
+def test_what_earlier_hosts_went_through_is_in_the_log_of_the_next_one() -> None:
+    book = LogBook(clock=lambda: 9.0)
+    book.observe("host.notice", None, PAYLOADS["host.notice"].model_validate({"text": "now"}))
+    book.recall([*EARLIER, StateMark(8.0, "host"), StateMark(8.5, "exited", "told by this one itself")])
+    assert [(line.time, line.level, line.text) for line in book.lines] == [
+        (1.0, "info", "the host started"),
+        (2.0, "info", "the engine is ready"),
+        (3.0, "error", "engine exited with signal 9"),
+        (4.0, "warning", "restart 1 of 5 in 1 s"),
+        (5.0, "info", "you restarted the engine"),
+        (6.0, "error", "the engine failed: no restart helped"),
+        (7.0, "info", "the host ended"),
+        (9.0, "info", "now"),
+    ]
+
+
+def test_an_upstream_that_came_back_is_told_of_earlier_hosts_too() -> None:
+    states = ("connects", "refused", "connects", "host")
+    told = list(lines_of_earlier_hosts(StateMark(float(at), state) for at, state in enumerate(states)))
+    assert [(at, fact.source, fact.level) for at, fact in told] == [
+        (1.0, "upstream", "error"),
+        (2.0, "upstream", "info"),
+    ]
 
 
 async def test_what_the_program_logs_is_published_but_not_what_is_an_event_already() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.events.health_types import LogEntry
 from proxy.events.types import PAYLOADS, Event, HostState
 from proxy.timeline.buckets import HealthSample
 from proxy.timeline.health_history import HealthHistory, StateMark
@@ -390,6 +391,33 @@ def test_failures_from_before_the_host_are_in_its_log_in_their_place() -> None:
     first = store.snapshot().log[0]
     assert (first.time, first.level, first.source, first.request) == (5.0, "error", "upstream", "old")
     assert first.text == "no upstream: x cannot be reached"
+
+
+def test_an_engine_s_end_under_an_earlier_host_is_an_error_of_the_log_once_and_stays_there() -> None:
+    """The timeline counts it, so the way from error to error has to find it."""
+    morning = Morning().play()
+    state = morning.state()
+    marks = [[5.0, "exited", "engine exited with signal 9", False], [state.started, "host", "", False]]
+    store = Store()
+    store.begin(state)
+    error = {"type": "api_error", "message": "x cannot be reached"}
+    failed = {"error": error, "status": 529}
+    store.recall(
+        [
+            Event(seq=0, time=6.0, type="request.failed", request="old", data=failed),
+            Event(seq=0, time=104.0, type="host.history", data={"covers": 3, "marks": marks}),
+        ]
+    )
+
+    def earlier() -> list[tuple[float, str]]:
+        return [(line.time, line.level) for line in store.snapshot().log if line.time < state.started]
+
+    assert earlier() == [(5.0, "error"), (6.0, "error")]
+    own = LogEntry(time=5.0, source="host", level="error", text="engine exited with signal 9")
+    before = len(store.snapshot().log)
+    store.begin(state.model_copy(update={"log": [own, *state.log]}))
+    assert earlier() == [(5.0, "error"), (6.0, "error")]
+    assert len(store.snapshot().log) == before
 
 
 def test_a_state_from_elsewhere_is_cleaned_too() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.timeline.health_history import HealthHistory
 from proxy.timeline.log_levels import level_of, without_level
-from proxy.timeline.log_reader import LogFact, LogReader
+from proxy.timeline.log_reader import LogFact, LogReader, lines_of_earlier_hosts
 from tui.client.records import LogLine
 from tui.client.wire_text import line_text
 
@@ -51,9 +51,14 @@ class HealthReducer:
             ]
         self._reader = LogReader()
         self._reader.read("engine.state", None, state.engine)
-        first = held[0].time if held else float("inf")
+        before = (line for line in (*self._lines, *held) if 0 < line.time < state.started)
+        earlier = {(line.time, line.text): line for line in before}
+        told = [line for line in held if not 0 < line.time < state.started]
+        first = told[0].time if told else float("inf")
         # What was seen before, and the host's account no longer reaches back to.
-        self._lines = deque([*(line for line in self._lines if 0 < line.time < first), *held], maxlen=LOG)
+        seen = (line for line in self._lines if state.started <= line.time < first)
+        ordered = sorted(earlier.values(), key=lambda line: line.time)
+        self._lines = deque([*ordered, *seen, *told], maxlen=LOG)
         self._snapshot = None
 
     def apply(self, event: Event, data: Any, *, fresh: bool) -> None:
@@ -64,6 +69,11 @@ class HealthReducer:
         if event.type == "host.history":
             self._covered = max(self._covered, data.covers)
             self.history.load(data.samples, data.marks, data.spans)
+            # The host's own account has them too, once it has read what earlier hosts left.
+            known = {(line.time, line.text) for line in self._lines}
+            for moment, fact in lines_of_earlier_hosts(self.history.marks):
+                if (moment, line_text(fact.text)) not in known:
+                    self._add_earlier(moment, fact)
             return
         if event.seq == 0:
             for fact in self._earlier_reader.read(event.type, event.request, data):
