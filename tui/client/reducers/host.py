@@ -98,7 +98,7 @@ def _in_short(miss: Any) -> str:
 
 def _miss(event: Event, data: Any, request: RequestSnapshot | None) -> MissRecord:
     return MissRecord(
-        time=event.time,
+        time=request.received if request else event.time,  # as the request has it in all lists
         request=request.id if request else line_text(event.request or "", 80),
         session=request.session if request else "",
         lane=request.lane if request else "main",

@@ -52,6 +52,13 @@ def _restored(row: RequestSnapshot) -> Line:
     return [restored_share(row.reused_tokens, row.prompt_tokens, known=row.cache is not None)]
 
 
+def _request(row: HeldRow | MissRecord | RequestSnapshot | None) -> str:
+    """The request that a row is of; empty where there is none."""
+    if row is None:
+        return ""
+    return row.id if isinstance(row, RequestSnapshot) else row.request
+
+
 PROMPTS: tuple[Column[RequestSnapshot], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8, rank=2),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=6),
@@ -136,15 +143,18 @@ class CachePane(Pane):
 
     @property
     def request(self) -> str:
-        selected = self._focused.selected
-        if isinstance(selected, MissRecord | HeldRow):
-            return selected.request
-        return selected.id if selected is not None else ""
+        return _request(self._subject)
 
     @property
     def session(self) -> str:
-        selected = self._focused.selected
-        return selected.session if selected is not None else ""
+        subject = self._subject
+        return subject.session if subject is not None else ""
+
+    @property
+    def _subject(self) -> HeldRow | MissRecord | RequestSnapshot | None:
+        """The selected row; where an earlier host stored that entry, nobody has used it yet: the miss."""
+        row = self._focused.selected
+        return row if row is not None and (_request(row) or row.session) else self._misses.selected
 
     @property
     def unavailable(self) -> set[str]:
@@ -343,7 +353,7 @@ class CachePane(Pane):
     @on(LineTable.Opened)
     async def action_open(self) -> None:
         """Open the trace of the request that used the entry last, or that missed."""
-        if self.request:
+        if _request(self._focused.selected):
             await self.app.run_action("open_trace", self.screen)
         else:
             self.app.notify("No request has used it since the engine started.", timeout=3, markup=False)

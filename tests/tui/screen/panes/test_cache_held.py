@@ -98,6 +98,24 @@ async def test_three_keys_from_streams_compare_what_diverged() -> None:
         assert {row.session[:4] for row in rows.rows} == {"c07d", "9f3c"}  # its own, and what it shares
 
 
+async def test_under_an_entry_that_an_earlier_host_stored_the_keys_are_of_the_selected_miss() -> None:
+    async with cache_scene() as it:
+        it.host.held = holdings(it.morning.now).model_copy(update={"entries": [entry_of_nobody()]})
+        it.app.main.current.reload()  # type: ignore[attr-defined]
+        await it.press("right", "up", "left")
+        miss = it.app.store.snapshot().misses[-2]
+        assert it.app.main.current.request == miss.request
+        await it.press("d")
+        assert isinstance(it.app.screen, DiffScreen)
+        assert it.app.screen.request == miss.request
+        await it.press("escape", "enter")
+        assert "No request has used it since the engine started." in notices(it)
+
+
+def entry_of_nobody() -> CacheEntry:
+    return CacheEntry.model_validate(entry("3f2a71c09b1d44e0", 254, sessions=[], lane=""))
+
+
 async def test_the_figures_are_also_those_of_a_longer_time_which_a_restart_does_not_end() -> None:
     async with scene() as it:
 
