@@ -215,7 +215,8 @@ def _compared(
             yield SegmentDiff(other.name, "only in B", "", other.text, 0, *tokens)
         elif other is None:
             yield SegmentDiff(one.name, "only in A", one.text, "", 0, *tokens)
-        elif one == other:
+        elif one == other:  # counted once: a share of a larger part, rounded, may differ by a token
+            tokens = [next((size for size in reversed(tokens) if size is not None), None)] * 2
             yield SegmentDiff(one.name, "same", one.text, other.text, 0, *tokens)
         else:
             name = one.name if one.name == other.name else f"{one.name} / {other.name}"

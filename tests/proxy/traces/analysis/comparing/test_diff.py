@@ -178,6 +178,21 @@ def test_segments_have_the_tokens_that_the_engine_counted() -> None:
     assert [part.b_tokens for part in facts.segments] == [part.b_tokens for part in found.segments]
 
 
+def test_what_is_the_same_in_both_is_of_one_size() -> None:
+    """Their parts give equal texts unequal shares: A's last message has the answer's beginning in it."""
+    a = sent("x", prompt_parts=counted(system=101, look=50, one=24))
+    b = sent(
+        "x", "y", prompt_parts=counted(system=100, look=51, one=24, two=6), usage=Usage(input_tokens=184)
+    )
+    found = diff(a, b)
+    same = [part for part in found.segments if part.kind == "same"]
+    assert len(same) == 3
+    assert [part.a_tokens for part in same] == [part.b_tokens for part in same]
+    assert sum(part.b_tokens or 0 for part in found.segments) == 184
+    uncounted = diff(sent("x"), b)
+    assert [part.a_tokens for part in uncounted.segments[:3]] == [part.b_tokens for part in same]
+
+
 def test_a_segment_that_is_new_is_exact() -> None:
     parts = counted(system=100, look=50, one=24)
     a = sent("x", prompt_parts=parts)
