@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from textual.widgets import Input
 
-from tests.tui.stage import drawn
+from tests.tui.stage import drawn, loaded
 from tests.tui.trace_samples import SampleHost, summaries
 from tests.tui.traffic import SESSIONS, Morning
 from tui.client.records import Link
@@ -132,6 +133,34 @@ async def test_the_note_of_each_part_leads_to_what_is_out_of_sight_there() -> No
         app.main.current._draw_headings()  # type: ignore[attr-defined]
         await click_on(pilot, app.main.current.query_one("#log-heading", Heading), "newer")
         assert log.following
+
+
+@pytest.mark.parametrize(
+    ("place", "table"),
+    [("cache", "#held"), ("cache", "#misses"), ("tools", "LineTable"), ("traces", "LineTable")],
+)
+async def test_a_click_on_a_session_s_id_in_a_row_leads_there_and_elsewhere_selects_the_row(
+    place: str, table: str
+) -> None:
+    async with screen() as (app, pilot):
+        app.main.action_pane(place)
+        await loaded(app)
+        app.frame()
+        await pilot.pause()
+        rows = app.main.current.query_one(table, LineTable)
+        shown = enumerate(rows.render_line(y).text for y in range(rows.size.height))
+        found = ((y, text.find(one[:6]), one) for y, text in shown for one in SESSIONS)
+        line, at, id = next(one for one in found if one[1] >= 0)
+        await pilot.click(rows, offset=(at + 30, line))
+        await loaded(app)
+        assert (app.main.current.place, app.main.current.session) == (place, id)
+        await pilot.click(rows, offset=(at + 5, line))
+        await loaded(app)
+        await pilot.pause()
+        assert (app.main.current.place, app.main.current.session) == ("streams", id)
+        await pilot.press("escape")
+        await loaded(app)
+        assert app.main.current.place == place
 
 
 async def test_parts_that_come_to_light_have_their_content_at_once() -> None:

@@ -31,8 +31,8 @@ def lane(name: str) -> Span:
 
 
 def session(name: str) -> Span:
-    """The first characters of a session's id, enough to distinguish sessions."""
-    return (name[:SESSION_CELLS] if name else "-", "muted" if name else "dim")
+    """The first characters of a session's id, enough to distinguish sessions; a click leads there."""
+    return (name[:SESSION_CELLS], "muted @app.to_session") if name else ("-", "dim")
 
 
 def number(value: float | None, style: str = "") -> Span:

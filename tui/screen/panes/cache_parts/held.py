@@ -13,6 +13,8 @@ _STATES = {"running": ("▶ running", "decode"), "waiting": ("◌ waiting", "war
 
 def _name(row: HeldRow, cells: int) -> Line:
     style = "bold" if row.entry.kind == "head" else "" if row.session else "muted"
+    if row.state:  # it is of one session: a click on its name leads there
+        style = "@app.to_session"
     line: Line = [(row.mark, "dim"), (shorten(row.name, max(8, cells - len(row.mark))), style)]
     room = cells - len(row.mark) - len(row.name) - 2
     return [*line, (f"  {shorten(row.asked, room)}", "muted")] if row.asked and room >= 8 else line
