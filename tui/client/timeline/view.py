@@ -156,6 +156,14 @@ def session_rows(history: HealthHistory, snapshot: Snapshot, axis: Axis, most: i
     return [*rows[: most - 1], SessionRow("", spans, any(row.running for row in rest), len(rest))]
 
 
+def last_request(snapshot: Snapshot, history: HealthHistory, until: float) -> str:
+    """The id of the last request that came by a moment and has ended; empty where none is known."""
+    for record in reversed(snapshot.requests):
+        if record.received <= until and record.ended is not None:
+            return record.id
+    return next((one.request for one in reversed(history.spans) if one.request and one.start <= until), "")
+
+
 def _spans(snapshot: Snapshot, now: float) -> Iterable[Span]:
     """The requests that the screen knows itself, up to now."""
     for record in snapshot.requests:

@@ -12,7 +12,7 @@ from tui.client.figures import clock, plural
 from tui.client.records import LogLine, Snapshot
 from tui.client.store import Store
 from tui.client.timeline.happened import Happened, happened
-from tui.client.timeline.view import RANGES, TimelineView, session_rows
+from tui.client.timeline.view import RANGES, TimelineView, last_request, session_rows
 from tui.client.wire_text import wrap
 from tui.screen.engine_label import uses_other_backend
 from tui.screen.health.engine_lines import engine_lines, fact_lines
@@ -75,8 +75,14 @@ class HealthPane(Pane):
 
     @property
     def request(self) -> str:
-        line = self._line
-        return line.request if line is not None else ""
+        """That of the line; where none was chosen, of what is shown: the last one that came by then."""
+        line = self.main_table.selected
+        chosen = self._line is not None and (self._picked or self._selected_by_time < 0)
+        if chosen or (line is not None and line.request):
+            return line.request if line is not None else ""
+        cursor, step = self._view.cursor, self._view.axis(self.now, self._cells).step
+        until = self.now if cursor is None else cursor + step / 2
+        return last_request(self.snapshot, self._store.health, until)
 
     @property
     def unavailable(self) -> set[str]:

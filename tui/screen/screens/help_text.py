@@ -320,8 +320,8 @@ HELP: dict[str, tuple[Group, ...]] = {
                 (
                     "",
                     "",
-                    "{health.error:-1} is the next error, from the newest up. On a request's "
-                    "line {main.why} and {main.open_trace} work.",
+                    "{health.error:-1} is the next error, from the newest up. {main.why}, {main.open_trace} "
+                    "and {main.diff} are of the line's request, or of the last one that came by then.",
                 ),
             ),
         ),

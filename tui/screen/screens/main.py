@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from tui.screen.navigation import NavigatingApp
 
 LEAST_WIDTH, LEAST_HEIGHT = 44, 12
-_OF_A_ROW = {"filter", "why", "diff", "mark", "open_trace", "context", *LEADS}  # where a pane has a list
+_OF_A_REQUEST = {"why", "diff", "mark", "open_trace"}  # where the selected row is of one
+_OF_A_ROW = {"filter", "context", *_OF_A_REQUEST, *LEADS}  # where a pane has a list
 
 
 class PaneSwitcher(Ground, ContentSwitcher):
@@ -159,6 +160,8 @@ class MainScreen(Ground, Screen[None]):
         left_out = pane.unavailable | (_OF_A_ROW if pane.main_table is None else set())
         if not (pane.request or pane.session):
             left_out |= LEADS
+        if not pane.ended_request:
+            left_out |= _OF_A_REQUEST
         words, first = {"filter": "search"} if pane.searches else {}, ""
         if self.marked:
             action, word = ("mark", "unmark") if self.marked == pane.request else ("diff", "diff with ●")

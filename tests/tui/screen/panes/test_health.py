@@ -268,7 +268,7 @@ async def health_of(
     for arrival in morning.arrivals():
         app.inbox.put(arrival)
     app.inbox.put(Link("live"))
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=size) as pilot:
         app.frame()
 
         async def press(*keys: str) -> str:
@@ -311,6 +311,33 @@ async def test_errors_are_two_keys_from_streams_and_a_third_tells_what_happened(
         assert pane.main_table.selected.level == "error"
 
 
+async def test_keys_of_a_request_are_of_what_is_shown_where_no_line_was_chosen() -> None:
+    morning = Morning().play()
+    async with health_of(morning) as (pane, press, _):
+        ended = [one for one in pane.snapshot.requests if one.ended is not None]
+        assert pane.main_table.following
+        last = pane.snapshot.log[-1]
+        assert pane.request == last.request != ""  # where the cursor stands
+        pane.app.inbox.put(morning.emit("host.notice", text="of no request"))  # type: ignore[attr-defined]
+        await press("up", "end")
+        assert pane.request == ended[-1].id
+        assert {"why", "diff", "open_trace"}.isdisjoint(pane.unavailable)
+        await press("up", "up")
+        line = pane.main_table.selected
+        assert line is not None
+        assert pane.request == line.request  # of a line that was chosen, none but its own
+        await press("escape", *["left"] * 12)
+        assert pane.main_table.selected is not None
+        assert not pane.main_table.selected.request  # the line before that moment is of none
+        end = pane._view.axis(pane.now, pane._cells).place(pane._view.cursor or 0.0)
+        came = [
+            one for one in ended if pane._view.axis(pane.now, pane._cells).place(one.received) in (end, None)
+        ]
+        assert pane.request == came[-1].id != ended[-1].id
+        await press("w")
+        assert pane.app.screen.request == pane.request  # type: ignore[attr-defined]
+
+
 async def test_the_log_and_the_timeline_move_together() -> None:
     async with health_of(MORNING) as (_, press, pilot):
         assert "▼" not in await press()
@@ -349,7 +376,7 @@ async def test_the_search_goes_up_from_the_newest_line_and_round() -> None:
         assert pane.request.startswith("req_")  # the line of a request leads to its trace
         assert "why" not in pane.unavailable
         await press("escape", "escape", "end")
-        assert "why" in pane.unavailable
+        assert "why" not in pane.unavailable  # now it is the last request's
 
 
 async def test_scales_go_from_minutes_to_a_week() -> None:
