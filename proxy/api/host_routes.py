@@ -26,7 +26,8 @@ from proxy.record.past_events import past_events
 from proxy.record.recorder import Recorder
 from proxy.supervision.supervisor import Supervisor
 from proxy.timeline.health_keeper import HealthKeeper
-from proxy.traces.analysis.comparing.diff_facts import DiffFacts, compare, request_before
+from proxy.traces.analysis.comparing.comparable import NOTHING, comparable
+from proxy.traces.analysis.comparing.diff_facts import DiffFacts, compare
 from proxy.traces.analysis.context import context_of_session
 from proxy.traces.analysis.context_facts import ContextBudget
 from proxy.traces.analysis.why import explain
@@ -223,10 +224,13 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
 
         def facts() -> DiffFacts:
             b = host.store.load(trace_id)
-            a = other or request_before(b, host.store.index)
-            if a is None:
-                raise TraceNotFound("it is the first of its session and lane: mark another (m), or name it")
-            return compare(host.store.load(a), b)
+            if other:
+                return compare(host.store.load(other), b)
+            found = comparable(b, host.store.index, host.store.load)
+            if found is None:
+                raise TraceNotFound(NOTHING)
+            facts = compare(host.store.load(found.id), b)
+            return facts.model_copy(update={"chosen": found.chosen})
 
         return _json(await _asked(trace_id, facts))
 

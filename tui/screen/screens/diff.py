@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual import events, on
 from textual.app import ComposeResult
 
+from proxy.traces.analysis.comparing.comparable import NOTHING
 from tui.client.differences.diff_text import MARKS, diff_sentence, segment_note
 from tui.client.differences.rows import DiffRow, diff_rows
 from tui.client.figures import clock, count, day_and_clock, plural, seconds
@@ -20,7 +21,7 @@ from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.pane import SHORT, TINY
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.opened import OpenedScreen
-from tui.screen.styled_line import Line
+from tui.screen.styled_line import Line, line_width
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
 from tui.screen.widgets.diff_view import DiffView
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from proxy.traces.analysis.comparing.diff_facts import DiffFacts, SegmentFacts, Side
 
 _STYLES = {"same": "muted", "changed": "bad", "only in A": "bad", "only in B": "ok"}
+# How the other request was chosen, if it is not the one before it in its session.
+_CHOSEN = {"before": "", "alike": "no turn before: most alike", "next": "no turn before: the next one"}
 _CALLS, _CALL_CELLS = 3, 28  # of an answer that are shown, and how much of each
 WIDE, NARROW = (
     160,
@@ -49,6 +52,7 @@ class DiffScreen(OpenedScreen):
         self._asked = self._ids = (b, a)
         self._load = load
         self._found: DiffFacts | None = None
+        self._chosen: tuple[str, str] = ("", "")  # the one that was chosen for the user, and how
         self._problem = ""
         self._drawn: SegmentFacts | None = None
 
@@ -87,6 +91,8 @@ class DiffScreen(OpenedScreen):
     async def _fetch(self, *, sort: bool = True) -> None:
         try:
             found = await self._load(*self._ids)
+            if found.chosen is not None:
+                self._chosen = (found.a.id, _CHOSEN[found.chosen])
             self._ids = (found.b.id, found.a.id)
             if sort and found.a.time > found.b.time:  # the cost is that of the later one
                 self._ids = (found.a.id, found.b.id)
@@ -97,7 +103,8 @@ class DiffScreen(OpenedScreen):
         if not (self.is_attached and self.app.is_running):
             return
         if self._found is None:
-            self._table.empty = [[(self._problem, "bad")]]
+            self._table.empty = [[(self._problem, "bad")], *_ways_on(self._problem)]
+            self._table.styles.min_height = 1 + len(self._table.empty)
             self._table.refresh()
             return
         self._table.show(list(enumerate(self._found.segments)), 0.0)
@@ -166,7 +173,7 @@ class DiffScreen(OpenedScreen):
         found = self._found
         if found is None:
             return [[(" diff", "accent bold")]]
-        lines = [_side("A", found.a), _side("B", found.b)]
+        lines = [_side(name, side, self._chosen, width) for name, side in (("A", found.a), ("B", found.b))]
         return [*lines, *([(" " + part, "bold")] for part in wrap(diff_sentence(found), width - 2)[:2])]
 
     def _answers(self, width: int, height: int) -> list[Line]:
@@ -306,13 +313,24 @@ def difference_rows(part: SegmentFacts) -> list[DiffRow]:
     return diff_rows(part.lines, part.left_out, command=own_command("traces diff --json"))
 
 
-def _side(name: str, side: Side) -> Line:
-    return [
+def _ways_on(problem: str) -> list[Line]:
+    """How the user chooses what to compare with, where nothing was to be found."""
+    if problem != NOTHING:
+        return []
+    mark, diff = key_of("main.mark"), key_of("main.diff")
+    words = f" on another request marks it; then {diff} on this one compares the two."
+    return [[(mark, "accent"), (words, "muted")]]
+
+
+def _side(name: str, side: Side, chosen: tuple[str, str], width: int) -> Line:
+    line: Line = [
         (f" {name}  ", "accent bold"),
         (day_and_clock(side.time), ""),
         (f"  {line_text(side.session)[:6] or '-'}  {line_text(side.lane)}", "muted"),
         (f"  {side.prompt_tokens:,} tokens", "muted"),
     ]
+    note = f"   {chosen[1]}" if side.id == chosen[0] and chosen[1] else ""
+    return [*line, (note, "dim")] if note and line_width(line) + len(note) <= width else line
 
 
 def _answer(name: str, side: Side, a: Side) -> Line:

@@ -7,10 +7,10 @@ from itertools import accumulate
 
 from pydantic import BaseModel
 
+from proxy.traces.analysis.comparing.comparable import Chosen
 from proxy.traces.analysis.comparing.diff import Kind, PromptDiff, SegmentDiff, diff
 from proxy.traces.analysis.comparing.line_diff import unified_lines
 from proxy.traces.analysis.context_pieces import argument, beginning
-from proxy.traces.index import TraceIndex
 from proxy.traces.schema import Trace
 
 MOST_CHARACTERS = 4_000_000  # of one segment's difference: a line of a megabyte on both sides, and more
@@ -58,6 +58,7 @@ class DiffFacts(BaseModel):
     cost_s: float | None
     told: str
     counted: bool = False  # the tokens of all segments
+    chosen: Chosen | None = None  # how A was chosen; None: it was named
 
 
 def compare(a: Trace, b: Trace) -> DiffFacts:
@@ -82,22 +83,6 @@ def compare(a: Trace, b: Trace) -> DiffFacts:
         counted=all(part.a_tokens is not None or part.b_tokens is not None for part in found.segments)
         and bool(a.prompt_parts and b.prompt_parts),
     )
-
-
-def request_before(trace: Trace, index: TraceIndex) -> str | None:
-    """The id of the request before it in its session and lane, that was counted; None: there is none.
-
-    Raises:
-        sqlite3.Error: the index cannot be read.
-    """
-    if not trace.session:
-        return None
-    rows = index.select(
-        "SELECT id FROM traces WHERE session = ? AND lane = ? AND (time, id) < (?, ?) AND prompt IS NOT NULL"
-        " ORDER BY time DESC, id DESC LIMIT 1",
-        (trace.session.lower(), trace.lane, trace.time, trace.id),
-    )
-    return rows[0][0] if rows else None
 
 
 def _side(trace: Trace) -> Side:

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from proxy.traces.analysis.comparing.comparable import NOTHING
 from proxy.traces.analysis.comparing.diff_facts import DiffFacts, compare
 from proxy.traces.schema import Trace
 from tests.proxy.traces.analysis.comparing.test_diff_facts import asked
 from tests.tui.screen.test_app import Scene, scene
 from tests.tui.stage import drawn
+from tui.client.host_client import HostError
 from tui.screen.choices.remembered import FILE_NAME, Remembered
+from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.diff_view import DiffView
 from tui.screen.widgets.line_table import LineTable
 
@@ -44,6 +47,35 @@ async def test_both_sides_stand_beside_each_other_where_there_is_room(columns: i
     async with scene((columns, 40)) as it:
         await compared(it, *pair())
         assert is_beside(it) == beside
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+async def test_what_was_chosen_for_the_first_of_a_session_is_said_and_stays_so(columns: int) -> None:
+    async with scene((columns, 24)) as it:
+        a, b = pair()
+
+        async def diff(of: str, other: str = "") -> DiffFacts:
+            facts = compare(a, b) if of != a.id else compare(b, a)
+            return facts if other else facts.model_copy(update={"chosen": "alike"})
+
+        it.host.diff = diff  # type: ignore[method-assign]
+        await it.press("d")
+        head = it.app.screen.query_one("#diff-head", Canvas)
+        assert "no turn before: most alike" in drawn(head)[0]
+        await it.press("x")
+        assert "no turn before: most alike" in drawn(head)[1]
+
+
+async def test_where_nothing_can_be_compared_the_way_to_choose_is_told() -> None:
+    async with scene((80, 24)) as it:
+
+        async def diff(b: str, a: str = "") -> DiffFacts:
+            raise HostError(f"HTTP 404: {NOTHING}")
+
+        it.host.diff = diff  # type: ignore[method-assign]
+        await it.press("d")
+        assert NOTHING in it.text()
+        assert "m on another request marks it; then d on this one compares the two." in it.text()
 
 
 async def test_the_other_way_is_remembered_and_a_narrow_screen_says_why_not(tmp_path: Path) -> None:

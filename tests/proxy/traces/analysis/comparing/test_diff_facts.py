@@ -1,25 +1,15 @@
-"""Sizes and lines of a comparison, and which request is compared with."""
+"""Sizes and lines of a comparison."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxy.events.types import Usage
-from proxy.traces.analysis.comparing.diff_facts import MOST_CHARACTERS, compare, request_before
-from proxy.traces.schema import Trace, TraceRequest, TraceResponse
+from proxy.traces.analysis.comparing.diff_facts import MOST_CHARACTERS, compare
+from proxy.traces.schema import Trace, TraceRequest
 from tests.proxy.trace_making import trace_of
-from tests.proxy.traces.folders import Folder
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    folder = Folder(tmp_path)
-    yield folder
-    folder.index.close()
 
 
 def asked(number: int, system: str, *texts: str, **fields: Any) -> Trace:
@@ -58,20 +48,6 @@ def test_a_difference_late_in_a_long_line_is_in_it() -> None:
     text = "x" * 100_000
     found = compare(asked(1, text + "1"), asked(2, text + "2"))
     assert found.segments[0].lines == ["@@ -1 +1 @@", f"-{text}1", f"+{text}2"]
-
-
-def test_the_request_before_is_of_its_session_and_lane_and_was_counted(folder: Folder) -> None:
-    failed = TraceResponse(status=529)
-    folder.put(
-        asked(1, "a"),
-        asked(2, "a", lane="subagent"),
-        asked(3, "a", session="other"),
-        asked(4, "a", usage=Usage(), response=failed),
-        asked(5, "a"),
-    )
-    assert request_before(asked(5, "a"), folder.index) == "req_0001"
-    assert request_before(asked(1, "a"), folder.index) is None
-    assert request_before(asked(9, "a", session=""), folder.index) is None
 
 
 def test_parts_that_are_the_same_are_of_one_size_also_uncounted() -> None:
