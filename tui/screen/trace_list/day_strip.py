@@ -24,6 +24,9 @@ INDENT = 4
 _WORDS_CELLS = 34  # right of the bars, where there is room
 _WORDS_FROM = 96  # columns
 _DAY_S, _MOST_CELLS = 86_400.0, 4
+# Distances of times within a day, of which the shortest with room between two of them is taken.
+_TIMES_S = (60, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200)
+_TIME_CELLS = 8
 FOUND, HERE, FOUND_HERE = "●", "▲", "◉"
 
 
@@ -104,27 +107,35 @@ def _begins_day(edges: Sequence[float], place: int) -> bool:
 
 def _names(edges: Sequence[float], places: Sequence[int], room: int) -> Line:
     step, span = edges[1] - edges[0], edges[-1] - edges[0]
+    each = (places[-1] - places[0]) / max(1, len(places) - 1) or 1  # cells
+    hours = next((time for time in _TIMES_S if time % step == 0 and time / step * each >= _TIME_CELLS), 0.0)
     text = ""  # of plain characters: each is a cell
     for place, cell in enumerate(places):
         if cell < len(text) + bool(text):
             continue
-        name = _name(edges, place, step, span)
+        name = _hour(edges, place, hours) if span <= 1.2 * _DAY_S else _name(edges, place, step, span)
         if name and cell + len(name) <= room:
             text += " " * (cell - len(text)) + name
     return [(text, "muted")]
+
+
+def _hour(edges: Sequence[float], place: int, distance: float) -> str:
+    """Within a day or so: the day where the strip or another day begins, and times at full `distance`s."""
+    at = _local(edges[place])
+    if at is None:
+        return ""
+    if place == 0:
+        return f"{at:%a %H:%M}"
+    since = at.hour * 3600 + at.minute * 60
+    if since == 0:
+        return f"{at:%a}"
+    return f"{at:%H:%M}" if distance and since % distance == 0 else ""
 
 
 def _name(edges: Sequence[float], place: int, step: float, span: float) -> str:
     at = _local(edges[place])
     if at is None:
         return ""
-    if span <= 1.2 * _DAY_S:
-        each = 60 if step < 300 else 3600 if step <= 1800 else 3 * 3600
-        return (
-            f"{at:%H:%M}"
-            if (at.hour * 3600 + at.minute * 60) % (each * 5 if step < 300 else each) == 0
-            else ""
-        )
     if step < 0.9 * _DAY_S:
         begins = at.hour == 0 and at.minute == 0
         return (f"{at:%a}" if span <= 8.5 * _DAY_S else f"{at:%a %d}") if begins or place == 0 else ""
