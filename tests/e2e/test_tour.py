@@ -135,7 +135,7 @@ def kill_the_engine(screen: TerminalSession, ask: Ask) -> None:
     os.kill(engine, signal.SIGKILL)
     screen.wait_for(r"↻ \d\d:\d\d:\d\d ✓  engin.* +535 ")
     assert session.result().returncode == 0
-    screen.wait_for(r"✗0 of ")  # none failed for good
+    screen.wait_for(r"✗ 0 of ")  # none failed for good
 
 
 def answering(screen: TerminalSession, ask: Ask) -> tuple[Future[CompletedProcess[str]], int]:

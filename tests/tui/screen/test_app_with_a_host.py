@@ -65,7 +65,7 @@ async def test_what_a_client_does_is_seen_in_every_pane(tmp_path: Path) -> None:
 
             await until("No request yet.", "live")
             await converse(proxy.url)
-            await until("✓ answered", "→ Read /etc/hostname", "✓ 1 call", "✗0 of 2")
+            await until("✓ answered", "→ Read /etc/hostname", "✓ 1 call", "✗ 0 of 2")
             await pilot.press("right", "down")
             await until("I will look [/] into it.")
             await pilot.press("3")

@@ -10,6 +10,7 @@ import pytest
 from proxy.events.health_types import HostDisk
 from proxy.events.totals import Totals
 from proxy.events.types import PAYLOADS, EngineCache, EngineState, Event, Probe
+from tests.tui.screen.widgets.test_vital_signs import signs_close
 from tui.client.records import HostFacts, Link, LinkState, RequestPhase, RequestSnapshot, Snapshot
 from tui.client.reducers.health import HealthReducer
 from tui.client.reducers.history import Buckets
@@ -256,7 +257,7 @@ def test_each_fault_is_shown_as_what_it_is(name: str, width: int) -> None:
     assert all(words in health for words in fault.health), health
     assert not any(words in health for words in fault.never), health
     vitals = vital_signs(snapshot, Buckets(), snapshot.as_of(NOW))
-    line = plain_text(vital_line(vitals, width))
+    line = signs_close(plain_text(vital_line(vitals, width)))
     assert fault.vitals in line
     flag = f"⚑1 {fault.alert}" if fault.alert and width > 80 else "⚑1" if fault.alert else "⚑0"
     assert flag in line or vitals.missing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -181,13 +181,18 @@ _NARROWER = (
     "context", "failed", "memory", "restored", "restored", "memory", "speed", "restored", "alerts", "speed",
 )  # fmt: skip
 _BAR = 8  # cells
+_SIGNS = frozenset("▶◌✗⚑")
+_APART, _ROOMY = (
+    4,
+    120,
+)  # cells for a space behind each sign, and the width from which strips give way to them
 
 
 def vital_line(vitals: VitalSigns, cells: int) -> Line:
     """The line in `cells` cells."""
     if vitals.missing:
         words: Line = [(f" {vitals.missing}", "muted" if vitals.state == "starting" else "warn")]
-        number = _failed(vitals)[-1]
+        number = _signs_apart(_failed(vitals)[-1])
         of: Line = [(f" of {plural(vitals.requests, 'request')} before ", "muted")]
         fitting = (
             known
@@ -204,6 +209,21 @@ def vital_line(vitals: VitalSigns, cells: int) -> Line:
         "failed": _failed(vitals),
         "alerts": _alert(vitals),
     }
+    form = _forms(parts, cells)
+    if cells >= _ROOMY:  # strips give way to spaces behind the signs, but nothing else does
+        apart = _forms(parts, cells - _APART)
+        same = all(bool(parts[name][at]) == bool(parts[name][apart[name]]) for name, at in form.items())
+        form = apart if same and form["alerts"] == apart["alerts"] else form
+    fits = _needed([line_width(parts[name][at]) for name, at in form.items()]) + _APART <= cells
+    line: Line = [(" ", "")]
+    for name, forms in parts.items():
+        if shown := _signs_apart(forms[form[name]]) if fits else forms[form[name]]:
+            line += [(" │ ", "rule"), *shown] if len(line) > 1 else shown
+    return line
+
+
+def _forms(parts: Mapping[str, Sequence[Line]], cells: int) -> dict[str, int]:
+    """Which form of each part is shown in `cells` cells."""
     taken = {name: [line_width(form) for form in forms] for name, forms in parts.items()}
     form = dict.fromkeys(parts, 0)
     steps = iter(_NARROWER)
@@ -212,11 +232,12 @@ def vital_line(vitals: VitalSigns, cells: int) -> Line:
         if not name:
             break
         form[name] = min(form[name] + 1, len(parts[name]) - 1)
-    line: Line = [(" ", "")]
-    for name, forms in parts.items():
-        if shown := forms[form[name]]:
-            line += [(" │ ", "rule"), *shown] if len(line) > 1 else shown
-    return line
+    return form
+
+
+def _signs_apart(line: Line) -> Line:
+    """A space behind each sign: fonts draw it over more than its cell, onto the number."""
+    return [(f"{text[0]} {text[1:]}" if text[:1] in _SIGNS else text, style) for text, style in line]
 
 
 def _needed(widths: Sequence[int]) -> int:
