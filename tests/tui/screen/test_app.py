@@ -145,6 +145,22 @@ async def test_a_pane_is_drawn_before_it_is_shown(monkeypatch: pytest.MonkeyPatc
         assert switched == ["LateTool"]
 
 
+@pytest.mark.parametrize("size", [(120, 40), (200, 50)])
+async def test_nothing_is_said_to_follow_a_host_that_is_gone(size: tuple[int, int]) -> None:
+    async with scene(size) as it:
+        lists = ["1", "3", "4", "5"] if size == (120, 40) else ["1", "3", "4"]
+        for key in lists:
+            await it.press(key)
+            assert "following" in it.text() or "live" in it.text(), key
+        it.app.inbox.put(Link("reconnecting", "nothing listens there", it.morning.now))
+        for key in "12345":
+            await it.press(key)
+            if key == "1":
+                await it.press(*WRITING)  # an answer that was being written
+                assert "│" in it.text()
+            assert "following" not in it.text(), key
+
+
 async def test_frames_wait_for_a_terminal_that_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scene() as it:
         monkeypatch.setattr(type(it.app), "is_behind", True)

@@ -47,6 +47,14 @@ class TimelineView:
         last = math.floor(end / step)  # by the clock, not by the moment: cells do not flow
         return Axis((last - cells + 1) * step, step, cells, now)
 
+    def fitted(self, known_s: float) -> TimelineView:
+        """Up to now the shortest range that holds so many seconds, and none beyond the usual one."""
+        if self.end is not None or self.cursor is not None:
+            return self
+        return replace(
+            self, range=next((at for at in range(FIRST_RANGE) if RANGES[at][0] >= known_s), FIRST_RANGE)
+        )
+
     def scaled(self, steps: int, now: float) -> TimelineView:
         """A shorter (+) or longer (-) range; the moment at the cursor stays in it."""
         place = min(len(RANGES) - 1, max(0, self.range - steps))
@@ -154,6 +162,13 @@ def session_rows(history: HealthHistory, snapshot: Snapshot, axis: Axis, most: i
     rest = rows[most - 1 :]
     spans = tuple(span for row in rest for span in row.spans)
     return [*rows[: most - 1], SessionRow("", spans, any(row.running for row in rest), len(rest))]
+
+
+def known_s(history: HealthHistory, snapshot: Snapshot, now: float) -> float:
+    """How many seconds back something is known; infinitely many where nothing is."""
+    times = [one.time for one in list(history.marks)[:1]] + [one.start for one in list(history.spans)[:1]]
+    times += [one.received for one in snapshot.requests[:1]]
+    return now - min(times, default=-math.inf)
 
 
 def last_request(snapshot: Snapshot, history: HealthHistory, until: float) -> str:

@@ -69,6 +69,11 @@ class AnswerView(Stack):
         self._draw_heading(named)
         self.query_one("#answer-facts", Canvas).paint()
 
+    @property
+    def _is_cut_off(self) -> bool:
+        """Whether the host is gone: then nothing more of it comes."""
+        return self._store.snapshot().link.gone
+
     def _begin(self) -> None:
         self._pieces_shown, self._drafted, self._kind = 0, (0, 0, ""), ""
         self.tail.clear()
@@ -150,7 +155,7 @@ class AnswerView(Stack):
         note: Line = []
         if tail.pending:
             note = way_to_newest(tail, f"{plural(tail.pending, 'line')} below", "end")
-        elif record is not None and record.phase == "decode" and tail.following:
+        elif record is not None and record.phase == "decode" and tail.following and not self._is_cut_off:
             note = [("following", "dim")]
         self.query_one("#answer-heading", Heading).set_text(title, note)
 

@@ -207,7 +207,7 @@ class CachePane(Pane):
         known = self._misses.everything
         if len(shown) != len(known) or any(old is not new for old, new in zip(known, shown, strict=True)):
             self._misses.show(shown, self.now)
-        note: Line = list_note(self._misses)
+        note: Line = list_note(self._misses, gone=self.snapshot.link.gone)
         if left_out:
             gap: Line = [("   ", "")] if note else []
             note = [
@@ -240,7 +240,9 @@ class CachePane(Pane):
         known = self.main_table.everything
         if len(counted) != len(known) or any(old is not new for old, new in zip(known, counted, strict=True)):
             self.main_table.show(counted, self.now)
-        self.query_one("#prompts-heading", Heading).set_text(note=list_note(self.main_table))
+        self.query_one("#prompts-heading", Heading).set_text(
+            note=list_note(self.main_table, gone=self.snapshot.link.gone)
+        )
 
     def _show_held(self) -> None:
         table, held = self._held_table, self._held

@@ -53,8 +53,11 @@ class CallFeed(Stack):
         """The list."""
         return self.query_one("#calls", LineTable)
 
-    def show(self, calls: Sequence[ToolRecord], session: str, folder: str, now: float) -> None:
-        """Show those of `calls` that are of `session`; paths in `folder` are named without it."""
+    def show(self, calls: Sequence[ToolRecord], session: str, folder: str, now: float, *, gone: bool) -> None:
+        """Show those of `calls` that are of `session`; paths in `folder` are named without it.
+
+        With a host that is `gone` no call comes any more.
+        """
         table = self.calls
         if self._folder != folder:
             self._folder = folder
@@ -65,7 +68,7 @@ class CallFeed(Stack):
             anew = self._of[1] != session
             self._of = (calls, session)
             table.show([call for call in reversed(calls) if call.session == session], now, anew=anew)
-        self.query_one("#feed-heading", Heading).set_text(None, list_note(table, "home"))
+        self.query_one("#feed-heading", Heading).set_text(None, list_note(table, "home", gone=gone))
 
     def _call(self, call: ToolRecord, cells: int) -> Line:
         about = within(call.arguments, self._folder)

@@ -12,7 +12,7 @@ from tui.client.figures import clock, plural
 from tui.client.records import LogLine, Snapshot
 from tui.client.store import Store
 from tui.client.timeline.happened import Happened, happened
-from tui.client.timeline.view import RANGES, TimelineView, last_request, session_rows
+from tui.client.timeline.view import RANGES, TimelineView, known_s, last_request, session_rows
 from tui.client.wire_text import wrap
 from tui.screen.engine_label import uses_other_backend
 from tui.screen.health.engine_lines import engine_lines, fact_lines
@@ -51,6 +51,7 @@ class HealthPane(Pane):
         super().__init__()
         self._store = store
         self._view = TimelineView()
+        self._scaled = False  # the user has chosen its range
         self._told: Happened | None = None
         self._told_most = _MOST_TOLD  # lines of it that there is room for
         self._selected_by_time = -1  # the row that a move along the timeline has selected
@@ -108,6 +109,8 @@ class HealthPane(Pane):
         super().show(snapshot, now)
 
     def update(self) -> None:
+        if not self._scaled:
+            self._view = self._view.fitted(known_s(self._store.health, self.snapshot, self.now))
         self.query_one("#engine", Canvas).paint()
         self.query_one("#facts", Canvas).paint()
         self._draw_moment()
@@ -222,7 +225,7 @@ class HealthPane(Pane):
             note += [(key_of("health.error:-1"), "accent"), (" next error  ", "dim")]
         if table.pending:
             note += way_to_newest(table, f"{table.pending} newer", "end")
-        elif table.following and table.rows:
+        elif table.following and table.rows and not self.snapshot.link.gone:
             note.append(("following", "dim"))
         return note
 
@@ -283,7 +286,7 @@ class HealthPane(Pane):
 
     def action_scale(self, steps: int) -> None:
         """A shorter or a longer range."""
-        self._view = self._view.scaled(steps, self.now)
+        self._view, self._scaled = self._view.scaled(steps, self.now), True
         self.update()
 
     def on_line_table_opened(self, event: LineTable.Opened) -> None:

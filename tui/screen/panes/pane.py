@@ -197,14 +197,17 @@ def _has_key(table: LineTable[Any], key: str, row: Any) -> bool:
     return table.key_of(row) == key
 
 
-def list_note(table: LineTable[Any], newest_key: str = "end") -> Line:
-    """The note at a list's heading: the filter, the number of newer rows, or that the list follows."""
+def list_note(table: LineTable[Any], newest_key: str = "end", *, gone: bool) -> Line:
+    """The note at a list's heading: the filter, the number of newer rows, or that the list follows.
+
+    With a host that is `gone` there is nothing to follow.
+    """
     words: list[Span] = []
     if table.filter:
         words += [("/", "accent"), (table.filter, "bold"), (f"  {len(table.rows)} of {table.total}", "muted")]
     if table.pending:
         words += [("  " if words else "", ""), *way_to_newest(table, f"{table.pending} newer", newest_key)]
-    elif table.following and table.rows:
+    elif table.following and table.rows and not gone:
         words += [("  " if words else "", ""), ("following", "dim")]
     return words
 

@@ -184,11 +184,14 @@ class StreamsPane(Pane):
         """Show the selected turn, and what stands with it."""
         turns, row, several = self.turns, self.main_table.selected, len(self.snapshot.sessions) > 1
         title: Line = [("Turns", "bold"), *(_of_whom(row, several=several) if row is not None else [])]
-        self.query_one("#turns-heading", Heading).set_text(title, list_note(turns, "home"))
+        self.query_one("#turns-heading", Heading).set_text(
+            title, list_note(turns, "home", gone=self.snapshot.link.gone)
+        )
         turn = turns.selected
         self.answer.show(turn, self.now, named=several)
         if self.has_class("wide") and turn is not None:
-            self.feed.show(self.snapshot.tools, turn.session, turn.folder, self.now)
+            gone = self.snapshot.link.gone
+            self.feed.show(self.snapshot.tools, turn.session, turn.folder, self.now, gone=gone)
 
     def _draw_heading(self) -> None:
         tree, snapshot = self.main_table, self.snapshot
@@ -200,7 +203,7 @@ class StreamsPane(Pane):
         if tree.filter:
             found = f"  {tree.matching} of {plural(len(snapshot.requests), 'request')}"
             note += [("/", "accent"), (tree.filter, "bold"), (found, "muted"), ("  ", "")]
-        if tree.rows:
+        if tree.rows and not (tree.following and snapshot.link.gone):
             following: Line = [("following", "dim")]
             note += (
                 following

@@ -308,7 +308,7 @@ class ToolsPane(Pane):
             total, shown = self._page.total, len(self._rows)
             words = f"{total:,}" if shown == total else f"the newest {shown:,} of {total:,}"
             note += [(f"{words} ", "muted"), ("call" if total == 1 else "calls", "muted"), ("   ", "")]
-        return [*note, *list_note(self.main_table)]
+        return [*note, *list_note(self.main_table, gone=self.snapshot.link.gone)]
 
     def _empty(self) -> list[Line]:
         if self._range == "now":

@@ -379,6 +379,21 @@ async def test_the_search_goes_up_from_the_newest_line_and_round() -> None:
         assert "why" not in pane.unavailable  # now it is the last request's
 
 
+async def test_a_young_host_s_timeline_is_as_long_as_what_is_known_until_another_is_chosen() -> None:
+    morning = Morning()
+    morning.start_engine()
+    async with health_of(morning) as (pane, press, _):
+        assert "Last 5 minutes" in await press()
+        morning.wait(400)
+        morning.probe()
+        pane.app.inbox.put(morning.events[-1])  # type: ignore[attr-defined]
+        assert "Last 15 minutes" in await press("end")
+        assert "Last 30 minutes" in await press("minus")
+        assert "Last 15 minutes" in await press("plus")
+        morning.wait(1200)
+        assert "Last 15 minutes" in await press("end")
+
+
 async def test_scales_go_from_minutes_to_a_week() -> None:
     async with health_of(MORNING) as (_, press, _):
         assert "Last 15 minutes" in await press("plus")
