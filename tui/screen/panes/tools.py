@@ -15,16 +15,16 @@ from textual.app import ComposeResult
 from tui.client.figures import clock, seconds
 from tui.client.filter import matcher
 from tui.client.records import Snapshot, ToolRecord, ToolStats
-from tui.client.wire_text import block_text, line_text, shorten, shorten_middle, width
+from tui.client.wire_text import line_text, shorten, shorten_middle, width
 from tui.screen.frames.ground import Stack
 from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, session
 from tui.screen.panes.tool_call_cells import result, verdict
 from tui.screen.panes.tools_parts.by_tool import ByTool
-from tui.screen.panes.tools_parts.call_text import call_pieces, whole_call
+from tui.screen.panes.tools_parts.call_text import call_pieces, result_at_length, whole_call
 from tui.screen.reading.asked import ReadAtLength
-from tui.screen.reading.readable import Readable, json_or_none
+from tui.screen.reading.readable import Readable
 from tui.screen.styled_line import Line
 from tui.screen.trace_list.columns import when
 from tui.screen.trace_list.list_query import RANGES, RangeName
@@ -38,6 +38,7 @@ from tui.screen.widgets.text_tail import TextTail
 
 if TYPE_CHECKING:
     from proxy.traces.listing.calls_page import CallPage
+    from proxy.traces.schema import Trace
 
 COLUMNS: tuple[Column[ToolRecord], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.time), "muted")], 8, rank=2),
@@ -162,11 +163,19 @@ class ToolsPane(Pane):
     def action_read_result(self) -> None:
         """Read the result of the selected call at length; without one, the call."""
         if (call := self._shown) is not None:
-            name, text = line_text(call.name, 40), block_text(call.result)
-            readable = Readable(f"result of {name}", text, json_or_none(text))
-            if not text.strip():
-                readable = Readable(name, self.query_one(TextTail).text)
-            self.post_message(ReadAtLength(readable, f"call {call.id}"))
+            in_background(self, "read", partial(self._read_call, call))
+
+    async def _read_call(self, call: ToolRecord) -> None:
+        readable = result_at_length(call, await self._trace_of(call))
+        if readable is None:
+            readable = Readable(line_text(call.name, 40), self.query_one(TextTail).text)
+        self.post_message(ReadAtLength(readable, f"call {call.id}"))
+
+    async def _trace_of(self, call: ToolRecord) -> Trace | None:
+        """Its trace, which knows more of it; None: it has none, or there is no host."""
+        with suppress(Exception):
+            return await self._source.trace(call.request)
+        return None
 
     def action_copy(self) -> None:
         """Copy the selected call, with its id and its request's."""
@@ -182,11 +191,9 @@ class ToolsPane(Pane):
     async def _page_call(self, call: ToolRecord) -> None:
         from tui.screen.trace_detail.outside import NoProgram, show_outside
 
-        trace = None
-        with suppress(Exception):  # it has none, or there is no host: what is known then
-            trace = await self._source.trace(call.request)
+        text = whole_call(call, await self._trace_of(call))
         try:
-            said = show_outside(self.app, "pager", whole_call(call, trace), "call.txt", environ=os.environ)
+            said = show_outside(self.app, "pager", text, "call.txt", environ=os.environ)
         except NoProgram as error:
             said = str(error)
         if said:

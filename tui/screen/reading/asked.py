@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.message import Message
 
 from tui.client.wire_text import block_text, line_text
@@ -21,6 +23,7 @@ class ReadAtLength(Message):
 
 def reading_of(block: Block, part: str, trace_id: str) -> ReadAtLength:
     """The wish to read a block of a trace's part."""
-    text, language = block.to_read
+    found = block.to_read
     name = line_text(plain_text(block.title), 60) or part
-    return ReadAtLength(Readable(name, block_text(text), language), f"{trace_id} {part} {name}")
+    safe = replace(found, name=name, text=block_text(found.text))
+    return ReadAtLength(safe, f"{trace_id} {part} {name}")

@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from tui.client.figures import plural, size
-from tui.client.wire_text import line_text, shorten_middle
+from tui.client.figures import size
+from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.clipboard import copy
 from tui.screen.keymap import bindings, key_of
 from tui.screen.keys.command import Command
@@ -19,14 +19,14 @@ from tui.screen.reading.readable import Readable, chosen_view
 from tui.screen.reading.rendered import RenderedMarkdown
 from tui.screen.reading.searching import Searchable, SearchingScreen
 from tui.screen.reading.source_view import SourceView, source_view
-from tui.screen.styled_line import Line, spread
+from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.trace_detail.outside import NoProgram, Program, show_outside
 from tui.screen.widgets.block_layout import Block
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
 from tui.screen.widgets.search_input import SearchInput
 
-_KINDS: dict[str, Literal["json", "prose"]] = {"json": "json", "markdown": "prose"}
+_KINDS: dict[str, Literal["text", "json", "prose"]] = {"json": "json", "markdown": "prose"}
 
 
 class ReadScreen(SearchingScreen):
@@ -48,11 +48,9 @@ class ReadScreen(SearchingScreen):
         self._subject = subject
         self._source = False
         self._view, self._reason = chosen_view(readable, source=False)
-        text = readable.text
         # Counted once: the text may have megabytes.
-        self._facts = [plural(text.count("\n") + 1, "line"), size(len(text.encode("utf-8", "replace")))]
-        if readable.language:
-            self._facts.insert(0, readable.language)
+        facts = (readable.language, readable.lines, size(len(readable.text.encode("utf-8", "replace"))))
+        self._facts = "  ".join(filter(None, facts))
 
     @property
     def subject(self) -> str:
@@ -76,22 +74,23 @@ class ReadScreen(SearchingScreen):
         return self.query_one("#read-view", Vertical).children[0]
 
     def _made(self) -> Widget:
-        text, language = self._readable.text, self._readable.language
+        it = self._readable
         if self._view == "rendered":
-            return RenderedMarkdown(text)
+            return RenderedMarkdown(it.text)
         if self._view == "plain":
-            blocks = CollapsibleBlocks()
-            title: Line = [(self._readable.name, "bold")]
-            blocks.show([Block(title, text, kind=_KINDS.get(language, "text"), open=True)])
+            blocks, title = CollapsibleBlocks(), [(it.name, "bold")]
+            kind = _KINDS.get("" if it.as_it_came else it.language, "text")
+            # It has no line numbers of its own: those with which it came stay.
+            blocks.show([Block(title, it.as_it_came or it.text, kind=kind, open=True)])
             return blocks
-        return source_view(text, language if self._view == "coloured" else "")
+        return source_view(it.text, it.language if self._view == "coloured" else "", it.first_line)
 
     def _head(self, width: int, height: int) -> list[Line]:
         left: Line = [(" ", ""), (shorten_middle(line_text(self._readable.name), max(8, width // 2)), "bold")]
-        left.append((f"   {'  '.join(self._facts)}", "muted"))
+        left.append((f"   {self._facts}", "muted"))
         right = self.told_search
-        if not right and self._reason:
-            right = [(self._reason, "dim")]
+        if not right and (why := "  ".join(filter(None, (self._reason, self._readable.note)))):
+            right = [(shorten(why, max(20, width - line_width(left) - 3)), "dim")]
         elif not right and self._readable.language == "markdown":
             right = [("source " if self._source else "rendered ", "dim"), (key_of("read.source"), "accent")]
         return [spread(left, [*right, (" ", "")], width)]
@@ -134,7 +133,9 @@ class ReadScreen(SearchingScreen):
     def action_outside(self, program: Program) -> None:
         """Open all of it in the user's pager or editor."""
         try:
-            said = show_outside(self.app, program, self._readable.text, "text.txt", environ=os.environ)
+            said = show_outside(
+                self.app, program, self._readable.text, self._readable.file_name, environ=os.environ
+            )
         except NoProgram as error:
             self.control_center.notify_user(str(error), "warning")
         else:

@@ -8,11 +8,15 @@ shows the text, which takes 55 ms for 4 MB.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import orjson
+
+from tui.client.figures import plural
+from tui.screen.reading.file_lines import FileLines, lines_read, lines_shown
 
 View = Literal["rendered", "coloured", "numbered", "plain"]
 
@@ -33,13 +37,42 @@ _LANGUAGES = {
 }  # fmt: skip
 
 
+# A command that shows one file with numbers, and what only takes a part of that.
+_SHOWS_FILE = re.compile(r"(?:^|&& )(?:cat -n|nl -ba) (['\"]?)([^\s'\"|;&<>-][^\s'\"|;&<>]*)\1(?: *\||$)")
+
+
 @dataclass(frozen=True)
 class Readable:
-    """A text, safe to draw (`block_text`), with its name and the language that it is in ("": none)."""
+    """A text, safe to draw (`block_text`), with its name and the language that it is in ("": none).
+
+    Of a file its first line has a number. `as_it_came` has the numbers with which it came, and `note` is what
+    stood behind it, for people.
+    """
 
     name: str
     text: str
     language: str = ""
+    first_line: int = 1
+    as_it_came: str = ""
+    note: str = ""
+
+    @property
+    def lines(self) -> str:
+        """How many lines it has, or which of a file."""
+        number = self.text.count("\n")
+        if self.first_line == 1:
+            return plural(number + 1, "line")
+        return (
+            f"lines {self.first_line:,} to {self.first_line + number:,}"
+            if number
+            else f"line {self.first_line:,}"
+        )
+
+    @property
+    def file_name(self) -> str:
+        """A name for a copy of it, by which an editor knows the language."""
+        suffixes = (suffix for suffix, language in _LANGUAGES.items() if language == self.language)
+        return f"text.{next(suffixes, 'txt')}"
 
     @property
     def is_short(self) -> bool:
@@ -65,17 +98,33 @@ def json_or_none(text: str) -> str:
     return "json"
 
 
-def call_to_read(name: str, arguments: Any) -> tuple[str, str]:
-    """Text and language of a call's one argument that is read at length; "": the call as it is drawn."""
+def call_to_read(name: str, arguments: Any) -> Readable | None:
+    """A call's one argument that is read at length; None: it has none, and is read as it is drawn."""
     if not isinstance(arguments, dict):
-        return "", ""
+        return None
     content, path = arguments.get("content"), arguments.get("file_path")
     if isinstance(content, str) and isinstance(path, str):
-        return content, language_of(path)
+        return Readable("", content, language_of(path))
     command = arguments.get("command")
     if name == "Bash" and isinstance(command, str):
-        return command, "bash"
-    return "", ""
+        return Readable("", command, "bash")
+    return None
+
+
+def result_to_read(name: str, arguments: Any, text: str) -> Readable:
+    """The result of a call: of a file that it shows with numbers the file, in its language."""
+    given = arguments if isinstance(arguments, dict) else {}
+    path, command = given.get("file_path"), given.get("command")
+    if name == "Read" and isinstance(path, str) and (found := lines_read(text)):
+        return _file(text, found, language_of(path))
+    if name == "Bash" and isinstance(command, str) and (found := lines_shown(text)):
+        shown = _SHOWS_FILE.search(command)
+        return _file(text, found, language_of(shown[2]) if shown else "")
+    return Readable("", text, json_or_none(text))
+
+
+def _file(text: str, found: FileLines, language: str) -> Readable:
+    return Readable("", found.text, language, found.first, text, found.note)
 
 
 def chosen_view(readable: Readable, *, source: bool) -> tuple[View, str]:

@@ -32,7 +32,7 @@ _THEME = "anyclaude"
 
 
 class SourceView(TextArea):
-    """Line numbers, a cursor and a selection.
+    """Line numbers from `first` on, a cursor and a selection.
 
     Raises:
         LanguageDoesNotExist: the language has no grammar here.
@@ -42,9 +42,14 @@ class SourceView(TextArea):
     SourceView, SourceView:focus { height: 1fr; border: none; padding: 0; background: $background; }
     """
 
-    def __init__(self, text: str, language: str = "") -> None:
+    def __init__(self, text: str, language: str = "", first: int = 1) -> None:
         super().__init__(
-            text, language=language or None, read_only=True, show_line_numbers=True, compact=True
+            text,
+            language=language or None,
+            read_only=True,
+            show_line_numbers=True,
+            line_number_start=first,
+            compact=True,
         )
         self._matches: list[tuple[int, int]] = []  # of a search: beginning and end of each
         self._match = 0  # which of them is selected
@@ -103,12 +108,12 @@ class SourceView(TextArea):
         return line, index - (self.text.rfind("\n", 0, index) + 1)
 
 
-def source_view(text: str, language: str) -> SourceView:
+def source_view(text: str, language: str, first: int = 1) -> SourceView:
     """The text with the colours of its language, or without any where that has no grammar here."""
     try:
-        return SourceView(text, language)
+        return SourceView(text, language, first)
     except LanguageDoesNotExist:
-        return SourceView(text)
+        return SourceView(text, "", first)
 
 
 def _without_ground(style: Style) -> Style:

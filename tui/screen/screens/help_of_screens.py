@@ -85,11 +85,27 @@ SCREENS_HELP: dict[str, tuple[Group, ...]] = {
             ),
         ),
         (
+            "Files that a call returned",
+            (
+                (
+                    "",
+                    "",
+                    "What Read, or cat -n, returned of a file has the file's own line numbers and colours. "
+                    "{read.copy}, {read.outside:pager} and {read.outside:editor} get the file's text without "
+                    "them, the editor with the file's suffix. The client's note behind it stands above.",
+                ),
+            ),
+        ),
+        (
             "Limits",
             (
                 ("source", "dim", "Markdown of more than some forty paragraphs is shown as it is"),
                 ("no colours", "dim", "more than 12,000 characters"),
-                ("plain", "dim", "more than 40,000, or a line of more than 4,000: no line numbers either"),
+                (
+                    "plain",
+                    "dim",
+                    "more than 40,000, or a line of more than 4,000: no line numbers but a file's",
+                ),
             ),
         ),
     ),

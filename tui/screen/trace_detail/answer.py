@@ -8,7 +8,7 @@ from proxy.events.causes import end_of_cancelled
 from proxy.events.totals import INVALID_VERDICTS
 from tui.client.figures import plural, seconds
 from tui.client.wire_text import line_text
-from tui.screen.reading.readable import call_to_read, json_or_none
+from tui.screen.reading.readable import call_to_read, result_to_read
 from tui.screen.styled_line import Line
 from tui.screen.trace_detail.conversation import pieces_said, said_title
 from tui.screen.trace_detail.opened_trace import OpenedTrace, pretty
@@ -55,9 +55,11 @@ def answer_part(opened: OpenedTrace) -> list[Block]:
 
 
 def _called(title: Line, name: str, given: Any) -> Block:
-    source, language = call_to_read(name, given)
     return Block(
-        title, lambda cells: wrapped_call(name, given, cells), open=True, source=source, language=language
+        title,
+        lambda cells: wrapped_call(name, given, cells),
+        open=True,
+        source=lambda: call_to_read(name, given),
     )
 
 
@@ -87,15 +89,13 @@ def _call(number: int, call: ToolCall) -> list[Block]:
         repairs = "\n".join(f"{place}  {repair}" for place, repair in enumerate(call.repairs, 1))
         blocks.append(Block([("repairs", "warn")], repairs, level=1, open=True))
     if call.input is not None:
-        source, language = call_to_read(call.name, call.input)
         blocks.append(
             Block(
                 [("arguments", "label")],
                 lambda cells: wrapped_call(line_text(call.name), call.input, cells),
                 level=1,
                 open=True,
-                source=source,
-                language=language,
+                source=lambda: call_to_read(call.name, call.input),
             )
         )
     if call.raw:
@@ -103,17 +103,16 @@ def _call(number: int, call: ToolCall) -> list[Block]:
         blocks.append(Block([("as the model wrote it", "label")], call.raw, note, level=1))
     if call.result is not None:
         word: Line = [("error", "bad")] if call.is_error else [("result", "label")]
-        note = plural(len(call.result), "character")
-        body = call.result or "(empty)"
+        result = call.result
         blocks.append(
             Block(
                 word,
-                body,
-                note,
+                result or "(empty)",
+                plural(len(result), "character"),
                 level=1,
                 preview=_PREVIEW,
                 style="bad" if call.is_error else "",
-                language=json_or_none(call.result),
+                source=lambda: result_to_read(call.name, call.input, result),
             )
         )
     return blocks

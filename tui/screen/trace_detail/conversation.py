@@ -13,7 +13,7 @@ from proxy.traces.analysis.parts.part_tokens import WeighedPiece, piece_tokens
 from tui.client.event_text import cleaned, one_line_arguments
 from tui.client.figures import count, plural
 from tui.client.wire_text import line_text, shorten
-from tui.screen.reading.readable import call_to_read, json_or_none
+from tui.screen.reading.readable import call_to_read, result_to_read
 from tui.screen.styled_line import Line
 from tui.screen.trace_detail.opened_trace import OpenedTrace, characters, json_size, pretty
 from tui.screen.trace_detail.wrapped_calls import wrapped_call
@@ -35,9 +35,10 @@ class Said:
     role: str
     kind: str  # text, reminder, thinking, call, result, or the wire's own word for anything else
     text: str = ""
-    name: str = ""  # of the tool
+    name: str = ""  # of the tool; of a result with what the call tells most
     given: Any = None  # the input of a call; what else there is
     failed: bool = False  # of a result
+    call: tuple[str, Any] = ("", None)  # of a result: the tool of its call, and the input
 
     @property
     def size(self) -> int:
@@ -109,7 +110,7 @@ def _head(opened: OpenedTrace, messages: int, new: int) -> Block:
 
 def pieces_said(messages: list[dict[str, Any]], failed: frozenset[str] = frozenset()) -> Iterator[Said]:
     """The pieces of Anthropic or OpenAI messages in their order, whatever they hold."""
-    names: dict[str, str] = {}
+    calls: dict[str, tuple[str, Any]] = {}
     for number, message in enumerate(messages, 1):
         role = line_text(str(message.get("role") or "?"))
         if isinstance(thought := message.get("reasoning_content"), str) and thought:
@@ -117,21 +118,22 @@ def pieces_said(messages: list[dict[str, Any]], failed: frozenset[str] = frozens
         if role == "tool":
             call = str(message.get("tool_call_id"))
             text = _result_text(message.get("content"))
-            yield Said(number, role, "result", text, names.get(call, "tool"), failed=call in failed)
+            yield _result(number, role, text, calls.get(call), failed=call in failed)
             continue
         content = message.get("content")
         for block in [content] if isinstance(content, str) else _list(content):
-            yield from _piece(number, role, block, names, failed)
+            yield from _piece(number, role, block, calls, failed)
         for call in _list(message.get("tool_calls")):
             function = call.get("function") if isinstance(call, dict) else None
             if isinstance(function, dict):
                 name = line_text(str(function.get("name") or "tool"))
-                names[str(call.get("id"))] = f"{name} {_first(_arguments(function))}".strip()
-                yield Said(number, role, "call", name=name, given=_arguments(function))
+                given = _arguments(function)
+                calls[str(call.get("id"))] = (name, given)
+                yield Said(number, role, "call", name=name, given=given)
 
 
 def _piece(
-    number: int, role: str, block: Any, names: dict[str, str], failed: frozenset[str]
+    number: int, role: str, block: Any, calls: dict[str, tuple[str, Any]], failed: frozenset[str]
 ) -> Iterator[Said]:
     match block:
         case str(text) | {"type": "text", "text": str(text)}:
@@ -143,15 +145,22 @@ def _piece(
             yield Said(number, role, "thinking", text.strip("\n"))
         case {"type": "tool_use" | "server_tool_use", "input": given, **more}:
             name = line_text(str(more.get("name") or "tool"))
-            names[str(more.get("id"))] = f"{name} {_first(given)}".strip()
+            calls[str(more.get("id"))] = (name, given)
             yield Said(number, role, "call", name=name, given=given)
         case {"type": str(kind), "tool_use_id": str(call), **more} if kind.endswith("tool_result"):
             wrong = more.get("is_error") is True or call in failed
             text = _result_text(more.get("content"))
-            yield Said(number, role, "result", text, names.get(call, "tool"), failed=wrong)
+            yield _result(number, role, text, calls.get(call), failed=wrong)
         case _:
             kind = line_text(str(block.get("type", "?"))) if isinstance(block, dict) else "?"
             yield Said(number, role, kind, given=block)
+
+
+def _result(number: int, role: str, text: str, call: tuple[str, Any] | None, *, failed: bool) -> Said:
+    if call is None:
+        return Said(number, role, "result", text, "tool", failed=failed)
+    name = f"{call[0]} {_first(call[1])}".strip()
+    return Said(number, role, "result", text, name, failed=failed, call=call)
 
 
 def said_title(said: Said) -> Line:
@@ -186,15 +195,13 @@ def _block(said: Said, tokens: float | None) -> Block:
     title = [*start, *said_title(said)]
     match said.kind:
         case "call":
-            source, language = call_to_read(said.name, said.given)
             return Block(
                 title,
                 lambda cells: wrapped_call(said.name, said.given, cells),
                 note,
                 level=1,
                 preview=_CALL,
-                source=source,
-                language=language,
+                source=lambda: call_to_read(said.name, said.given),
             )
         case "text":
             lines = _THOUGHT if said.role == "system" else _TEXT  # System has all of it
@@ -210,7 +217,7 @@ def _block(said: Said, tokens: float | None) -> Block:
                 level=1,
                 preview=_RESULT,
                 style=style,
-                language=json_or_none(said.text),
+                source=lambda: result_to_read(*said.call, said.text),
             )
         case "reminder":
             return Block(title, said.text, note, level=1)

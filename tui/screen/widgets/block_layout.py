@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 from tui.client.wire_text import wrap_lines
+from tui.screen.reading.readable import Readable
 from tui.screen.styled_line import Line, plain_text
 
 Draw = Callable[[int], list[Line]]
@@ -48,15 +49,14 @@ class Block:
     preview: int = 0
     style: str = ""  # of a body that is text
     here: bool = False  # where the reader begins
-    source: str | LazyText = ""  # what is read at length, where the body is drawn
-    language: str = ""  # of the source
+    source: Callable[[], Readable | None] | None = None  # what is read at length, if not the body
 
     @property
-    def to_read(self) -> tuple[str, str]:
-        """The text that is read at length, and its language; "" where there is nothing to read, or none."""
-        if self.source:
-            return (self.source if isinstance(self.source, str) else self.source.text), self.language
-        return self.text_at(_READ_CELLS), {"json": "json", "prose": "markdown"}.get(self.kind, self.language)
+    def to_read(self) -> Readable:
+        """The text that is read at length."""
+        found = self.source() if self.source is not None else None
+        language = {"json": "json", "prose": "markdown"}.get(self.kind, "")
+        return found or Readable("", self.text_at(_READ_CELLS), language)
 
     def text_at(self, cells: int) -> str:
         """The whole body as text; one that is drawn, as it is drawn in so many cells."""

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from proxy.anthropic.tool_results import shortened
+from proxy.events.tool_call import ToolCall
 from proxy.events.totals import Totals
 from proxy.traces.listing.calls_page import CallPage, ListedCall
+from tests.proxy.trace_making import trace_of
 from tests.tui.screen.test_app import scene
 from tests.tui.screen.test_mouse import click_on
 from tests.tui.stage import drawn
-from tui.client.figures import clock
+from tui.client.figures import clock, size
 from tui.client.records import Snapshot, ToolRecord, ToolStats
+from tui.client.wire_text import line_text
 from tui.screen.panes.tool_call_cells import call_steps, verdict
 from tui.screen.panes.tools import ToolsPane
 from tui.screen.panes.tools_parts.by_tool import ByTool, ToolOrder, stats_block
-from tui.screen.panes.tools_parts.call_text import call_pieces, whole_call
+from tui.screen.panes.tools_parts.call_text import call_pieces, result_at_length, whole_call
 from tui.screen.styled_line import plain_text
 from tui.screen.trace_list.listed_calls import records
 from tui.screen.widgets.canvas import Heading
@@ -213,3 +218,20 @@ def test_a_call_as_text_has_what_its_trace_has_and_says_what_is_missing() -> Non
     assert text.startswith("Read t1, ")
     assert "20.0 kB more: a trace keeps the beginning" in text
     assert "more: a trace" not in whole_call(replace(CALL, result_bytes=4), None)
+
+
+def test_a_result_is_read_as_its_trace_has_it_and_says_where_it_ends() -> None:
+    file = "".join(f"{number}\tx = {number}\n" for number in range(1, 4_000))
+    kept = shortened(file, "r2")
+    call = replace(CALL, input={"file_path": "/a/b.py"}, result=line_text(file, 200), result_bytes=len(file))
+    linked = ToolCall(id="t1", name="Read", input={"file_path": "/a/b.py"}, verdict="valid", result=kept)
+    read = result_at_length(call, trace_of(1, tool_calls=[linked]))
+    assert read is not None
+    assert (read.name, read.language, read.first_line) == ("result of Read", "python", 1)
+    assert read.text.startswith("x = 1\nx = 2\n")
+    assert len(read.text) > 8_000
+    assert re.fullmatch(r"\[… [\d]+ more characters; whole in the trace of r2\]", read.note)
+    alone = result_at_length(call, None)
+    assert alone is not None
+    assert alone.note == f"the beginning of {size(len(file))}: its trace is not here"
+    assert result_at_length(replace(call, result="", result_bytes=0), trace_of(1)) is None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from textual.widgets import Markdown
@@ -23,6 +25,7 @@ from tui.screen.reading.readable import (
     chosen_view,
     json_or_none,
     language_of,
+    result_to_read,
 )
 from tui.screen.reading.rendered import RenderedMarkdown
 from tui.screen.reading.source_view import SourceView
@@ -87,7 +90,8 @@ def test_the_view_is_the_best_one_that_opens_at_once(
 def test_a_call_is_read_as_the_file_or_the_command_that_it_has(
     name: str, arguments: object, found: tuple[str, str]
 ) -> None:
-    assert call_to_read(name, arguments) == found
+    read = call_to_read(name, arguments)
+    assert ((read.text, read.language) if read else ("", "")) == found
 
 
 def test_a_language_is_told_by_suffix_and_json_by_what_it_is() -> None:
@@ -177,6 +181,43 @@ async def test_a_long_text_is_shown_plainly_and_can_be_searched() -> None:
         assert screen.query(CollapsibleBlocks)
         await it.press("n", "y")
         assert it.app.clipboard.endswith("needle")
+
+
+async def test_a_file_that_was_read_has_its_own_numbers_and_is_copied_without_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[tuple[str, str, str]] = []
+
+    def show_outside(app: object, program: str, text: str, name: str, **more: object) -> str:
+        given.append((program, text, name))
+        return ""
+
+    monkeypatch.setattr("tui.screen.reading.read_screen.show_outside", show_outside)
+    lines = "".join(f"{number}\tx = {number}\n" for number in range(95, 103))
+    note = "\n<system-message>\nmore of it follows\n</system-message>"
+    file = "".join(f"x = {number}\n" for number in range(95, 103))
+    async with scene() as it:
+        readable = result_to_read("Read", {"file_path": "/a/b.py"}, block_text(lines + note))
+        screen = ReadScreen(replace(readable, name="result of Read /a/b.py"), "test")
+        it.app.open(screen)
+        await it.settle()
+        assert re.search(r"python  lines 95 to 102  .* more of it follows", drawn(it))
+        assert re.search(r"^ *102 +x = 102 *$", drawn(it), re.MULTILINE)
+        assert screen.query_one(SourceView).language == "python"
+        await it.press("y", "o", "e")
+        assert it.app.clipboard == file.rstrip("\n")
+        assert given == [("pager", file.rstrip("\n"), "text.py"), ("editor", file.rstrip("\n"), "text.py")]
+
+
+async def test_a_file_that_is_too_long_for_a_viewer_with_numbers_keeps_those_it_came_with() -> None:
+    lines = "\n".join(f"{number}\tx = {number}" for number in range(1, 5_000))
+    async with scene() as it:
+        it.app.open(ReadScreen(result_to_read("Read", {"file_path": "/a/b.py"}, block_text(lines)), "test"))
+        await it.settle()
+        assert "plain: long" in drawn(it)
+        assert re.search(r"^ +2 +x = 2 *$", drawn(it), re.MULTILINE)
+        await it.press("y")
+        assert it.app.clipboard.startswith("x = 1\nx = 2\n")
 
 
 async def test_a_link_is_told_and_copied_never_opened(monkeypatch: pytest.MonkeyPatch) -> None:

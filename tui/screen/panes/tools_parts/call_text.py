@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proxy.anthropic.tool_results import LONGEST_RESULT
 from tui.client.figures import day_and_clock, seconds, size
 from tui.client.records import ToolRecord
-from tui.client.wire_text import line_text
+from tui.client.wire_text import block_text, line_text
 from tui.screen.calls.call_lines import argument_lines
 from tui.screen.panes.tool_call_cells import call_steps, verdict
+from tui.screen.reading.readable import Readable, result_to_read
 from tui.screen.styled_line import joined_lines
 from tui.screen.trace_list.listed_calls import in_full
 
 if TYPE_CHECKING:
     from proxy.traces.schema import Trace
+
+
+_LONGEST_NOTE = 200  # characters, which a trace puts behind a result that it truncated
 
 
 def whole_call(call: ToolRecord, trace: Trace | None) -> str:
@@ -29,6 +34,22 @@ def whole_call(call: ToolRecord, trace: Trace | None) -> str:
             f"\n\n… {size(missing)} more: a trace keeps the beginning; the session's next turn has all of it"
         )
     return f"{ids}\nsession {call.session or '?'}\n\n{text}\n"
+
+
+def result_at_length(call: ToolRecord, trace: Trace | None) -> Readable | None:
+    """The result of a call, as much as its trace has; None: there is none."""
+    known = in_full(call, trace, LONGEST_RESULT + _LONGEST_NOTE) if trace is not None else call
+    if not known.result.strip():  # it came a moment ago
+        known = call
+    text = block_text(known.result)
+    if not text.strip():
+        return None
+    readable = replace(
+        result_to_read(known.name, known.input, text), name=f"result of {line_text(known.name, 40)}"
+    )
+    if known is call and call.result_bytes > len(call.result.encode("utf-8", "replace")):
+        return replace(readable, note=f"the beginning of {size(call.result_bytes)}: its trace is not here")
+    return readable
 
 
 def call_pieces(call: ToolRecord) -> list[tuple[str, str]]:
