@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Sequence
 
 from textual.widget import Widget
 
@@ -12,7 +11,6 @@ from tui.screen.keymap import bindings, commands, commands_on, with_keys
 from tui.screen.keys.command import PANES, shown_key
 from tui.screen.keys.table import without_host
 from tui.screen.screens.box import Box
-from tui.screen.screens.help_of_screens import Entry
 from tui.screen.screens.help_text import HELP, VITAL_SIGNS
 from tui.screen.widgets.text_tail import TextTail
 
@@ -75,7 +73,7 @@ def help_pieces(place: str, cells: int, app: object = None) -> list[tuple[str, s
             pieces += [("\n", ""), (title + "\n", "bold")]
         elif not pieces:
             pieces.append(("\n", ""))
-        for name, style, meaning in _whole(entries):
+        for name, style, meaning in entries:
             pieces += _entry(with_keys(name), style or "accent", with_keys(meaning), cells)
     pieces.append(("\nKeys\n", "bold"))
     found = commands(place, "main") if place in dict(PANES) else commands_on(place)
@@ -85,15 +83,6 @@ def help_pieces(place: str, cells: int, app: object = None) -> list[tuple[str, s
         pieces += _entry(_keys(command.keys, command.shown), "accent", command.title, cells)
     pieces += _entry("↑ ↓ pgup pgdn", "accent", "Move (also k and j)", cells)
     return pieces + _entry("home end", "accent", "First, last; at the newest row the list follows", cells)
-
-
-def _whole(entries: Sequence[Entry]) -> Iterator[Entry]:
-    """The entries, with lines that belong together as one paragraph: it is broken where the box ends."""
-    for named, group in groupby(entries, key=lambda entry: bool(entry[0])):
-        if named:
-            yield from group
-        else:
-            yield ("", "", " ".join(meaning for _, _, meaning in group))
 
 
 def _entry(name: str, style: str, meaning: str, cells: int) -> list[tuple[str, str]]:

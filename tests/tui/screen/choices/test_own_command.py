@@ -17,7 +17,7 @@ from tui.screen.widgets.strip_view import StripView
 
 SCREEN = Path(tui.screen.__file__).parent
 # What these say stands in no place where one would type it, or before there is a screen.
-TOLD = {"own_command.py", "help_of_screens.py", "user_keys.py"}
+TOLD = {"own_command.py", "help_text.py", "user_keys.py"}
 
 
 def test_no_text_of_the_screen_names_a_command_by_the_programs_name_alone() -> None:
