@@ -175,6 +175,12 @@ class ControlCenter(LeadingApp):
             gc.enable()
         self._start()
         await self.main.mount_hidden()
+        await self.release_keys()
+
+    @property
+    def holds_keys(self) -> bool:
+        """In the first moments, once a pane was asked for that is not there yet: they are meant for that."""
+        return bool(self.screen_stack) and self.main.awaits_pane
 
     def _start(self) -> None:
         """Start the workers."""

@@ -7,7 +7,8 @@ import gc
 from collections.abc import Iterator
 
 import pytest
-from textual.widgets import ContentSwitcher
+from textual import events
+from textual.widgets import ContentSwitcher, Input
 
 from tests.tui.trace_samples import SampleHost
 from tui.screen.app import ControlCenter
@@ -82,6 +83,24 @@ async def test_the_pane_that_was_asked_for_before_it_is_there_is_shown_then(
         assert [pane.place for pane in panes if pane.display] == [shown]
         assert app.main.current.place == app.main.query_one(ContentSwitcher).current == shown
         assert app.main.current.home is app.focused
+
+
+async def test_keys_that_are_typed_after_that_of_a_pane_are_meant_for_it_also_before_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = held_back(monkeypatch)
+    app = ControlCenter()
+    app.client = SampleHost([])
+    async with app.run_test() as pilot:
+        for key in ("5", "slash", *"tool"):  # the app itself still waits for the panes
+            await app.on_event(events.Key(key, key if len(key) == 1 else None))
+        assert not app.main.query_one(FilterInput).has_class("open")
+        drawn.set()
+        while not app.main.complete:
+            await pilot.pause()
+        await pilot.pause()
+        assert app.main.current.place == "traces"
+        assert app.main.query_one(Input).value == "tool"
 
 
 @pytest.mark.parametrize("way", ["lead", "back"])

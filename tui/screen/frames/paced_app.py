@@ -10,18 +10,18 @@ from rich.console import RenderableType
 from rich.control import Control
 from textual import events
 from textual._compositor import ChopsUpdate, LayoutUpdate
-from textual.app import App
 from textual.screen import Screen
 from textual.strip import Strip
 
 from tui.screen.frames.frame_budget import FrameBudget
 from tui.screen.frames.terminal_cells import TerminalCells
+from tui.screen.keys.keys_in_order import KeysInOrder
 from tui.screen.output_redirect import is_writing
 
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"  # a synchronized update, which no terminal shows in part
 
 
-class PacedApp(App[None]):
+class PacedApp(KeysInOrder):
     """Writes less than Textual does for the same picture; what is on the terminal is the same."""
 
     def __init__(self) -> None:

@@ -104,6 +104,11 @@ class MainScreen(Ground, Screen[None]):
         """Whether all panes are mounted."""
         return self._all_mounted.is_set()
 
+    @property
+    def awaits_pane(self) -> bool:
+        """Whether a pane was asked for that is not mounted yet."""
+        return bool(self._asked_early)
+
     async def until_complete(self) -> None:
         """Wait for all panes, before one is asked for more than to be shown."""
         await self._all_mounted.wait()

@@ -85,7 +85,7 @@ class FilterInput(Vertical):
         field = self.query_one(Input)
         field.value = query
         field.cursor_position = len(query)
-        field.focus()
+        self.screen.set_focus(field)  # at once: what is typed next is meant for it
         self._look(query)
 
     def on_input_changed(self, event: Input.Changed) -> None:

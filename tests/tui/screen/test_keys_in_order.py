@@ -1,0 +1,51 @@
+"""Keys that are typed ahead, or come at once, do what they do when each waits for the one before."""
+
+from __future__ import annotations
+
+import pytest
+from textual import events
+from textual.widgets import Input
+
+from tests.tui.screen.test_app import Scene, scene
+from tui.screen.screens.diff import DiffScreen
+from tui.screen.widgets.filter_input import FilterInput
+from tui.screen.widgets.line_table import LineTable
+
+_NAMES = {"/": "slash", "\t": "tab", "→": "right"}
+
+
+async def type_at_once(it: Scene, keys: str) -> None:
+    """All keys in one go, as a slow link brings them."""
+    for sign in keys:
+        it.app.post_message(events.Key(_NAMES.get(sign, sign), sign if sign.isprintable() else None))
+    await it.settle()
+
+
+@pytest.mark.parametrize("before", ["1", "2", "4"])
+async def test_what_is_typed_behind_the_key_of_a_filter_is_in_it(before: str) -> None:
+    async with scene() as it:
+        await it.press(before)
+        await type_at_once(it, "5/tool:Bash")
+        assert it.app.main.current.place == "traces"
+        assert it.app.main.query_one(FilterInput).query_one(Input).value == "tool:Bash"
+
+
+async def test_a_key_behind_one_that_moves_the_focus_is_of_what_has_it_then() -> None:
+    async with scene() as it:
+        await type_at_once(it, "2→d")
+        misses = it.app.main.current.query_one("#misses", LineTable)
+        assert isinstance(it.app.screen, DiffScreen)
+        assert misses.selected is not None
+        assert it.app.screen.request == misses.selected.request
+        assert it.app.store.snapshot().misses[-1].request == misses.selected.request
+
+
+async def test_the_same_key_of_two_panes_is_that_of_the_pane_that_was_asked_for() -> None:
+    async with scene() as it:
+        await type_at_once(it, "3e4e1")
+        assert it.app.main.current.place == "streams"
+        assert it.app.main.pane("tools").choices == ("today", True)
+        log = it.app.main.pane("health").main_table
+        assert log is not None
+        assert log.selected is not None
+        assert log.selected.level == "error"
