@@ -21,6 +21,7 @@ from tui.screen.health.timeline_canvas import TimelineCanvas
 from tui.screen.health.timeline_rows import LABEL, cells_of, timeline_lines
 from tui.screen.host_actions.questions import cannot_restart, cannot_stop
 from tui.screen.keymap import bindings, key_of, with_keys
+from tui.screen.keys.table import LEADS
 from tui.screen.panes.pane import Pane, paragraphs, way_to_newest
 from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.canvas import Canvas, Heading
@@ -93,6 +94,8 @@ class HealthPane(Pane):
             found.add("restart")
         if not self.request:
             found |= {"why", "diff", "open_trace"}
+        elif self._line is None or not self._line.request:
+            found |= {"diff", "open_trace", *LEADS}  # they work; the pane's own keys need the room
         return found | {"context"} | ({"stop"} if cannot_stop(snapshot) else set())
 
     # -- drawing ------------------------------------------------------------------------------------------

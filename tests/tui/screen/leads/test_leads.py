@@ -185,7 +185,7 @@ async def test_a_session_that_streams_lost_leads_to_its_traces() -> None:
 
 async def test_a_place_without_a_request_says_so() -> None:
     async with scene() as it:
-        await it.press("4", "f")
+        await it.press("4", "home", "f")  # a line of the engine's
         assert isinstance(it.app.screen, MainScreen)
         await it.press("u")
         texts = [note.message for note in it.app._notifications]
