@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from proxy.anthropic.compaction import OUTPUT_RESERVED, compacts_at
 from proxy.events.causes import overflow_tokens
 from proxy.events.totals import Totals
+from tui.client.who import who_asks
 
 if TYPE_CHECKING:
     from proxy.events.health_types import HostDisk
@@ -109,6 +110,11 @@ class RequestSnapshot:
             return self.usage.cache_creation_input_tokens
         return self.cache.kept_tokens if self.cache is not None else 0
 
+    @property
+    def who(self) -> str:
+        """Who in its session asks."""
+        return who_asks(self.lane, self.agent_type, self.purpose)
+
     def duration_s(self, now: float) -> float:
         """From its arrival to its end, or to `now`."""
         return max(0.0, (self.ended if self.ended is not None else now) - self.received)
@@ -187,6 +193,7 @@ class ToolRecord:
     request: str = ""
     session: str = ""
     lane: str = "main"
+    who: str = "main"  # that made it: the lane, or more exactly
     name: str = ""
     arguments: str = ""  # one line: what matters most
     more: str = ""  # one line: the other arguments
@@ -248,6 +255,7 @@ class MissRecord:
     lost_tokens: int = 0  # that what was evicted would have restored
     eviction: str = ""  # when that was, and who needed the room, in words
     evicted: str = ""  # the same in short
+    who: str = "main"  # whose prompt it is: the lane, or more exactly
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from proxy.events.causes import cause_of, end_of_cancelled
 from tui.client.figures import clock, percent, plural, rate, ratio, seconds
+from tui.client.who import who_asks
 from tui.client.wire_text import line_text, shorten
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def _ahead(why: Why) -> str:
     if not why.ahead:
         return ""
     first = why.ahead[0]
-    who = f"{line_text(first.session)[:6] or 'one'} {first.lane}, {seconds(first.seconds)}"
+    who = f"{line_text(first.session)[:6] or 'one'} {who_asks(first.lane)}, {seconds(first.seconds)}"
     more = f", and {len(why.ahead) - 1} more" if len(why.ahead) > 1 else ""
     return f" ({who}{more})"
 
@@ -205,7 +206,7 @@ def eviction_words(miss: CacheMiss) -> str:
 def eviction_text(miss: CacheMiss) -> str:
     """When a span was evicted and who needed the room, behind "it was", as far as is known."""
     at = f" at {clock(miss.evicted_at)}" if miss.evicted_at else ""
-    who = f"{line_text(miss.evicted_session)[:6]} {line_text(miss.evicted_lane)}".strip()
+    who = f"{line_text(miss.evicted_session)[:6]} {who_asks(line_text(miss.evicted_lane))}".strip()
     match miss.evicted_cause:
         case "dropped":
             return f"dropped by you{at}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tui.client.figures import count, plural, size
+from tui.client.who import who_asks
 from tui.client.wire_text import line_text
 
 if TYPE_CHECKING:
@@ -22,14 +23,14 @@ _CAUSES = {
 
 
 def who(session: str, lane: str) -> str:
-    """A session's short name and its lane, as far as they are known."""
+    """A session's short name and who in it asks, as far as they are known."""
     name = line_text(session)[:SESSION_CELLS]
-    return " ".join(part for part in (name, line_text(lane)) if part)
+    return " ".join(part for part in (name, who_asks(line_text(lane))) if part)
 
 
 def entry_name(entry: CacheEntry) -> str:
     """What an entry is: a shared prefix, or the session that holds it."""
-    lane = f", {line_text(entry.lane)}" if entry.lane not in ("", "main") else ""
+    lane = f", {who_asks(line_text(entry.lane))}" if entry.lane not in ("", "main") else ""
     if entry.kind == "head" and not entry.start:
         return f"system + tools{lane}"
     if entry.kind == "head":

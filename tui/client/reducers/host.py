@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tui.client.event_text import cleaned
 from tui.client.figures import clock
 from tui.client.records import LogLine, MissRecord, RequestSnapshot
+from tui.client.who import who_asks
 from tui.client.why_text import eviction_words
 from tui.client.wire_text import line_text
 
@@ -88,7 +89,7 @@ def _in_short(miss: Any) -> str:
     """Why a miss was evicted, in few words: when, and for whom."""
     if not miss.evicted_at:
         return ""
-    name = f"{line_text(miss.evicted_session)[:6]} {line_text(miss.evicted_lane)}".strip()
+    name = f"{line_text(miss.evicted_session)[:6]} {who_asks(line_text(miss.evicted_lane))}".strip()
     causes = {"dropped": "dropped by you", "flushed": "flushed by you", "memory": "evicted for memory"}
     word = causes.get(miss.evicted_cause, "evicted")
     return f"{word} {clock(miss.evicted_at)}" + (
@@ -102,6 +103,7 @@ def _miss(event: Event, data: Any, request: RequestSnapshot | None) -> MissRecor
         request=request.id if request else line_text(event.request or "", 80),
         session=request.session if request else "",
         lane=request.lane if request else "main",
+        who=request.who if request else "main",
         prompt_tokens=(request.prompt_tokens if request else 0)
         or (data.tokens and data.miss.position + data.tokens),
         reason=data.miss.reason,

@@ -90,10 +90,9 @@ def _agent(record: RequestSnapshot) -> tuple[str, str, str]:
         case "subagent":
             return (
                 f"subagent {record.agent or record.agent_type}",
-                record.agent_type or "subagent",
+                record.who,
                 "subagent",
             )
         case "auxiliary":
-            name = record.purpose or "side"
-            return f"auxiliary {name}", name, "auxiliary"
+            return f"auxiliary {record.who}", record.who, "auxiliary"
     return record.lane, record.lane, record.lane

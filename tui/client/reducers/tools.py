@@ -65,6 +65,7 @@ class ToolReducer:
                 request=request.id,
                 session=line_text(data.session, 80) or request.session,
                 lane=request.lane,
+                who=request.who,
                 name=name,
                 arguments=arguments,
                 more=more,
@@ -94,6 +95,7 @@ class ToolReducer:
             request=line_text(data.call_request, 80),
             session=line_text(data.session, 80),
             lane=carrier.lane if carrier else "main",
+            who=carrier.who if carrier else "main",
             name=line_text(data.name, 80),
         )
         self._put(

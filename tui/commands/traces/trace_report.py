@@ -10,6 +10,7 @@ from proxy.traces.analysis.decode_speed import decode_speed
 from proxy.traces.schema import Trace, TraceSummary
 from tui.client.event_text import one_line_arguments
 from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds, size
+from tui.client.who import who_asks
 from tui.client.wire_text import hanging, line_text, shorten, width
 from tui.commands.exit_codes import CommandFailed, ExitCode
 
@@ -178,7 +179,7 @@ _LEAST = 12  # cells of a text that is cut
 
 
 def _who(row: TraceSummary) -> str:
-    return {"subagent": row.agent_type, "auxiliary": row.purpose}.get(row.lane, "") or row.lane
+    return who_asks(row.lane, row.agent_type, row.purpose)
 
 
 def _did(row: TraceSummary) -> str:

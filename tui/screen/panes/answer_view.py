@@ -16,7 +16,7 @@ from tui.screen.calls.call_lines import call_lines, draft_lines
 from tui.screen.frames.ground import Stack
 from tui.screen.keymap import key_of
 from tui.screen.panes.pane import paragraphs, way_to_newest
-from tui.screen.panes.request_cells import lane, session
+from tui.screen.panes.request_cells import asker, session
 from tui.screen.styled_line import Line, joined, joined_lines
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.text_tail import TextTail
@@ -149,9 +149,8 @@ class AnswerView(Stack):
         record, tail = self._record, self.tail
         title: Line = [("Answer", "bold")]
         if record is not None:
-            who = record.agent_type or record.purpose or record.lane
             title += [("  ", ""), session(record.session)] if named else []
-            title += [("  ", ""), (who, lane(record.lane)[1])]
+            title += [("  ", ""), asker(record.lane, record.who)]
         note: Line = []
         if tail.pending:
             note = way_to_newest(tail, f"{plural(tail.pending, 'line')} below", "end")

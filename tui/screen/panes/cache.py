@@ -23,7 +23,7 @@ from tui.screen.panes.cache_parts.misses import MISSES, listed, miss_lines, no_m
 from tui.screen.panes.cache_parts.ranged import RangedUsage
 from tui.screen.panes.cache_parts.totals import cache_block
 from tui.screen.panes.pane import Pane, list_note, paragraphs
-from tui.screen.panes.request_cells import lane, number, restored_share, session
+from tui.screen.panes.request_cells import asker, number, restored_share, session
 from tui.screen.styled_line import Line
 from tui.screen.trace_list.source import ListSource
 from tui.screen.widgets.canvas import Canvas, Heading
@@ -62,7 +62,7 @@ def _request(row: HeldRow | MissRecord | RequestSnapshot | None) -> str:
 PROMPTS: tuple[Column[RequestSnapshot], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8, rank=2),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=6),
-    Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
+    Column("WHO", lambda row, now, cells: [asker(row.lane, row.who)], 10, rank=1),
     Column("RESTORED · PREFILLED", lambda row, now, cells: _shares(row, cells), 30, least=20, grow=1),
     Column("REST.", lambda row, now, cells: _restored(row), 5, "right"),
     Column("PROMPT", lambda row, now, cells: [number(row.prompt_tokens)], 6, "right", rank=3),

@@ -25,9 +25,9 @@ LANES = ("main", "subagent", "compaction", "auxiliary")
 SESSION_CELLS = 6
 
 
-def lane(name: str) -> Span:
-    """A lane in its colour."""
-    return (name, f"lane.{name}" if name in LANES else "muted")
+def asker(lane: str, who: str) -> Span:
+    """Who asks, in the colour of the lane."""
+    return (who, f"lane.{lane}" if lane in LANES else "muted")
 
 
 def session(name: str) -> Span:

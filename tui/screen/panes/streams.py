@@ -20,7 +20,7 @@ from tui.screen.panes.call_feed import CallFeed
 from tui.screen.panes.doing import did
 from tui.screen.panes.first_run import better_model, first_steps
 from tui.screen.panes.pane import Pane, list_note, paragraphs
-from tui.screen.panes.request_cells import asked_models, number, restored_bar, session, state
+from tui.screen.panes.request_cells import asked_models, asker, number, restored_bar, session, state
 from tui.screen.panes.session_order import ORDERS, keep_order, next_order, remembered_order
 from tui.screen.panes.session_tree import SessionTree, TreeRow
 from tui.screen.reading.asked import ReadAtLength
@@ -35,11 +35,6 @@ _RUNNING = {"decode": 0, "prefill": 1}
 _SIDE = frozenset({"auxiliary", "compaction"})
 
 
-def _who(record: RequestSnapshot) -> Line:
-    name = record.agent_type if record.lane == "subagent" else record.purpose
-    return [(name or record.lane, f"lane.{record.lane}")]
-
-
 def _model(record: RequestSnapshot, cells: int) -> Line:
     return [(shorten_middle(record.model, cells), "muted")]
 
@@ -50,7 +45,7 @@ def _speed(record: RequestSnapshot) -> Line:
 
 TURNS: tuple[Column[RequestSnapshot], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8, rank=2),
-    Column("WHO", lambda row, now, cells: _who(row), 10, rank=6),
+    Column("WHO", lambda row, now, cells: [asker(row.lane, row.who)], 10, rank=6),
     Column("DID", lambda row, now, cells: did(row, cells), 30, least=20, grow=3, rank=1),
     Column("END", lambda row, now, cells: state(row, cells), 19, least=17, grow=1, most=32),
     Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=9),

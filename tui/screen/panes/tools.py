@@ -19,7 +19,7 @@ from tui.client.wire_text import line_text, shorten, shorten_middle, width
 from tui.screen.frames.ground import Stack
 from tui.screen.keymap import bindings, key_of
 from tui.screen.panes.pane import Pane, list_note, paragraphs
-from tui.screen.panes.request_cells import lane, session
+from tui.screen.panes.request_cells import asker, session
 from tui.screen.panes.tool_call_cells import result, verdict
 from tui.screen.panes.tools_parts.by_tool import ByTool
 from tui.screen.panes.tools_parts.call_text import call_pieces, result_at_length, whole_call
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 COLUMNS: tuple[Column[ToolRecord], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.time), "muted")], 8, rank=2),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=5),
-    Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=9),
+    Column("WHO", lambda row, now, cells: [asker(row.lane, row.who)], 10, rank=9),
     Column("TOOL", lambda row, now, cells: [(row.name or "?", "tool")], 12, least=9, most=24, grow=1),
     Column("ARGUMENTS", lambda row, now, cells: arguments(row, cells), 34, least=22, grow=3),
     Column("VERDICT", lambda row, now, cells: [verdict(row)], 14, least=11, rank=3),
@@ -147,12 +147,7 @@ class ToolsPane(Pane):
         if call is not None:
             title += [("  ", ""), (call.name or "?", "tool"), ("  ", "")]
             title += [*when(call.time, self.now, DATED[0].width), ("  ", "")]
-            name, style = session(call.session)
-            title += [
-                (name, f"{style} @app.to_session" if call.session else style),
-                (" ", ""),
-                lane(call.lane),
-            ]
+            title += [session(call.session), (" ", ""), asker(call.lane, call.who)]
         self.query_one("#call-heading", Heading).set_text(title)
 
     @on(LineTable.Opened)

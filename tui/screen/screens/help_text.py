@@ -9,20 +9,20 @@ _LANES = """
 main | lane.main | the conversation itself
 subagent | lane.subagent | an agent that the conversation started
 compaction | lane.compaction | the summary of a conversation that fills its window
-auxiliary | lane.auxiliary | side requests: titles, checks, warm-ups
+title, check, side | lane.auxiliary | side requests, by what they are for; all: lane:auxiliary
 """
 
 VITAL_SIGNS = groups(
     """
 # The second line, the same on every pane
-▶2 ◌1 | decode | requests that run, and those that wait
+▶ 2 ◌ 1 | decode | requests that run, and those that wait
 tok/s | decode | output tokens a second, all answers; each cell is ten seconds
 restored | restored | share of the prompt tokens since the host started; a cell for each prompt
 saved ~6m | restored | restored tokens, at the measured time of prefill; ·: no long one yet
 mem | lane.main | memory of the engine's process, of its limit
 context | lane.main | how full the window of the fullest session of the last hour is
-✗1 of 31 | bad | today's requests that failed and were not repeated, of all that are known
-⚑1 | warn | what needs you now: Health says more
+✗ 1 of 31 | bad | today's requests that failed and were not repeated, of all that are known
+⚑ 1 | warn | what needs you now: Health says more
 """
 )[0]
 

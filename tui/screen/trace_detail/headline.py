@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from proxy.anthropic.side_requests import purpose
 from proxy.events.causes import cause_of
 from tui.client.figures import day_and_clock, seconds
+from tui.client.who import who_asks
 from tui.client.wire_text import line_text, shorten, shorten_middle
-from tui.screen.panes.request_cells import cancelled, lane, session
+from tui.screen.panes.request_cells import asker, cancelled, session
 from tui.screen.styled_line import Line, spread
 from tui.screen.trace_detail.opened_trace import OpenedTrace
 
@@ -16,8 +18,9 @@ def trace_headline(opened: OpenedTrace, width: int) -> Line:
     """It in `width` cells."""
     trace, turns = opened.trace, opened.turns
     left: Line = [(" trace  ", "accent bold"), (day_and_clock(trace.time), ""), ("  ", "")]
-    name, style = session(trace.session)
-    left += [(name, f"{style} @app.to_session" if trace.session else style), ("  ", ""), lane(trace.lane)]
+    body = trace.request.body if isinstance(trace.request.body, dict) else {}
+    who = who_asks(trace.lane, line_text(trace.agent_type), purpose(body, trace.lane))
+    left += [session(line_text(trace.session)), ("  ", ""), asker(trace.lane, who)]
     if turns is not None and trace.session:
         left.append((f", turn {turns.number:,} of {turns.total:,}", "muted"))
     if width >= 100:

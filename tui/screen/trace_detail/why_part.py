@@ -12,7 +12,7 @@ from tui.client.why_text import eviction_words, why_advice, why_sentence, why_us
 from tui.client.wire_text import block_text, line_text, shorten, wrap
 from tui.screen.charts import bar, shape
 from tui.screen.panes.cache_parts.misses import REASON_LABELS, REASONS
-from tui.screen.panes.request_cells import lane
+from tui.screen.panes.request_cells import asker
 from tui.screen.styled_line import Line, fit, label_rows, line_width
 from tui.screen.trace_detail.opened_trace import OpenedTrace
 from tui.screen.trace_detail.waterfall import waterfall
@@ -220,7 +220,7 @@ def identity(trace: Trace, width: int) -> list[Line]:
     again = line_text(trace.retry_of)
     pairs: list[tuple[str, Line]] = [
         ("received", [(day_and_clock(trace.time), "")]),
-        ("lane", [lane(trace.lane), (f"   {agent}" if agent else "", "muted")]),
+        ("lane", [asker(trace.lane, trace.lane), (f"   {agent}" if agent else "", "muted")]),
         ("session", [(line_text(trace.session), "")] if trace.session else []),
         ("prompt id", [(line_text(trace.prompt_id), "muted")] if trace.prompt_id else []),
         ("model", [(line_text(trace.model), ""), (upstream, "muted")]),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from proxy.events.causes import overflow_tokens
 from tui.client.figures import clock, day_and_clock, plural, seconds, size
+from tui.client.who import who_asks
 from tui.client.wire_text import line_text, shorten, shorten_middle, width
-from tui.screen.panes.request_cells import LANES, cancelled, failure, number, restored_share, session
+from tui.screen.panes.request_cells import asker, cancelled, failure, number, restored_share, session
 from tui.screen.styled_line import Line
 from tui.screen.widgets.columns import Column
 
@@ -117,10 +118,8 @@ def day_name(moment: float, now: float) -> str:
 
 def who(row: TraceSummary, cells: int) -> Line:
     """Who asked: a lane in its colour, a subagent by its kind, a side request by what it is for."""
-    kind = {"subagent": row.agent_type, "auxiliary": row.purpose}.get(row.lane, "")
-    return [
-        (shorten(line_text(kind) or row.lane, cells), f"lane.{row.lane}" if row.lane in LANES else "muted")
-    ]
+    name = who_asks(row.lane, line_text(row.agent_type), line_text(row.purpose))
+    return [asker(row.lane, shorten(name, cells))]
 
 
 def asked_and_did(row: TraceSummary, cells: int) -> Line:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from proxy.events.totals import INVALID_VERDICTS, Totals
 from tui.client.event_text import one_line_arguments
 from tui.client.records import ToolRecord, ToolStats
+from tui.client.who import who_asks
 from tui.client.wire_text import block_text, line_text
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def _record(call: ListedCall) -> ToolRecord:
         request=line_text(call.trace, 80),
         session=line_text(call.session, 80),
         lane=line_text(call.lane, 40),
+        who=who_asks(line_text(call.lane, 40)),
         name=line_text(call.name, 80),
         arguments=line_text(call.about, 400),
         input={"file_path": line_text(call.file, 400)} if call.file else None,

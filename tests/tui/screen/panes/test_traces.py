@@ -367,7 +367,7 @@ def test_hostile_text_is_drawn_as_text_on_one_line(cells: int) -> None:
         ({"lane": "subagent", "agent_type": "Explore"}, "Explore"),
         ({"lane": "subagent"}, "subagent"),
         ({"lane": "auxiliary", "purpose": "title"}, "title"),
-        ({"lane": "auxiliary"}, "auxiliary"),
+        ({"lane": "auxiliary"}, "side"),
     ],
 )
 def test_who_asked_is_told_by_what_it_is(fields: dict[str, Any], told: str) -> None:

@@ -10,7 +10,7 @@ from tui.client.records import MissRecord, Snapshot
 from tui.client.wire_text import line_text, shorten
 from tui.screen.engine_label import reports_cache, uses_other_backend
 from tui.screen.panes.pane import paragraphs
-from tui.screen.panes.request_cells import lane, number, session
+from tui.screen.panes.request_cells import asker, number, session
 from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.columns import Column
 
@@ -75,7 +75,7 @@ def _share(row: MissRecord) -> Line:
 MISSES: tuple[Column[MissRecord], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.time), "muted")], 8),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=3),
-    Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=5),
+    Column("WHO", lambda row, now, cells: [asker(row.lane, row.who)], 10, rank=5),
     Column("WHY", lambda row, now, cells: _why(row, cells), 34, least=32, grow=1, most=48),
     Column("AT TOKEN", lambda row, now, cells: [number(row.position)], 8, "right", rank=4),
     Column("REST.", lambda row, now, cells: _share(row), 5, "right", rank=7),
