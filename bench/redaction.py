@@ -15,7 +15,7 @@ from statistics import median
 from bench.figure import Figure, Peer
 from proxy.traces.redaction.redact import Redactor
 
-CODE_S, HOSTILE_S = 2.0, 6.0
+CODE_S, HOSTILE_S = 1.0, 6.0
 _BYTES, _QUICK_BYTES = 4 << 20, 100_000
 _PACKAGES = ("proxy", "engine")
 _LINE = "2026-01-01T00:00:00 INFO worker 7 did 12 of 30 things for ada in 0.3 s\n"

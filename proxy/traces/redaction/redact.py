@@ -9,14 +9,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from engine.wire.json_text import plain_text
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import ErrorInfo
-from proxy.traces.redaction.secret_assignments import is_secret_name, looks_random
+from proxy.traces.redaction.secret_names import is_secret_name
 from proxy.traces.redaction.secret_shapes import REDACTED, redact_shapes
+from proxy.traces.redaction.secret_values import (
+    is_made_of_names,
+    is_no_value,
+    is_passphrase,
+    is_reference,
+    looks_random,
+)
 from proxy.traces.schema import Trace, plain_id
 
 _SECRET_HEADER = re.compile(
@@ -36,6 +44,12 @@ _SHORTEST_NUMBER = 4  # of digits that may be a password
 _SHORTEST_TOKEN = 6
 _DEEPEST = 200
 _CREDENTIAL_LENGTH = 16  # a client's shorter credential is a word such as "local" that texts contain
+_PAIRS = tuple(
+    (name, value)
+    for value in ("value", "Value", "ParameterValue")
+    for name in ("name", "key", "Name", "Key", "ParameterKey")
+)
+_BEGINS_JSON = frozenset('{["')
 _EVICTED = ("evicted_cause", "evicted_session", "evicted_lane", "evicted_request")
 _MISS_TEXTS = ("segment", "before", "now", *_EVICTED)
 
@@ -63,9 +77,14 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text with `[redacted]` in the place of each secret."""
-        if self._literals is not None:
-            text = self._literals.sub(REDACTED, text)
-        return text if len(text) < _SHORTEST_SHAPE else redact_shapes(text)
+        redacted = text if self._literals is None else self._literals.sub(REDACTED, text)
+        if len(redacted) >= _SHORTEST_SHAPE:
+            redacted = redact_shapes(redacted)
+        if redacted != text and text.lstrip()[:1] in _BEGINS_JSON and _parsed(redacted) is None:
+            # Where the end of a text in quotes looked like the beginning of a secret.
+            parsed = _parsed(text)
+            return redacted if parsed is None else json.dumps(self.value(parsed.of), ensure_ascii=False)
+        return redacted
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """The headers with the values of those that carry credentials replaced."""
@@ -84,9 +103,16 @@ class Redactor:
         if isinstance(value, dict | list) and depth >= _DEEPEST:
             return self.text(plain_text(value))
         if isinstance(value, dict):
-            return {self._key(key): self._field(key, item, depth + 1) for key, item in value.items()}
+            of_pair = _value_of_pair(value)
+            return {
+                self._key(key): REDACTED if key == of_pair else self._field(key, item, depth + 1)
+                for key, item in value.items()
+            }
         if isinstance(value, list):
-            return [self.value(item, depth + 1) for item in value]
+            return [
+                REDACTED if _is_argument(before, item) else self.value(item, depth + 1)
+                for before, item in zip([None, *value], value, strict=False)
+            ]
         return value
 
     def _key(self, key: Any) -> Any:
@@ -95,6 +121,8 @@ class Redactor:
     def _field(self, key: Any, value: Any, depth: int) -> Any:
         if is_secret_value(key, value):
             return REDACTED
+        if isinstance(value, list) and isinstance(key, str) and is_secret_name(key):
+            return [REDACTED if is_secret_item(item) else self.value(item, depth + 1) for item in value]
         return self.value(value, depth)
 
 
@@ -175,6 +203,45 @@ def is_secret_value(name: Any, value: Any) -> bool:
     if _CREDENTIAL_FIELD.fullmatch(name.replace("-", "").replace("_", "")):
         return bool(value)
     return name.lower().endswith("token") and looks_random(value, _SHORTEST_TOKEN)
+
+
+def is_secret_item(value: Any) -> bool:
+    """Whether an item of a list is a secret that is named like one; messages about it and names are none."""
+    if not isinstance(value, str):
+        return False
+    if " " in value:
+        return is_passphrase(value)
+    return bool(value) and not (is_reference(value) or is_no_value(value) or is_made_of_names(value))
+
+
+def _is_argument(before: Any, item: Any) -> bool:
+    """Whether an item of a list is what an option such as `--api-key` before it takes."""
+    if not isinstance(before, str) or not isinstance(item, str) or not before.startswith("--"):
+        return False
+    return bool(item) and not item.startswith("-") and is_secret_name(before) and not is_reference(item)
+
+
+def _value_of_pair(fields: dict[Any, Any]) -> str | None:
+    """Which field has the secret of a pair such as `{"name": "API_KEY", "value": "…"}`, if it is one."""
+    for named, valued in _PAIRS:
+        name, value = fields.get(named), fields.get(valued)
+        if isinstance(name, str) and isinstance(value, str) and value:
+            secret = is_secret_name(name) or name.endswith("_TOKEN")
+            return valued if secret and not is_reference(value) else None
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    of: Any
+
+
+def _parsed(text: str) -> _Parsed | None:
+    """What a JSON text says, or None if it is no JSON text."""
+    try:
+        return _Parsed(json.loads(text))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_secret(value: str) -> bool:

@@ -1,8 +1,8 @@
 """What secrets look like: the formats of well-known keys, and the places where texts give them away.
 
-Formats are as their issuers publish them. Each rule has hints, literals one of which is in every match, so
-that a text without secrets costs a few substring searches and no regular expression. No rule looks at the
-same characters again for each beginning of a secret in them: a text may be made to stop a host.
+Formats are as their issuers publish them. Each rule has leads, literals with which a match begins, so that
+a text without secrets costs a few substring searches, and one with a few of them not much more. No rule
+looks at the same characters again for each beginning of a secret in them: a text may be made to stop a host.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import string
 from dataclasses import dataclass
 from functools import lru_cache
 
+from proxy.traces.redaction.leads import matches_at, places
 from proxy.traces.redaction.secret_assignments import redact_assignments
 
 REDACTED = "[redacted]"
@@ -28,25 +29,28 @@ _LITERAL_VALUE = r"(?![${<%*\[])"  # not a variable, a template's gap or stars
 class SecretShape:
     """One way to know a secret; a group named `keep` is what stays in front of it."""
 
-    hints: tuple[str, ...]  # in lower case where `any_case`
+    leads: tuple[str, ...]  # in lower case where `any_case`
     pattern: re.Pattern[str]
     any_case: bool = False
 
-    def redact(self, text: str) -> str:
-        return self.pattern.sub(_replacement, text)
+    def redact(self, text: str, lowered: str) -> str:
+        """The text without what has this shape, or the same object if it has none."""
+        begins = places(lowered if self.any_case else text, self.leads)
+        pieces: list[str] = []
+        end = 0
+        for found in matches_at(self.pattern, text, begins):
+            kept = found.groupdict().get("keep") or ""
+            pieces += text[end : found.start()], kept, REDACTED
+            end = found.end()
+        return "".join([*pieces, text[end:]]) if pieces else text
 
 
-def _replacement(match: re.Match[str]) -> str:
-    kept = match.groupdict().get("keep") or ""
-    return f"{kept}{REDACTED}"
+def _key(leads: str, pattern: str) -> SecretShape:
+    return SecretShape(tuple(leads.split()), re.compile(_NOT_BEFORE + "(?:" + pattern + ")", re.ASCII))
 
 
-def _key(hints: str, pattern: str) -> SecretShape:
-    return SecretShape(tuple(hints.split()), re.compile(_NOT_BEFORE + "(?:" + pattern + ")", re.ASCII))
-
-
-def _place(hints: str, pattern: str) -> SecretShape:
-    return SecretShape(tuple(hints.split()), re.compile(pattern, re.IGNORECASE), any_case=True)
+def _place(leads: str, pattern: str) -> SecretShape:
+    return SecretShape(tuple(leads.split()), re.compile(pattern, re.IGNORECASE), any_case=True)
 
 
 _PRIVATE_KEY_LABEL = r"[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?"
@@ -54,7 +58,7 @@ _PRIVATE_KEY_LABEL = r"[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?"
 SECRET_SHAPES: tuple[SecretShape, ...] = (
     # A whole block, or the head of one that was cut off.
     SecretShape(
-        ("PRIVATE KEY",),
+        ("-----BEGIN ",),
         re.compile(
             rf"-----BEGIN {_PRIVATE_KEY_LABEL}-----"
             rf"(?:(?:[^-]|-(?!----)){{0,20000}}+-----END {_PRIVATE_KEY_LABEL}-----"
@@ -72,19 +76,24 @@ SECRET_SHAPES: tuple[SecretShape, ...] = (
     _key("xox xapp-", r"xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}"),
     _key("hf_", r"hf_[A-Za-z0-9]{20,}"),
     _key("glpat- npm_ pypi-", r"glpat-[\w-]{16,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{40,}"),
-    _key("_live_ _test_", r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}"),
+    _key(
+        "sk_live_ sk_test_ rk_live_ rk_test_ pk_live_ pk_test_",
+        r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}",
+    ),
     _key("SG.", r"SG\.[\w-]{16,}\.[\w-]{16,}"),
     _key("eyJ", r"(?<!-)eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),  # a JSON web token
     _place("bearer", r"(?P<keep>(?<![a-z])bearer\s+)(?:(?=[^\s\"']*\d)[\w.~+/=-]{8,}|[\w.~+/=-]{32,})"),
-    _place("authorization", r"(?P<keep>authorization\s*[:=]\s*(?:basic|token)\s+)[\w.~+/=-]{6,}"),
-    _place("cookie", r"(?P<keep>\b(?:set-)?cookie:\s*)(?=[\w!#$%&*+.^|~-]+=)[^\r\n\"']+"),
     _place(
-        "api-key", rf"(?P<keep>\b(?:x-)?api-key\s*:\s*)(?=[^\s\d]{{0,100}}\d){_LITERAL_VALUE}{_VALUE}{{6,}}"
+        "authorization",
+        r"(?P<keep>authorization\s*[:=]\s*(?:(?:basic|(?:api-)?token)\s+(?=[\w.~+/=-]{6})"
+        r"|(?=[^\s\"']{0,100}\d)(?=[\w.~+/=@-]{16})))[\w.~+/=@-]+",
     ),
+    _place("cookie", r"(?P<keep>\bcookie:\s*)(?=[\w!#$%&*+.^|~-]+=)[^\r\n\"']+"),
+    _place("api-key", rf"(?P<keep>\bapi-key\s*:\s*)(?=[^\s\d]{{0,100}}\d){_LITERAL_VALUE}{_VALUE}{{6,}}"),
     # A password in an address, before the host or among the parameters.
     _place("://", rf"(?P<keep>://[^\s/:@\"'<>]{{0,200}}:){_LITERAL_VALUE}[^\s/@\"'<>]{{1,500}}(?=@)"),
     _place(
-        "key= token= secret= password= passwd= pwd= sig= signature=",
+        "? &",
         r"(?P<keep>[?&](?:[a-z]+_)?(?:api_?key|key|token|secret|password|passwd|pwd|sig|signature)=)"
         rf"{_LITERAL_VALUE}[^\s&\"'#<>\\]+",
     ),
@@ -98,15 +107,17 @@ def redact_shapes(text: str) -> str:
 
 
 def _redact(text: str) -> str:
-    lowered = text.lower()
+    lowered = _lower(text)
     for shape in SECRET_SHAPES:
-        searched = lowered if shape.any_case else text
-        if any(hint in searched for hint in shape.hints):
-            text = shape.redact(text)
-    lowered = text.lower()
-    if len(lowered) != len(text):  # a letter that becomes two
-        lowered = text.translate(_ASCII_LOWER)
+        if (redacted := shape.redact(text, lowered)) is not text:
+            text, lowered = redacted, _lower(redacted)
     return redact_assignments(text, lowered, REDACTED)
+
+
+def _lower(text: str) -> str:
+    """The text in lower case, of the same length."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else text.translate(_ASCII_LOWER)  # a letter became two
 
 
 _redact_known = lru_cache(maxsize=1024)(_redact)

@@ -13,6 +13,9 @@ BEGINNINGS = [
     *("-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\n- ", "://a:", "?a_key=", "&a_", "SG.a-"),
     *("password=", "PASSWORD=", "password: ", "token=", "token=a.b.", "secret: [", 'passphrase: "a b '),
     *("key=", "--token a", "<token>", "machine a login ", "env token ", 'TOKEN=\\"', "token=$x{"),
+    *("password:\n", "password: |\n ", "password:\n- a b\n", 'passwords: ["a b",', "name: key value: "),
+    *("value: 'a', name: key ", "| api_key | a b ", "api_key  a b", "curl -u a", "kind: secret\ndata:\n"),
+    *("kind: secret\n", "data:\n", "--token\n- ", '("password", "a', "password: a b c d ", "authorization: "),
 ]  # fmt: skip
 SHORT, TIMES_LONGER = 20_000, 16
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import string
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -111,6 +113,25 @@ CODE = [
     "if got.access_token:  # pragma: no branch",
     "MLKEM768X25519PrivateKey = rust_openssl.hpke.MLKEM768X25519PrivateKey",
     'cookie: http.cookies.BaseCookie[str] = SimpleCookie("a=b")',
+    "login(password=secret1, token=token_2)",
+    "    password = secret1",
+    "token_2 = 3; max_tokens=4096; total_tokens: 12",
+    "password_field: str",
+    "tokens: ['the', 'cat', 'a1b2c3d4']",
+    "secrets: inherit",
+    "    secrets = [name for name in names]",
+    'assert secret1 == "a"',
+    "scopes: ['secrets:write', 'passwd:shell']",
+    "Password: at least eight characters please",
+    'password: "Please choose a longer one"',
+    "highlight-secret: rgba(255, 0, 0, 0.2);",
+    "CACHE_KEY=550e8400-e29b-41d4-a716-446655440000",
+    'SESSION_KEY="0123456789abcdef0123456789abcdef01234567"',
+    "NO_ACCEPTABLE_AUTH = exports.SOCKS5_CUSTOM_AUTH_END = 1",
+    "claude --resume 550e8400-e29b-41d4-a716-446655440000",
+    '{"session_id": "550e8400-e29b-41d4-a716-446655440000"}',
+    "user_1a_account__session_550e8400-e29b-41d4-a716-446655440000",
+    "index 0123456789abcdef0123456789abcdef01234567..89abcdef0123456789abcdef0123456789abcdef",
 ]
 
 
@@ -131,7 +152,22 @@ def test_code_and_prose_stay_readable(text: str) -> None:
         ('{"token": "abc123"}', '{"token": "[redacted]"}'),
         ("token: a1b2c3", "token: [redacted]"),
         ("const token = 'a1b2c3d4e5';", "const token = '[redacted]';"),
-        ('{"password": 123456}', '{"password": [redacted]}'),
+        ('{"password": 123456}', '{"password": "[redacted]"}'),  # it stays JSON
+        (r"{\"passwd\": 123456}", r"{\"passwd\": \"[redacted]\"}"),
+        ("password: correct horse battery staple\nb: 1", "password: [redacted]\nb: 1"),
+        ("password: My dog Rex 2019!", "password: [redacted]"),
+        ('"password": "correct horse battery staple"', '"password": "[redacted]"'),
+        ("DB_PASSWORD=correct horse battery staple", "DB_PASSWORD=[redacted]"),
+        ("OPENAI_API_KEY=abcd1234efgh make test", "OPENAI_API_KEY=[redacted] make test"),
+        ('if api_key == "geheim":', 'if api_key == "[redacted]":'),
+        ('password != "hunter2"', 'password != "[redacted]"'),
+        ('os.environ.get("API_KEY", "dafa7817-e246")', 'os.environ.get("API_KEY", "[redacted]")'),
+        ('"passwords": "geheim"', '"passwords": "[redacted]"'),
+        ("registry:_auth=am9objpkMDY5NGIx", "registry:_auth=[redacted]"),
+        ('"credentials": "' + "0af" * 21 + '0"', '"credentials": "[redacted]"'),
+        ("password: 'Passwort'", "password: '[redacted]'"),  # a translation, or a weak password: who knows
+        ("token: 550e8400-e29b-41d4-a716-446655440000", "token: [redacted]"),
+        ('{"a": "x\\npassword: geheim"}', '{"a": "x\\npassword: [redacted]"}'),
         ("PASSWORD=123456 SECRET=0", "PASSWORD=[redacted] SECRET=0"),
         (r'"password": "a\"b", "user": "c"', '"password": "[redacted]", "user": "c"'),
         ("password: a#b c", "password: [redacted] c"),
@@ -176,6 +212,12 @@ PIECES = st.sampled_from(
             "passphrase",
             "login",
             "machine",
+            "name",
+            "value",
+            "secrets",
+            "curl -u ",
+            "kind: Secret",
+            "data",
         ),
         *(
             ": ",
@@ -198,6 +240,9 @@ PIECES = st.sampled_from(
             "{",
             "$",
             "<",
+            "|",
+            "- ",
+            "  ",
         ),
         *(
             "hunter2",
@@ -216,7 +261,25 @@ PIECES = st.sampled_from(
 )
 
 
-@given(st.lists(PIECES, max_size=40).map("".join))
+TEXTS = st.lists(PIECES, max_size=40).map("".join)
+JSON = st.recursive(
+    TEXTS | st.integers() | st.none(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(PIECES, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(JSON, st.booleans(), st.sampled_from([None, 1]))
+def test_json_stays_json_and_is_not_redacted_again(value: Any, ascii_only: bool, indent: int | None) -> None:
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
+    for written in (text, json.dumps(text)):
+        once = Redactor().text(written)
+        json.loads(once)
+        assert Redactor().text(once) == once
+    assert Redactor().value(Redactor().value(value)) == Redactor().value(value)
+
+
+@given(TEXTS)
 def test_what_is_redacted_once_is_not_redacted_again(text: str) -> None:
     once = redact_shapes(text)
     assert redact_shapes(once) == once
@@ -243,6 +306,30 @@ def test_fields_that_are_named_like_a_secret_lose_their_value() -> None:
     }
     gone = {name: "[redacted]" if name != "pin" else 1234 for name in call}
     assert Redactor().value(call | {"inner": kept}) == gone | {"inner": kept}
+
+
+def test_lists_pairs_and_arguments_lose_their_secrets() -> None:
+    fields = {
+        "passwords": ["geheim", "", "It has to be longer", "user_password"],
+        "env": [
+            {"name": "API_KEY", "value": "geheim"},
+            {"name": "HF_TOKEN", "value": "geheim"},
+            {"Value": "geheim", "Key": "DbPassword"},
+            {"name": "LEVEL", "value": "debug"},
+            {"name": "API_KEY", "value": "$OTHER"},
+        ],
+        "args": ["--api-key", "geheim", "--token", "--verbose", "run"],
+    }
+    assert Redactor().value(fields) == {
+        "passwords": ["[redacted]", *fields["passwords"][1:]],
+        "env": [
+            {"name": "API_KEY", "value": "[redacted]"},
+            {"name": "HF_TOKEN", "value": "[redacted]"},
+            {"Value": "[redacted]", "Key": "DbPassword"},
+            *fields["env"][3:],
+        ],
+        "args": ["--api-key", "[redacted]", "--token", "--verbose", "run"],
+    }
 
 
 def test_short_texts_are_looked_at_too() -> None:
