@@ -237,13 +237,14 @@ class Host:
         """The engine as it stands; for backends that are elsewhere, that there is none."""
         if self._engine is not None:
             return self._engine.board.state
+        upstream = self.backend if isinstance(self.backend, OpenAIBackend) else None
         return EngineState(
             state="stopped",
             since=self.started,
-            model=self.config.model,
+            model=upstream.model if upstream is not None else self.config.model,
             url=without_password(self.config.backend_url),
             detail=f"{self.config.backend_name} runs elsewhere and is not watched",
-            context_tokens=self.backend.context_tokens if isinstance(self.backend, OpenAIBackend) else 0,
+            context_tokens=upstream.context_tokens if upstream is not None else 0,
         )
 
     def state(self) -> HostState:

@@ -1,7 +1,7 @@
 """`GET /v1/models` in Anthropic's form.
 
-Claude Code's model discovery lists ids that contain `claude` only, so each model of the upstream is listed
-under such an id and under its own. Requests may name either, or any other: the upstream's model answers.
+Claude Code's model discovery lists ids that contain `claude` only, so the model that answers is listed under
+such an id and under its own. Requests may name either, or any other: it answers all of them.
 """
 
 from __future__ import annotations

@@ -110,6 +110,11 @@ class OpenAIBackend:
         self._listed = False
 
     @property
+    def model(self) -> str:
+        """The model that answers, empty while the server has not been asked for its first."""
+        return self._model
+
+    @property
     def context_tokens(self) -> int:
         """The model's window, 0 while it is not known."""
         return self._window.tokens
@@ -186,7 +191,9 @@ class OpenAIBackend:
             entries = await self._client.listed_models()
         except (UpstreamModelMissing, UpstreamRejected):
             self._listed = True  # it has no list
-            raise
+            if not self._model:
+                raise
+            return [self._model]
         self._listed = bool(entries)
         if entries and not self._model:
             self._model = str(entries[0]["id"])
@@ -194,7 +201,7 @@ class OpenAIBackend:
             if entry["id"] == self._model:
                 self._window.read(entry)
                 self._recognise(entry.get("owned_by"), f"{self._model} {entry.get('root')}")
-        return [str(entry["id"]) for entry in entries]
+        return [self._model] if self._model else []
 
     def _recognise(self, owner: Any, model: str) -> None:
         """Speak to the server as what it names itself to be; `model` are all names of the model."""

@@ -101,6 +101,22 @@ async def served_with_upstream(home: Path, *turns: Turn, **fields: Any) -> Async
             yield host
 
 
+@pytest.mark.parametrize("window", [{}, {"context_tokens": 50_000}])
+async def test_a_session_learns_the_model_that_the_upstream_answers_with(
+    tmp_path: Path, window: dict[str, int]
+) -> None:
+    upstream = Upstream(other={"/v1/models": {"data": [{"id": "org/first"}, {"id": "second"}]}})
+    async with upstream_served(upstream) as url:
+        elsewhere = {"backend": "openai", "backend_name": "openai", "backend_url": f"{url}/v1"}
+        async with served(tmp_path, **elsewhere, **window) as host:
+            client = HostClient(host.url)
+            before, after = await client.state(), await client.state_with_window()
+            offered = [entry["id"] for entry in (await host.client.get("/v1/models")).json()["data"]]
+            await client.close()
+    assert (before.model, after.model) == ("", "org/first")
+    assert offered == ["claude-first", "org/first"]
+
+
 async def test_a_session_learns_the_window_that_the_upstream_lists(tmp_path: Path) -> None:
     upstream = Upstream(other={"/v1/models": {"data": [{"id": "m", "max_model_len": 40_960}]}})
     async with upstream_served(upstream) as url:

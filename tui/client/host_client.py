@@ -89,11 +89,11 @@ class HostClient:
             ) from None
 
     async def state_with_window(self) -> HostState:
-        """The state, after the host has asked its upstream for the model's context window."""
+        """The state, after the host has asked its upstream for the model and its context window."""
         state = await self.state()
-        if state.engine.context_tokens or backend_kind(state.backend) != "openai":
+        if (state.model and state.engine.context_tokens) or backend_kind(state.backend) != "openai":
             return state
-        with suppress(HostError):  # the list of models names it, if anything does
+        with suppress(HostError):  # the list of models names both, if anything does
             await self._ask("GET", "/v1/models")
         return await self.state()
 

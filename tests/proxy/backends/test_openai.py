@@ -70,8 +70,20 @@ async def test_without_a_model_the_first_that_is_listed_answers() -> None:
     listed = {"/v1/models": {"data": [{"id": "first"}, {"id": "second"}]}}
     async with serve(Upstream(other=listed)) as url:
         backend = OpenAIBackend(f"{url}/v1", "")
+        assert backend.model == ""
         assert await backend.model_name() == "first"
-        assert await backend.models() == ["first", "second"]
+        assert await backend.models() == ["first"]
+        assert backend.model == "first"
+        await backend.close()
+
+
+@pytest.mark.parametrize("listed", [{}, {"/v1/models": {"data": [{"id": "first"}]}}])
+async def test_a_chosen_model_is_the_only_one_that_is_offered_also_where_the_server_does_not_list_it(
+    listed: dict[str, Any],
+) -> None:
+    async with serve(Upstream(other=listed)) as url:
+        backend = OpenAIBackend(f"{url}/v1", "chosen")
+        assert await backend.models() == ["chosen"]
         await backend.close()
 
 

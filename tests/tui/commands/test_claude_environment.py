@@ -51,7 +51,7 @@ class TestVariables:
         assert {f"ANTHROPIC_DEFAULT_{size}_MODEL" for size in ("OPUS", "SONNET", "HAIKU")} < names
         assert "CLAUDE_CODE_SUBAGENT_MODEL" in names
 
-    def test_a_server_that_chooses_its_model_is_called_by_its_own_name(self) -> None:
+    def test_a_server_that_names_no_model_is_called_by_its_own_name(self) -> None:
         variables = made(backend="openai", backend_name="lmstudio", model="").variables
         assert variables["ANTHROPIC_MODEL"] == "lmstudio"
         assert made(model="").variables["ANTHROPIC_MODEL"] == "bundled-demo-model"
