@@ -8,6 +8,7 @@ import typer
 
 from engine.options.setting import OF_A_BACKEND
 from proxy.configuration.settings import SETTINGS
+from tui.commands.arguments import argument
 from tui.commands.invocation import Invocation
 from tui.commands.options import Attach, Config, Port
 
@@ -107,10 +108,8 @@ def show(
 @app.command("set", help=SET_HELP)
 def set_(
     context: typer.Context,
-    key: Annotated[str, typer.Argument(metavar="[KEY]", help="The setting.", show_default=False)] = "",
-    value: Annotated[
-        str | None, typer.Argument(metavar="[VALUE]", help="Its value.", show_default=False)
-    ] = None,
+    key: Annotated[str | None, argument("KEY", "The setting.", show_default=False)] = None,
+    value: Annotated[str | None, argument("VALUE", "Its value.", show_default=False)] = None,
     default: Annotated[bool, typer.Option("--default", help="Take it back to its default.")] = False,
     save: Annotated[bool, typer.Option("--save", help="Write it to your own file as well.")] = False,
     now: Annotated[bool, typer.Option("--now", help="Do not wait for the requests that run.")] = False,
@@ -123,7 +122,7 @@ def set_(
 
     invocation: Invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(
-        run_config_set(invocation, key, value, default=default, save=save, now=now, as_json=as_json)
+        run_config_set(invocation, key or "", value, default=default, save=save, now=now, as_json=as_json)
     )
 
 
@@ -131,12 +130,12 @@ def set_(
 def check(
     context: typer.Context,
     file: Annotated[
-        str, typer.Argument(metavar="[FILE]", help="The file, or its folder.", show_default=False)
-    ] = "",
+        str | None, argument("FILE", "The file, or its folder.", path=True, show_default=False)
+    ] = None,
 ) -> None:
     from tui.commands.config_check import run_config_check
 
-    raise typer.Exit(run_config_check(context.obj, file))
+    raise typer.Exit(run_config_check(context.obj, file or ""))
 
 
 @app.command("schema", help=SCHEMA_HELP)
@@ -162,12 +161,12 @@ def keys(
 @app.command("trust", help=TRUST_HELP)
 def trust(
     file: Annotated[
-        str, typer.Argument(metavar="[FILE]", help="The file, or its folder.  [here]", show_default=False)
-    ] = "",
+        str | None, argument("FILE", "The file, or its folder.  [here]", path=True, show_default=False)
+    ] = None,
     revoke: Annotated[bool, typer.Option("--revoke", help="Forget what was decided about it.")] = False,
     listing: Annotated[bool, typer.Option("--list", help="All decisions, a line each.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --list: each as one line of JSON.")] = False,
 ) -> None:
     from tui.commands.config_trust import run_config_trust
 
-    raise typer.Exit(run_config_trust(file, revoke=revoke, listing=listing, as_json=as_json))
+    raise typer.Exit(run_config_trust(file or "", revoke=revoke, listing=listing, as_json=as_json))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tui.commands.arguments import argument
 from tui.commands.options import Attach, Config, Port
 
 running_host = typer.Typer(rich_markup_mode=None)
@@ -146,7 +147,7 @@ Exit code 1 if no such request runs, or several do.
 @running_host.command("cancel", help=CANCEL_HELP)
 def cancel(
     context: typer.Context,
-    request_id: Annotated[str, typer.Argument(metavar="ID", help="The request's id, or how it begins.")],
+    request_id: Annotated[str, argument("ID", "The request's id, or how it begins.")],
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
     attach: Attach = None,
     port: Port = None,
@@ -239,6 +240,7 @@ runs, or the disk does not take it.
 _Contents = Annotated[
     bool, typer.Option("--without-contents", help="Leave out all texts of prompts, answers and tools.")
 ]
+_File = Annotated[str | None, argument("FILE", "Where it goes.", path=True, show_default=False)]
 _Traces = Annotated[
     list[str] | None,
     typer.Option("--trace", metavar="ID", help="Also this trace with its texts (may be repeated)."),
@@ -248,7 +250,7 @@ _Traces = Annotated[
 @running_host.command("record", help=RECORD_HELP)
 def record(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="[FILE]", help="Where it goes.", show_default=False)] = "",
+    file: _File = None,
     minutes: Annotated[
         float | None,
         typer.Option(metavar="N", min=0.0, help="End after so many minutes.", show_default=False),
@@ -267,7 +269,7 @@ def record(
     raise typer.Exit(
         run_record(
             invocation,
-            file,
+            file or "",
             minutes=minutes,
             only_new=only_new,
             contents="none" if without_contents else "redacted",
@@ -297,7 +299,7 @@ Prints the file's path; without FILE it is in ~/.anyclaude/bundles.
 @running_host.command("bundle", help=BUNDLE_HELP)
 def bundle(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="[FILE]", help="Where it goes.", show_default=False)] = "",
+    file: _File = None,
     minutes: Annotated[float, typer.Option(metavar="N", min=0.0, help="How far it goes back.")] = 15.0,
     without_contents: _Contents = False,
     traces: _Traces = None,
@@ -312,7 +314,7 @@ def bundle(
     raise typer.Exit(
         run_bundle(
             invocation,
-            file,
+            file or "",
             minutes=minutes,
             contents="none" if without_contents else "redacted",
             traces=traces or (),

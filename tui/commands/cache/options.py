@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tui.commands.arguments import argument
 from tui.commands.options import Attach, Config, Port
 
 cache = typer.Typer(
@@ -26,7 +27,7 @@ Examples
 )
 
 Json = Annotated[bool, typer.Option("--json", help="As one JSON object.")]
-Entry = Annotated[str, typer.Argument(metavar="ID", help="The entry's id from the list, or how it begins.")]
+Entry = Annotated[str, argument("ID", "The entry's id from the list, or how it begins.")]
 
 LIST_HELP = """List what the cache holds: shared prefixes, and below them what each session holds.
 

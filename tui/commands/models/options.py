@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tui.commands.arguments import argument
 from tui.commands.invocation import Invocation
 from tui.commands.options import Attach, Config, Port
 
@@ -30,7 +31,7 @@ Examples
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Model = Annotated[
-    str, typer.Argument(metavar="NAME", help="A hub id, a name or a part of it from the list, or a path.")
+    str, argument("NAME", "A hub id, a name or a part of it from the list, or a path.", path=True)
 ]
 
 
@@ -110,7 +111,7 @@ def models_use(
 @models.command("pull")
 def models_pull(
     context: typer.Context,
-    hub_id: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The model's id on Hugging Face.")],
+    hub_id: Annotated[str, argument("ORG/NAME", "The model's id on Hugging Face.")],
     revision: Annotated[str, typer.Option(metavar="NAME", help="A branch, tag or commit of it.")] = "main",
     as_json: Json = False,
     config: Config = None,
@@ -148,7 +149,10 @@ def models_rm(
 @models.command("bench")
 def models_bench(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As for show; else the configured model.")] = "",
+    name: Annotated[
+        str | None,
+        argument("NAME", "As for show.  [the configured model]", path=True, show_default=False),
+    ] = None,
     lengths: Annotated[
         str, typer.Option(metavar="LIST", help="Lengths of prompts in tokens, such as 1k,4k,32k.")
     ] = "1k,4k,16k",
@@ -172,5 +176,7 @@ def models_bench(
 
     options = BenchOptions(lengths_of(lengths), decode, seconds)
     raise typer.Exit(
-        run_models_bench(_over(context, config), name, options, as_json=as_json, beside_host=beside_host)
+        run_models_bench(
+            _over(context, config), name or "", options, as_json=as_json, beside_host=beside_host
+        )
     )

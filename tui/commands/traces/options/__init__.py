@@ -1,0 +1,7 @@
+"""The command line of `anyclaude-tui traces`; imports nothing heavy, so that help comes at once."""
+
+from tui.commands.traces.options import reading  # isort: skip  # its commands come first in the help
+from tui.commands.traces.options import keeping
+from tui.commands.traces.options.shared import Config, Own, Since, invocation_of, traces
+
+__all__ = ["Config", "Own", "Since", "invocation_of", "keeping", "reading", "traces"]
