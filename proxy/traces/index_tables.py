@@ -16,7 +16,7 @@ from proxy.traces.listing.list_row import LIST_COLUMNS
 
 # Grows when a table or the meaning of a row changes. An older index is emptied, and the files fill it again;
 # not while a process of that version has it open, which would go on with tables that it does not know.
-INDEX_VERSION = 6
+INDEX_VERSION = 7
 LOCKED_S = 5.0  # that a statement waits for another process
 _MOST = 2**53  # of a number
 OLDER_S = 1.0  # that an older version's process is waited for: commands end soon, hosts do not

@@ -14,8 +14,8 @@ SLOWEST = 5
 
 # Beside max() SQLite takes the other columns from the row that has the maximum.
 _MISSES = """
-SELECT reason, segment, count(*), sum(tokens), max(tokens), trace, position, before, now
-FROM misses {join} WHERE {where} GROUP BY reason, segment
+SELECT reason, cause, segment, count(*), sum(tokens), max(tokens), trace, position, before, now
+FROM misses {join} WHERE {where} GROUP BY reason, cause, segment
 """
 _USABLE = "verdict IN ('valid', 'unchecked')"
 _TOOLS = f"""
@@ -36,6 +36,7 @@ class MissGroup:
     """Prompts that could reuse less, for one cause at one place; the texts are of the costliest of them."""
 
     reason: str
+    cause: str  # of what was evicted: `engine.wire.misses.EvictionCause`; empty: not known, or nothing was
     segment: str
     requests: int
     tokens: int  # that were computed because of it
@@ -101,14 +102,15 @@ def analyze(index: TraceIndex, choice: Choice = ALL, prices: PriceTable | None =
 
 def _misses(index: TraceIndex, where: str, parameters: tuple[object, ...]) -> list[MissGroup]:
     """By cause and kind of place: `message 12` and `message 14` are one kind."""
-    found: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
+    found: dict[tuple[str, str, str], list[tuple[Any, ...]]] = {}
     for row in _select(index, _MISSES, where, parameters):
-        found.setdefault((row[0], re.sub(r"\s*\d+", "", row[1])), []).append(row)
+        reason, cause, segment = row[:3]
+        found.setdefault((reason, cause, re.sub(r"\s*\d+", "", segment)), []).append(row[3:])
     groups = []
-    for (reason, segment), rows in found.items():
-        worst = max(rows, key=lambda row: row[4])
-        requests, tokens = sum(row[2] for row in rows), sum(row[3] for row in rows)
-        groups.append(MissGroup(reason, segment, requests, tokens, *worst[5:]))
+    for kind, rows in found.items():
+        worst = max(rows, key=lambda row: row[2])
+        requests, tokens = sum(row[0] for row in rows), sum(row[1] for row in rows)
+        groups.append(MissGroup(*kind, requests, tokens, *worst[3:]))
     return sorted(groups, key=lambda one: -one.tokens)
 
 

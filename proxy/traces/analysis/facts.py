@@ -52,6 +52,7 @@ CALL_COLUMNS = (
 MISS_COLUMNS = (
     "trace",
     "reason",
+    "cause",  # of what was evicted
     "position",
     "segment",
     "before",
@@ -144,4 +145,13 @@ def _miss(trace: Trace) -> Row | None:
     if cache is None or (miss := cache.miss) is None:
         return None
     computed = max(0, cache.prompt_tokens - cache.matched_tokens)
-    return (trace.id, miss.reason, miss.position, miss.segment, miss.before, miss.now, computed)
+    return (
+        trace.id,
+        miss.reason,
+        miss.evicted_cause,
+        miss.position,
+        miss.segment,
+        miss.before,
+        miss.now,
+        computed,
+    )

@@ -17,6 +17,13 @@ LABEL_CELLS = 11
 INDENT = "  "
 MOST_GROUPS = 10
 TEXT_CELLS = 96
+_CAUSES = {  # of an eviction, as the screen says them
+    "room": "evicted to make room",
+    "memory": "evicted for memory",
+    "fault": "removed, as the device failed",
+    "dropped": "dropped by you",
+    "flushed": "flushed by you",
+}
 READ, CREATED, INPUT = "█", "▒", "░"
 
 _GROUP_HEAD = (
@@ -40,7 +47,7 @@ def analysis_report(found: Analysis, columns: int = 160) -> str:
         ("session", found.sessions),
     ):
         lines += section(f"by {name}", group_table(groups, room, priced=found.priced))
-    lines += section("misses, the costliest first", _misses(found.misses, room))
+    lines += section("misses, the costliest first", miss_lines(found.misses, room))
     lines += section("tools", _tools(found.tools, room))
     lines += section("slowest", _slowest(found.slowest, room))
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -147,11 +154,12 @@ def _cells(group: Group, *, priced: bool) -> list[str]:
     return [*cells, NONE if group.cost is None else money(group.cost)] if priced else cells
 
 
-def _misses(misses: Sequence[MissGroup], room: int) -> Iterator[str]:
+def miss_lines(misses: Sequence[MissGroup], room: int) -> Iterator[str]:
+    """What could have been restored, by cause and place."""
     for miss in misses:
         where = f" in {line_text(miss.segment)}" if miss.segment else ""
         yield from hanging(
-            f"{miss.reason}{where}: {plural(miss.requests, 'request')}, {miss.tokens:,} tokens computed;"
+            f"{_cause(miss)}{where}: {plural(miss.requests, 'request')}, {miss.tokens:,} tokens computed;"
             f" the costliest is {miss.trace}" + (f" at token {miss.position:,}" if miss.position else ""),
             room,
             2,
@@ -159,6 +167,10 @@ def _misses(misses: Sequence[MissGroup], room: int) -> Iterator[str]:
         for name, text in (("before", miss.before), ("now", miss.now)):
             if text:
                 yield f"  {name:<7}{shorten(line_text(text), min(TEXT_CELLS, room - 9))}"
+
+
+def _cause(miss: MissGroup) -> str:
+    return _CAUSES.get(miss.cause, miss.reason) if miss.reason == "evicted" else miss.reason
 
 
 def _tools(tools: Sequence[ToolGroup], room: int) -> Iterator[str]:

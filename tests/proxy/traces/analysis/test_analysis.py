@@ -44,6 +44,8 @@ def some_trace(number: int, chance: random.Random) -> Trace:
             None,
             CacheMiss(reason="cold"),
             CacheMiss(reason="diverged", segment=f"message {number}", before=f"was {number}"),
+            CacheMiss(reason="evicted", evicted_cause="memory"),
+            CacheMiss(reason="evicted", evicted_cause="dropped"),
         ]
     )
     matched = chance.randrange(500)
@@ -199,12 +201,18 @@ def test_tools_and_misses_equal_those_in_the_files(folder: Folder) -> None:
     assert sum(tool.calls for tool in found.tools) == len(calls)
     missed = [row["cache"] for row in rows if row["cache"] and row["cache"]["miss"]]
     for miss in found.misses:
-        own = [cache for cache in missed if cache["miss"]["reason"] == miss.reason]
+        own = [
+            cache
+            for cache in missed
+            if (cache["miss"]["reason"], cache["miss"]["evicted_cause"]) == (miss.reason, miss.cause)
+        ]
         computed = [cache["prompt_tokens"] - cache["matched_tokens"] for cache in own]
         assert (miss.requests, miss.tokens) == (len(own), sum(computed))
         worst = own[computed.index(max(computed))]["miss"]
         if miss.reason == "diverged":
             assert (miss.segment, miss.before) == ("message", worst["before"])
+    kinds = {("cold", ""), ("diverged", ""), ("evicted", "memory"), ("evicted", "dropped")}
+    assert {(miss.reason, miss.cause) for miss in found.misses} == kinds
     assert [one.duration_s for one in found.slowest] == [140.0, 139.0, 138.0, 137.0, 136.0]
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from proxy.events.types import CacheMiss, CacheVerdict, Timings, Usage
+from proxy.traces.analysis.analysis import MissGroup
 from proxy.traces.schema import Trace, TraceRequest
 from tests.proxy.trace_making import AT, call_of, trace_of
 from tests.tui.commands.traces.homes import home_with, invocation_on
 from tui.commands.exit_codes import CommandFailed
+from tui.commands.traces.analysis_report import miss_lines
 from tui.commands.traces.analyzing import run_traces_analyze
 from tui.commands.traces.listing import run_traces_list
 
@@ -64,6 +66,21 @@ def test_the_report_has_what_a_person_asks_for(
     ):
         assert words in shown
     assert "\x1b" not in shown
+
+
+def test_evictions_are_told_apart_by_their_cause_in_the_words_of_the_screen() -> None:
+    causes = ("room", "memory", "fault", "dropped", "flushed", "", "of a later version")
+    misses = [MissGroup("evicted", cause, "", 1, 10, "req_1", 0, "", "") for cause in causes]
+    told = [line.split(":")[0] for line in miss_lines(misses, 160)]
+    assert told == [
+        "evicted to make room",
+        "evicted for memory",
+        "removed, as the device failed",
+        "dropped by you",
+        "flushed by you",
+        "evicted",
+        "evicted",
+    ]
 
 
 def test_as_json_it_is_the_whole_analysis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
