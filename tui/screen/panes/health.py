@@ -92,9 +92,7 @@ class HealthPane(Pane):
         found = {"drain"} if cannot_restart(snapshot, drain=True) else set()
         if cannot_restart(snapshot) and not snapshot.link.gone:  # r starts an ended host of this screen's
             found.add("restart")
-        if not self.request:
-            found |= {"why", "diff", "open_trace"}
-        elif self._line is None or not self._line.request:
+        if self.request and (self._line is None or not self._line.request):
             found |= {"diff", "open_trace", *LEADS}  # they work; the pane's own keys need the room
         return found | {"context"} | ({"stop"} if cannot_stop(snapshot) else set())
 

@@ -163,11 +163,15 @@ class MainScreen(Ground, Screen[None]):
             return WHILE_LOOKING if pane.searches else WHILE_FILTERING
         shown = footer(commands("main", pane.place))
         left_out = pane.unavailable | (_OF_A_ROW if pane.main_table is None else set())
+        words, first = {"filter": "search"} if pane.searches else {}, ""
         if not (pane.request or pane.session):
             left_out |= LEADS
         if not pane.ended_request:
             left_out |= _OF_A_REQUEST
-        words, first = {"filter": "search"} if pane.searches else {}, ""
+        if pane.place == "streams" and not pane.snapshot.requests and not pane.snapshot.link.recorded:
+            words["context"], first = "copy the command", "context"  # as the empty list says
+        elif not pane.session:
+            left_out.add("context")
         if self.marked:
             action, word = ("mark", "unmark") if self.marked == pane.request else ("diff", "diff with ●")
             words[action], first = word, action

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from proxy.events.types import EngineMemory, EngineState
+from tests.tui.stage import drawn
 from tests.tui.trace_samples import SampleHost
 from tests.tui.traffic import Morning
 from tui.client.records import RECORDED, Link, ModelFit, Snapshot
 from tui.screen.app import ControlCenter
 from tui.screen.panes.first_run import better_model, first_steps
+from tui.screen.panes.session_tree import SessionTree
 from tui.screen.styled_line import plain_text
+from tui.screen.widgets.key_bar import KeyBar
 
 FIT = ModelFit("org/Big-30B-4bit", 17.5, 64, "anyclaude-tui models pull org/Big-30B-4bit", here=False)
 PROGRAM = "anyclaude-tui --port 23000"
@@ -68,6 +71,26 @@ async def test_an_empty_screen_leads_to_a_model_and_to_claude_code_by_a_key_each
         assert app.clipboard == FIT.command
         await pilot.press("c")
         assert app.clipboard == CLAUDE
+
+
+async def test_an_empty_list_offers_the_command_for_claude_code_and_nothing_that_needs_a_request() -> None:
+    app = ControlCenter(clock=lambda: 2000.0, program=PROGRAM, suggest=lambda: FIT)
+    app.client = SampleHost([])
+    async with app.run_test(size=(80, 24)) as pilot:
+        while app.model_fit is None:
+            await pilot.pause()
+        morning = Morning()
+        morning.start_engine()
+        app.inbox.put(morning.state())
+        app.inbox.put(Link("live"))
+        app.frame()
+        assert CLAUDE in "\n".join(drawn(app.main.current.query_one(SessionTree)))
+        for pane in "1235":
+            await pilot.press(pane)
+            keys = drawn(app.main.query_one(KeyBar))[0]
+            assert ("c copy the command" in keys) is (pane == "1")
+            offered = {words.strip() for words in keys.split("  ")}
+            assert not {"t trace", "w why", "d diff", "c context", "m mark"} & offered, pane
 
 
 def test_a_recording_offers_no_client_for_a_host_that_is_not_there() -> None:
