@@ -54,10 +54,11 @@ def last_words(text: str, cells: int) -> str:
 
 
 def last_paragraph(text: str, cells: int) -> str:
-    """The last paragraph of a text from its beginning, if that is still held."""
+    """The last paragraph of a text from its beginning, or its end if its beginning is no longer held."""
     head, _, last = text.strip().rpartition("\n\n")
-    begun = ELLIPSIS if not head and len(text) >= SAID else ""
-    return shorten(begun + line_text(last), cells)
+    if not head and len(text) >= SAID:
+        return last_words(text, cells)
+    return shorten(line_text(last), cells)
 
 
 def _title(text: str) -> str:

@@ -204,6 +204,7 @@ async def test_rows_that_look_the_same_are_not_drawn_again(monkeypatch: pytest.M
         ({"phase": "prefill"}, {"calls": (CallNote("t", "Bash", "make", failed=True),)}, "→ Bash make ✗"),
         ({"phase": "prefill", "preview": "next"}, {"calls": (CallNote("t", "Bash", "make"),)}, "› next"),
         ({"said": "Long.\n\nThe end is here"}, {}, "The end is here"),
+        ({"said": "it goes on " * 30 + "to the end"}, {}, "…goes on to the end"),
         ({"said": '{"title": "A day"}', "purpose": "title", "lane": "auxiliary"}, {}, "“A day”"),
         ({"said": "hm", "thinks": True}, {}, "› asked in s"),
         ({}, {}, "› asked in s"),
