@@ -11,7 +11,6 @@ from tui.client.records import ModelFit, RequestSnapshot, Snapshot, ToolRecord
 from tui.client.store import Store
 from tui.client.wire_text import shorten_middle
 from tui.screen.choices.own_command import own_command
-from tui.screen.engine_label import uses_other_backend
 from tui.screen.frames.ground import Stack
 from tui.screen.host_actions.questions import cannot_cancel
 from tui.screen.keymap import bindings, commands
@@ -377,8 +376,8 @@ def counts(snapshot: Snapshot) -> Line:
 
 
 def _window(snapshot: Snapshot) -> int:
-    engine = snapshot.engine
-    return engine.context_tokens if engine is not None and not uses_other_backend(snapshot) else 0
+    """What prompt and answer share, also at another server, as far as that told it; 0: not known."""
+    return snapshot.engine.context_tokens if snapshot.engine is not None else 0
 
 
 def _of_whom(row: TreeRow, *, several: bool) -> Line:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from tui.client.figures import clock, count, percent, plural, ratio, seconds, size
 from tui.client.records import Snapshot
@@ -20,6 +21,9 @@ from tui.screen.engine_label import (
     uses_other_backend,
 )
 from tui.screen.styled_line import Line, line_width, spread
+
+if TYPE_CHECKING:
+    from proxy.events.types import EngineState
 
 STEP_S, STEPS = 10, 24  # of the strip of tokens a second
 PROMPTS = 16  # of the strip of restored shares
@@ -140,7 +144,7 @@ def _today(snapshot: Snapshot, now: float) -> tuple[int, int]:
 def _fullest(snapshot: Snapshot, now: float) -> tuple[float | None, str]:
     """How full the window of the fullest open session is after its last request, and that session."""
     window = snapshot.engine.context_tokens if snapshot.engine is not None else 0
-    if window <= 0 or uses_other_backend(snapshot):
+    if window <= 0:
         return None, ""
     open_ones = [one for one in snapshot.sessions if one.id and one.updated >= now - RECENT_S]
     fullest = max(open_ones, key=lambda one: one.context_tokens, default=None)
@@ -157,8 +161,13 @@ def _alerts(snapshot: Snapshot, context: float | None) -> Iterator[str]:
         yield upstream_label(snapshot)[0] if uses_other_backend(snapshot) else f"engine {label}"
     if snapshot.disk is not None and snapshot.disk.unwritten:
         yield f"{snapshot.disk.unwritten} not recorded"
-    if engine is None or uses_other_backend(snapshot):
-        return
+    if engine is not None and not uses_other_backend(snapshot):
+        yield from _engine_alerts(snapshot, engine)
+    if context is not None and context >= FULL:
+        yield f"context {percent(context)} full"
+
+
+def _engine_alerts(snapshot: Snapshot, engine: EngineState) -> Iterator[str]:
     if snapshot.probes and not snapshot.probes[-1][1].ok and not engine.is_gone:
         yield "probe failed"
     if engine.memory is not None and engine.memory.pressure != "normal":
@@ -168,8 +177,6 @@ def _alerts(snapshot: Snapshot, context: float | None) -> Iterator[str]:
         yield "memory over its limit"
     if engine.cache is not None and engine.cache.disk_paused:
         yield "disk full or refused"
-    if context is not None and context >= FULL:
-        yield f"context {percent(context)} full"
 
 
 # -- drawing -------------------------------------------------------------------------------------------------

@@ -200,6 +200,8 @@ def test_the_fullest_session_that_is_open() -> None:
     assert (seen.context, seen.session, seen.alerts) == (0.96, "b", ("context 96% full",))
     unknown = vital_signs(replace(snapshot, engine=EngineState(state="ready")), Buckets(), NOW)
     assert unknown.context is None
+    elsewhere = vital_signs(replace(snapshot, host=HostFacts(backend="openai")), Buckets(), NOW)
+    assert (elsewhere.context, elsewhere.alerts[-1]) == (0.96, "context 96% full")
 
 
 @pytest.mark.parametrize("state", ["exited", "restarting", "starting"])
