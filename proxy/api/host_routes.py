@@ -210,7 +210,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
     )
     async def trace(request: Request, trace_id: str) -> Response:
         """One trace, whole, or without what is long in it."""
-        found = await _asked(trace_id, lambda: host.store.load(trace_id))
+        found = await _asked(host, trace_id, lambda: host.store.load(trace_id))
         return _json(found.brief() if is_set(request, "brief") else found)
 
     @router.get(
@@ -232,7 +232,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
             facts = compare(host.store.load(found.id), b)
             return facts.model_copy(update={"chosen": found.chosen})
 
-        return _json(await _asked(trace_id, facts))
+        return _json(await _asked(host, trace_id, facts))
 
     @router.get("/anyclaude/traces/{trace_id}/why", responses={200: {"model": Why}})
     async def why(trace_id: str) -> Response:
@@ -241,7 +241,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
         def explained() -> Why:
             return explain(host.store.load(trace_id), host.store.index)
 
-        found = await _asked(trace_id, explained)
+        found = await _asked(host, trace_id, explained)
         return _json(found)
 
     @router.get("/anyclaude/traces/{trace_id}/turns", responses={200: {"model": SessionTurns}})
@@ -251,7 +251,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
         def around() -> SessionTurns:
             return turns_around(host.store.load(trace_id), host.store.index)
 
-        return _json(await _asked(trace_id, around))
+        return _json(await _asked(host, trace_id, around))
 
 
 def _add_sessions(router: APIRouter, host: ObservedHost) -> None:
@@ -268,22 +268,33 @@ def _add_sessions(router: APIRouter, host: ObservedHost) -> None:
         def counted() -> ContextBudget:
             return context_of_session(session, store.index, store.load, at=at, window=window)
 
-        found = await _asked(at, counted)
+        found = await _asked(host, at, counted)
         return _json(found)
 
 
-async def _asked(trace_id: str, question: Callable[[], _T]) -> _T:
+async def _asked(host: ObservedHost, trace_id: str, question: Callable[[], _T]) -> _T:
     """What a thread finds out about one trace, if one is named, its errors as those of this API."""
     if trace_id and not is_trace_id(trace_id):
         raise NotFound(f"{trace_id} is no trace id")
     try:
         return await asyncio.to_thread(question)
     except TraceNotFound as error:
-        raise NotFound(str(error)) from None
+        raise NotFound(f"{error}{_unrecorded(host)}") from None
     except TraceUnreadable as error:
         raise ProxyError(str(error)) from None
     except sqlite3.Error as error:
         raise ProxyError(f"the trace index cannot be read ({error}); the traces are kept") from None
+
+
+def _unrecorded(host: ObservedHost) -> str:
+    """Why a request that was seen may have no trace."""
+    if host.recorder.traces is None:
+        return "; this host keeps no traces"
+    disk = host.health.disk
+    if disk is not None and disk.unwritten:
+        number = f"{disk.unwritten} request" + ("s" if disk.unwritten > 1 else "")
+        return f"; the last {number} could not be recorded: {disk.refusal}"
+    return ""
 
 
 def _add_health(router: APIRouter, host: ObservedHost) -> None:

@@ -338,6 +338,18 @@ async def test_questions_that_make_no_sense_get_a_clear_answer(
         assert says in answer.json()["error"]["message"]
 
 
+async def test_a_request_without_a_trace_has_the_reason_with_it(tmp_path: Path) -> None:
+    async with served_with_upstream(tmp_path, Turn(text="hello")) as host:
+        (host.config.home / "traces").mkdir(exist_ok=True)
+        (host.config.home / "traces" / "scripted").write_text("no folder")
+        assert (await host.client.post("/v1/messages", json=ASK)).status_code == 200
+        await host.events(
+            lambda event: event["type"] == "host.disk" and event["data"]["unwritten"], params={"since": "0"}
+        )
+        answer = await host.client.get("/anyclaude/traces/req_0000/why")
+        assert "the last 1 request could not be recorded: " in answer.json()["error"]["message"]
+
+
 async def test_a_damaged_trace_is_told_as_such(tmp_path: Path) -> None:
     async with served(tmp_path, backend="openai", backend_url="http://127.0.0.1:9/v1") as host:
         folder = host.config.home / "traces" / "openai"
@@ -427,6 +439,8 @@ async def test_without_traces_there_are_counters_and_no_files(tmp_path: Path) ->
         assert (await host.client.post("/v1/messages", json=ASK)).status_code == 200
         assert (await host.state()).counters.finished == 1
         assert (await host.client.get("/anyclaude/traces")).json() == {"traces": [], "total": 0}
+        answer = await host.client.get("/anyclaude/traces/req_0000")
+        assert answer.json()["error"]["message"].endswith("; this host keeps no traces")
     assert not list(host.config.home.rglob("*.json"))
 
 
@@ -645,7 +659,7 @@ async def test_a_running_request_is_cancelled_by_its_id_and_counted_apart(
             assert listed["traces"][0]["cause"] == "cancelled by you"
             refused = await host.client.post(path)
             assert (refused.status_code, refused.json()["error"]["type"]) == (404, "not_found_error")
-            with pytest.raises(CommandFailed, match=r"HTTP 404: req_ does not run.*running: none"):
+            with pytest.raises(CommandFailed, match=r"^req_ does not run.*running: none"):
                 await asyncio.to_thread(run_cancel, asked, "req_")
             assert await asyncio.to_thread(run_restart, asked, json_wanted=True) == 1
             assert "runs no engine" in json.loads(capsys.readouterr().out)["reason"]

@@ -341,7 +341,7 @@ def describe(error: Exception) -> str:
 
 
 def refusal(status: int, body: str) -> str:
-    """An HTTP error in words: the host's own message where it gives one."""
+    """An HTTP error in words: the host's own message where it gives one, alone for a 400 or 404."""
     if status in (401, 403):
         return f"HTTP {status}: the host asks for its token"
     try:
@@ -349,6 +349,8 @@ def refusal(status: int, body: str) -> str:
         message = detail.get("error", {}).get("message") or detail.get("detail")
     except (ValueError, AttributeError):
         message = None
+    if message and status in (400, 404):
+        return str(message)
     return f"HTTP {status}: {message or _first_line(body) or 'no message'}"
 
 

@@ -78,7 +78,7 @@ async def test_no_good_answer_is_said_in_words() -> None:
         "/anyclaude/traces/a": {"id": 1},
     }
     async with host(answers) as (client, _):
-        with pytest.raises(HostError, match="HTTP 400: there is no engine of ours"):
+        with pytest.raises(HostError, match=r"^there is no engine of ours"):
             await client.restart_engine()
         with pytest.raises(HostError, match="does not answer like an anyclaude host"):
             await client.state()

@@ -99,7 +99,7 @@ class DiffScreen(OpenedScreen):
                 found = await self._load(*self._ids)
             self._found = found
         except Exception as error:
-            self._problem = line_text(str(error)).removeprefix("HTTP 404: ") or type(error).__name__
+            self._problem = line_text(str(error)) or type(error).__name__
         if not (self.is_attached and self.app.is_running):
             return
         if self._found is None:
