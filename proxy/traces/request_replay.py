@@ -25,6 +25,7 @@ class ReplayedAnswer:
     usage: Usage
     ttft_s: float | None
     duration_s: float | None
+    reports_reuse: bool = False  # its server says what of the prompt was restored
 
 
 class NoReplay(ValueError):
@@ -63,6 +64,7 @@ def stored_answer(trace: Trace) -> ReplayedAnswer:
         usage=trace.usage,
         ttft_s=times.first_token,
         duration_s=times.done,
+        reports_reuse=trace.cache is not None or trace.usage.cache_read_input_tokens > 0,
     )
 
 
@@ -83,6 +85,7 @@ def new_answer(status: int, message: Any, *, model: str, duration_s: float) -> R
         usage=Usage(**{name: value for name, value in counts.items() if isinstance(value, int)}),
         ttft_s=None,
         duration_s=duration_s,
+        reports_reuse=bool(counts.get("cache_read_input_tokens")),
     )
 
 

@@ -18,6 +18,7 @@ from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.choice_box import MOVES, ChoiceBox
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line, fit
+from tui.screen.trace_detail.headline import ENDS
 from tui.screen.widgets.block_layout import Block
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.collapsible_blocks import INDENT, CollapsibleBlocks
@@ -182,9 +183,9 @@ class ReplayScreen(OpenedScreen):
         from proxy.traces.request_replay import stored_answer
 
         left = INDENT + max(12, (width - INDENT - 2 - _GAP) // 2)  # as the columns below
-        then = _facts("then", stored_answer(self._trace), clock(self._trace.time))
+        then = answer_facts("then", stored_answer(self._trace), clock(self._trace.time))
         if self._now is not None:
-            now = _facts("now", self._now, "")
+            now = answer_facts("now", self._now, "")
         elif self._problem:
             now = [[("now  ", "accent bold"), ("not answered", "bad")], [(self._problem, "bad")], []]
         else:
@@ -283,16 +284,21 @@ def _lines(answer: ReplayedAnswer) -> _Lines:
     return lines or [("(nothing)", "dim")]
 
 
-def _facts(name: str, answer: ReplayedAnswer, when: str) -> list[Line]:
+def answer_facts(name: str, answer: ReplayedAnswer, when: str) -> list[Line]:
+    """Three lines about one answer: its model, how it ended, its counts."""
+    from proxy.traces.analysis.decode_speed import speed_after_first
+
     usage = answer.usage
-    speed = ""
-    if answer.ttft_s is not None and answer.duration_s and answer.duration_s > answer.ttft_s:
-        speed = f"   {rate(usage.output_tokens / (answer.duration_s - answer.ttft_s))} tok/s"
-    restored = percent(ratio(usage.cache_read_input_tokens, usage.prompt_tokens))
+    decoded = (answer.duration_s or 0.0) - answer.ttft_s if answer.ttft_s is not None else 0.0
+    speed = speed_after_first(usage.output_tokens, decoded)
+    told = f"   {rate(speed)} tok/s" if speed else ""
+    share = percent(ratio(usage.cache_read_input_tokens, usage.prompt_tokens))
+    restored = f" {share} restored," if answer.reports_reuse else ""
     first = f"first token {seconds(answer.ttft_s)}, " if answer.ttft_s is not None else ""
-    end = line_text(answer.error) if answer.error else line_text(answer.stop_reason) or str(answer.status)
+    stop = line_text(answer.stop_reason)
+    end = line_text(answer.error) if answer.error else ENDS.get(stop, stop) or str(answer.status)
     sign = ("✗ ", "bad") if answer.error else ("✓ ", "ok")
-    counts = f"{count(usage.prompt_tokens)} in, {restored} restored, {count(usage.output_tokens)} out"
+    counts = f"{count(usage.prompt_tokens)} in,{restored} {count(usage.output_tokens)} out"
     return [
         [
             (f"{name:<5}", "accent bold"),
@@ -300,5 +306,5 @@ def _facts(name: str, answer: ReplayedAnswer, when: str) -> list[Line]:
             (line_text(answer.model), "muted"),
         ],
         [sign, (end, "muted"), (f"   {first}took {seconds(answer.duration_s)}", "")],
-        [(counts + speed, "muted")],
+        [(counts + told, "muted")],
     ]

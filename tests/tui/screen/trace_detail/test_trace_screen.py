@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from proxy.events.types import Timings, Usage
 from proxy.traces.request_replay import stored_answer
 from proxy.traces.schema import TraceResponse
 from tests.proxy.trace_making import trace_of
 from tests.tui.screen.test_app import scene
 from tests.tui.traffic import MODEL
 from tui.screen.styled_line import plain_text
-from tui.screen.trace_detail.replay import ReplayQuestion, beside
+from tui.screen.trace_detail.replay import ReplayQuestion, answer_facts, beside
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
 
 
@@ -132,6 +133,18 @@ def test_lines_of_both_answers_stand_beside_each_other_and_differing_ones_are_ma
         ["a", "│", "a"],
         ["b", "│", "b"],
     ]
+
+
+def test_a_replay_tells_no_speed_of_what_came_at_once_and_no_cache_that_is_not_reported() -> None:
+    times = Timings(first_token=0.046, last_token=0.0463, done=0.0463)
+    usage = Usage(input_tokens=1000, output_tokens=2)
+    message = {"stop_reason": "end_turn", "content": []}
+    response = TraceResponse(status=200, message=message)
+    answer = stored_answer(trace_of(1, response=response, usage=usage, timings=times, cache=None))
+    said = "\n".join(plain_text(line) for line in answer_facts("then", answer, "14:00:00"))
+    assert "✓ answered" in said
+    assert "1.0k in, 2 out" in said
+    assert "tok/s" not in said
 
 
 def test_a_replay_elsewhere_says_what_it_may_cost_and_offers_nothing_that_would_fail() -> None:
