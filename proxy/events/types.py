@@ -83,6 +83,7 @@ class CacheVerdict(EventData):
     kept_tokens: int = 0  # prefilled now and kept for later prompts
     tier: Literal["memory", "disk", "none", "unknown"] = "unknown"
     restore_s: float = 0.0  # finding and restoring, reading from disk included
+    reached_tokens: int | None = None  # restored or prefilled by its end before an answer; null: all
     miss: CacheMiss | None = None
 
 

@@ -79,6 +79,7 @@ class RequestRecord:
         self._began = context.monotonic()
         self._moments: dict[str, float] = {}
         self._engine: PhaseTimes | None = None
+        self._reached = 0  # prompt tokens that were restored or prefilled
         self._deltas = DeltaBatcher(self._publish, self._elapsed)
         self._written = WrittenParts()
         self._restored = False
@@ -109,6 +110,7 @@ class RequestRecord:
         """The upstream has prefilled more of the prompt."""
         self._once("queued")
         self._once("prefill_start")
+        self._reached = progress.done
         self._publish("request.prefill", RequestPrefill.model_validate(progress, from_attributes=True))
 
     def lookup(self, cache: CacheVerdict) -> None:
@@ -275,6 +277,9 @@ class RequestRecord:
         self._ended = True
         response.message = message
         self._trace.response = response
+        began = {"first_token", "last_token"} & self._moments.keys()
+        if (cache := self._trace.cache) is not None and not began:
+            self._trace.cache = _as_far_as(cache, self._reached)
         self._trace.usage = usage
         self._trace.timings = Timings(received=self._trace.time, **self._moments, engine=self._engine)
         self._trace.written = self._written.parts
@@ -308,6 +313,13 @@ class RequestRecord:
     def _publish(self, type: str, data: EventData) -> None:
         if not self._ended:
             self._context.bus.publish(type, data, self.id)
+
+
+def _as_far_as(cache: CacheVerdict, reached: int) -> CacheVerdict:
+    """What a lookup has come to where the prompt was read so far and no further."""
+    reached = min(max(cache.matched_tokens, reached), cache.prompt_tokens)
+    kept = min(cache.kept_tokens, reached - cache.matched_tokens)
+    return cache.model_copy(update={"reached_tokens": reached, "kept_tokens": kept})
 
 
 def _totals(change: CacheChanged) -> tuple[int, int]:

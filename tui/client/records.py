@@ -104,6 +104,22 @@ class RequestSnapshot:
         return self.prefill.cached if self.prefill is not None else 0
 
     @property
+    def reports_reuse(self) -> bool:
+        """Whether its server says what of the prompt was restored."""
+        counted = self.backend == "mlx" and self.usage is not None and self.usage.prompt_tokens > 0
+        return counted or self.cache is not None or self.prefill is not None or self.reused_tokens > 0
+
+    @property
+    def prefilled_tokens(self) -> int | None:
+        """Prompt tokens that were computed so far; None: it ended before its answer, nobody knows where."""
+        done = self.prompt_tokens
+        if self.ttft_s is None and self.phase not in ("decode", "done"):
+            if self.prefill is None and not self.active:
+                return None
+            done = self.prefill.done if self.prefill is not None else self.reused_tokens
+        return max(0, done - self.reused_tokens)
+
+    @property
     def kept_tokens(self) -> int:
         """Prompt tokens that were prefilled and kept for later prompts."""
         if self.usage is not None and self.usage.prompt_tokens:

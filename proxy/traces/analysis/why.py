@@ -134,6 +134,8 @@ def _told(times: Timings) -> list[tuple[PhaseName, float | None]]:
 def _seen(trace: Trace) -> list[tuple[PhaseName, float | None]]:
     """Where the phases before the answer end by what the proxy saw of them."""
     times = trace.timings
+    if trace.response.cancelled and not trace.upstream_model:  # the repeat of one that a person had cancelled
+        return [("sending", times.done)]
     if times.prefill_start is None:
         heard = times.first_token is not None or times.queued is not None
         return [("sending", times.queued), ("upstream", times.first_token if heard else times.done)]

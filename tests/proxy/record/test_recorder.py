@@ -209,6 +209,25 @@ async def test_a_failed_request_keeps_how_far_it_came(host: Host) -> None:
     assert [event.type for event in host.events("request")][-2:] == ["request.delta", "request.failed"]
 
 
+@pytest.mark.parametrize(
+    ("progress", "begun", "reached", "kept"),
+    [((60, 100, 20), False, 60, 40), (None, False, 20, 0), ((100, 100, 20), True, None, 70)],
+)
+async def test_a_request_that_ended_before_its_answer_tells_how_far_its_prompt_was_read(
+    host: Host, progress: tuple[int, int, int] | None, begun: bool, reached: int | None, kept: int
+) -> None:
+    record = host.begin()
+    record.lookup(CacheVerdict(prompt_tokens=100, matched_tokens=20, kept_tokens=70))
+    if progress is not None:
+        record.prefill(PrefillProgress(*progress))
+    if begun:
+        record.first_token(USAGE)
+    await record.failed(status=499, error=FAULT, message=None, usage=USAGE, cancelled=True)
+    cache = host.trace(record).cache
+    assert cache is not None
+    assert (cache.reached_tokens, cache.kept_tokens) == (reached, kept)
+
+
 async def test_the_trace_has_when_each_part_of_the_answer_was_written(host: Host) -> None:
     record = host.begin()
     for moment, kind, text, tokens in (

@@ -177,16 +177,7 @@ def answer_facts(record: RequestSnapshot, now: float) -> list[Line]:
     prompt = record.prompt_tokens
     numbers: list[Line] = []
     if prompt:
-        prefilled = max(0, prompt - record.reused_tokens)
-        numbers.append(
-            [
-                (f"{count(prompt)} prompt", "muted"),
-                (" = ", "dim"),
-                (f"{count(record.reused_tokens)} restored █", "restored"),
-                (" + ", "dim"),
-                (f"{count(prefilled)} prefilled ▒", "prefill"),
-            ]
-        )
+        numbers.append([(f"{count(prompt)} prompt", "muted"), *_read_of(record)])
     numbers.append([("took " if record.ended else "for ", "muted"), (seconds(record.duration_s(now)), "")])
     if record.output_tokens:
         numbers.append([(f"{count(record.output_tokens)} out", "decode")])
@@ -195,6 +186,23 @@ def answer_facts(record: RequestSnapshot, now: float) -> list[Line]:
     if record.phase == "failed":
         numbers.insert(0, [(f"HTTP {record.status}", "bad")])
     return [asked, [("    ", ""), *joined(numbers, "  ")]]
+
+
+def _read_of(record: RequestSnapshot) -> Line:
+    """What of the prompt was restored, prefilled and left; nothing where its server does not say."""
+    if not record.reports_reuse:
+        return []
+    restored, prefilled = record.reused_tokens, record.prefilled_tokens
+    line: Line = [(" = ", "dim"), (f"{count(restored)} restored █", "restored")]
+    if prefilled is None:
+        return [*line, (" + ", "dim"), ("not known how far it was read", "muted")]
+    line += [(" + ", "dim"), (f"{count(prefilled)} prefilled ▒", "prefill")]
+    if left := max(0, record.prompt_tokens - restored - prefilled):
+        line += [
+            (" + ", "dim"),
+            (f"{count(left)} {'to come' if record.active else 'not reached'} ░", "muted"),
+        ]
+    return line
 
 
 def _nothing_yet(record: RequestSnapshot | None) -> list[Line]:

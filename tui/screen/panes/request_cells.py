@@ -48,13 +48,11 @@ def restored_share(restored_tokens: int, prompt_tokens: int, *, known: bool = Tr
 
 def restored_bar(record: RequestSnapshot, cells: int) -> Line:
     """What of a prompt was restored and prefilled; nothing where that is not known."""
-    prompt, restored = record.prompt_tokens, record.reused_tokens
-    known = record.cache is not None or record.prefill is not None or restored
-    if not prompt or not known:
+    prompt = record.prompt_tokens
+    if not prompt or not record.reports_reuse:
         return [("·", "dim")]
-    done = 1.0 if record.prefill is None or record.usage is not None else record.prefill.done / prompt
-    share = ratio(restored, prompt) or 0.0
-    return bar([(share, "restored"), (max(0.0, done - share), "prefill")], cells)
+    shares = (record.reused_tokens, "restored"), (record.prefilled_tokens or 0, "prefill")
+    return bar([(tokens / prompt, style) for tokens, style in shares], cells)
 
 
 def state(record: RequestSnapshot, cells: int) -> Line:

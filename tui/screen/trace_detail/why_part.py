@@ -12,11 +12,12 @@ from tui.client.why_text import eviction_words, why_advice, why_sentence, why_us
 from tui.client.wire_text import block_text, line_text, shorten, wrap
 from tui.screen.charts import bar, shape
 from tui.screen.panes.cache_parts.misses import REASON_LABELS, REASONS
-from tui.screen.panes.request_cells import asker
+from tui.screen.panes.request_cells import asker, cancelled
 from tui.screen.styled_line import Line, fit, label_rows, line_width
+from tui.screen.trace_detail.headline import answered_by
 from tui.screen.trace_detail.opened_trace import OpenedTrace
 from tui.screen.trace_detail.waterfall import waterfall
-from tui.screen.trace_list.columns import did_line
+from tui.screen.trace_list.columns import CLIENT_CLOSED_REQUEST, did_line
 from tui.screen.widgets.block_layout import Block
 
 if TYPE_CHECKING:
@@ -53,14 +54,17 @@ def why_part(opened: OpenedTrace) -> list[Block]:
 def _headline(opened: OpenedTrace) -> list[Block]:
     """Why the request has no whole answer, or what the host found out about it."""
     answer, why = opened.trace.response, opened.why
+    title: Line
     if answer.cancelled:
         how = "before its answer began" if opened.trace.timings.first_token is None else "within its answer"
         cause = answer.error.cause if answer.error else ""
-        return [Block([("⊘ ", "warn"), (f"Cancelled: {end_of_cancelled(cause)} {how}.", "warn")])]
+        title = [("⊘ ", "warn"), (f"Cancelled: {end_of_cancelled(cause)} {how}.", "warn")]
+        notes = "\n".join(block_text(note) for note in opened.trace.notes)
+        return [Block(title, notes, open=True) if notes else Block(title)]
     if answer.error is not None:
         kind, message = line_text(answer.error.type), answer.error.message
         cause = line_text(answer.error.cause) or cause_of(kind, message)
-        title: Line = [("✗ ", "bad"), (cause[:1].upper() + cause[1:], "bad bold")]
+        title = [("✗ ", "bad"), (cause[:1].upper() + cause[1:], "bad bold")]
         return [Block(title, message or "(no message)", f"HTTP {answer.status}, {kind}", open=True)]
     if why is None:
         return []
@@ -85,14 +89,20 @@ def tokens(trace: Trace, width: int) -> list[Line]:
     """The parts of the prompt in tokens, and the number and speed of the answer's tokens."""
     usage = trace.usage
     prompt = usage.prompt_tokens
-    kept, not_kept = usage.cache_creation_input_tokens, usage.input_tokens
+    restored, kept, rest = (
+        usage.cache_read_input_tokens,
+        usage.cache_creation_input_tokens,
+        usage.input_tokens,
+    )
+    left = "not kept"
     if trace.cache is None:  # what another server keeps of a prompt, nobody says
-        kept, not_kept = kept + not_kept, 0
-    parts = [
-        ("restored", usage.cache_read_input_tokens, "restored"),
-        ("prefilled", kept, "prefill"),
-        ("not kept", not_kept, "neutral"),
-    ]
+        kept, rest = kept + rest, 0
+        if not restored:  # nor what it restored of it
+            kept = 0
+    elif trace.cache.reached_tokens is not None:
+        kept = max(0, trace.cache.reached_tokens - restored)
+        left, rest = "not reached", max(0, prompt - restored - kept)
+    parts = [("restored", restored, "restored"), ("prefilled", kept, "prefill"), (left, rest, "neutral")]
     cells = max(8, min(100, width - LABEL_CELLS - 18))
     shares = [(ratio(number, prompt) or 0.0, style) for _, number, style in parts]
     legend: Line = [(f"{'':<{LABEL_CELLS}}", "")]
@@ -113,14 +123,13 @@ def tokens(trace: Trace, width: int) -> list[Line]:
     if not prompt and not usage.output_tokens:
         return [[(f"{'prompt':<{LABEL_CELLS}}", "label"), ("not counted: it did not get that far", "muted")]]
     estimated = " estimated" if trace.usage_estimated else ""
+    told = any(number for _, number, _ in parts)
+    drawn: Line = (
+        [*bar(shares, cells), (f"  {count(prompt):>7}", "bold")] if told else [(f"{prompt:,}", "bold")]
+    )
     return [
-        [
-            (f"{'prompt':<{LABEL_CELLS}}", "label"),
-            *bar(shares, cells),
-            (f"  {count(prompt):>7}", "bold"),
-            (estimated, "muted"),
-        ],
-        fit(legend, width),
+        [(f"{'prompt':<{LABEL_CELLS}}", "label"), *drawn, (estimated, "muted")],
+        *([fit(legend, width)] if told else []),
         *([[(f"{'made of':<{LABEL_CELLS}}", "label"), (made, "muted")]] if made else []),
         answer,
     ]
@@ -186,7 +195,8 @@ def _turn_line(number: int, row: TraceSummary, here: bool, most: int, width: int
     usage = row.usage
     scale = ratio(usage.prompt_tokens, most) or 0.0
     read = ratio(usage.cache_read_input_tokens, usage.prompt_tokens) or 0.0
-    shares = [(scale * read, "restored"), (scale * (1 - read), "prefill")]
+    told = (read or row.backend == "mlx") and (row.ttft_s is not None or not row.error)
+    shares = [(scale * read, "restored"), (scale * (1 - read), "prefill" if told else "neutral")]
     click = "" if here else opens(row.id)
     line: Line = [
         ("▶ " if here else "  ", "accent"),
@@ -201,6 +211,8 @@ def _turn_line(number: int, row: TraceSummary, here: bool, most: int, width: int
 
 def _did(row: TraceSummary, cells: int) -> Line:
     """What its answer did, or why there is none."""
+    if row.status == CLIENT_CLOSED_REQUEST:
+        return cancelled(row.cause, cells)
     if row.error:
         return [("✗ ", "bad"), (shorten(line_text(row.cause or row.error), cells - 2), "bad")]
     did = did_line(row) or [(line_text(row.preview) or row.stop_reason, "muted")]
@@ -215,7 +227,8 @@ def opens(trace_id: str) -> str:
 def identity(trace: Trace, width: int) -> list[Line]:
     """Session, lane, model and ids."""
     room = width - LABEL_CELLS
-    upstream = f"   as {line_text(trace.upstream_model)}" if trace.upstream_model else ""
+    model, asked = answered_by(trace), line_text(trace.model)
+    other = f"   asked for as {asked}" if asked and asked != model else ""
     agent = "  ".join(part for part in (line_text(trace.agent_type), line_text(trace.agent)) if part)
     again = line_text(trace.retry_of)
     pairs: list[tuple[str, Line]] = [
@@ -223,7 +236,7 @@ def identity(trace: Trace, width: int) -> list[Line]:
         ("lane", [asker(trace.lane, trace.lane), (f"   {agent}" if agent else "", "muted")]),
         ("session", [(line_text(trace.session), "")] if trace.session else []),
         ("prompt id", [(line_text(trace.prompt_id), "muted")] if trace.prompt_id else []),
-        ("model", [(line_text(trace.model), ""), (upstream, "muted")]),
+        ("model", [(model, ""), (other, "muted")]),
         ("backend", [(line_text(trace.backend), "")] if trace.backend else []),
         ("id", [(shorten(line_text(trace.id), room), "muted")]),
         ("repeats", [(shorten(again, room), f"muted {opens(again)}".strip())] if again else []),

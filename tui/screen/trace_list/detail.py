@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from proxy.events.totals import INVALID_VERDICTS
 from proxy.filters.matching import file_of
-from tui.client.figures import clock, count, plural, ratio, seconds
+from tui.client.figures import clock, count, plural, seconds
 from tui.client.wire_text import block_text, line_text, shorten, shorten_middle, wrap
 from tui.screen.charts import bar, shape
 from tui.screen.keymap import key_of
@@ -43,7 +43,7 @@ def detail_lines(row: TraceSummary, trace: Trace | None, width: int, height: int
     lines: list[Line] = []
     if row.preview:
         lines.append([(INDENT + "› ", "dim"), (shorten(line_text(row.preview), room - 2), "")])
-    times, tokens = phases(row, trace), prompt_parts(row)
+    times, tokens = phases(row, trace), prompt_parts(row, trace)
     if line_width(times) + line_width(tokens) + 3 <= room:
         lines.append([(INDENT, ""), *times, ("   ", ""), *tokens])
     else:
@@ -69,7 +69,9 @@ def phases(row: TraceSummary, trace: Trace | None) -> Line:
     """Waiting, prefill and decode with bars in proportion; without the trace the two that are known."""
     ends: list[tuple[str, float | None, str]] = [
         ("prefill", row.ttft_s, "prefill"),
-        ("decode", row.duration_s, "decode"),
+        ("decode", row.duration_s, "decode")
+        if row.ttft_s is not None
+        else ("took", row.duration_s, "neutral"),
     ]
     if trace is not None:
         from proxy.traces.analysis.why import phases_of
@@ -78,11 +80,12 @@ def phases(row: TraceSummary, trace: Trace | None) -> Line:
         # The proxy hears of short prefills with their first token: the engine's own times decide, as in Why.
         reading = [one.start for one in phases_of(trace) if one.name in ("prefill", "upstream")]
         begun = times.prefill_start if times.prefill_start is not None else times.queued
-        ends = [
-            ("waiting", reading[0] if reading else begun, "neutral"),
-            ("prefill", times.first_token, "prefill"),
-            ("decode", times.last_token, "decode"),
-        ]
+        begun = reading[0] if reading else begun
+        if times.first_token is not None:
+            rest = ("prefill", times.first_token, "prefill"), ("decode", times.last_token, "decode")
+        else:  # its end came before its answer
+            rest = (("prefill", times.done, "prefill"),) if begun is not None else (ends[-1],)
+        ends = [("waiting", begun, "neutral"), *rest]
     whole = max((end for _, end, _ in ends if end is not None), default=0.0)
     line: Line = []
     at = 0.0
@@ -96,16 +99,25 @@ def phases(row: TraceSummary, trace: Trace | None) -> Line:
     return line or [("no timings", "muted")]
 
 
-def prompt_parts(row: TraceSummary) -> Line:
-    """`12.7k prompt = 12.3k restored █ + 0.4k prefilled ▒` with its bar."""
+def prompt_parts(row: TraceSummary, trace: Trace | None = None) -> Line:
+    """`12.7k prompt = 12.3k restored █ + 0.4k prefilled ▒` with its bar, as far as its server tells that.
+
+    Of one that ended before its answer only the trace knows how far its prompt was read.
+    """
     usage = row.usage
     prompt, restored = usage.prompt_tokens, usage.cache_read_input_tokens
     if not prompt:
         return []
-    share = ratio(restored, prompt) or 0.0
-    line: Line = [*bar([(share, "restored"), (1.0 - share, "prefill")], 12, rest="prefill")]
-    line += [(f" {count(prompt)} prompt", ""), (" = ", "dim"), (f"{count(restored)} restored █", "restored")]
-    line += [(" + ", "dim"), (f"{count(prompt - restored)} prefilled ▒", "prefill")]
+    line: Line = [(f"{count(prompt)} prompt", "")]
+    if restored or row.backend == "mlx":
+        told = trace.cache.reached_tokens if trace is not None and trace.cache is not None else None
+        reached = prompt if told is None else told
+        shares = (restored / prompt, "restored"), ((reached - restored) / prompt, "prefill")
+        line = [*bar(shares, 12), (" ", ""), *line]
+        line += [(" = ", "dim"), (f"{count(restored)} restored █", "restored")]
+        line += [(" + ", "dim"), (f"{count(reached - restored)} prefilled ▒", "prefill")]
+        if reached < prompt:
+            line += [(" + ", "dim"), (f"{count(prompt - reached)} not reached ░", "muted")]
     if usage.output_tokens:
         line += [("   ", ""), (f"{count(usage.output_tokens)} out", "decode")]
     return line
