@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from engine.process.descriptors import raise_descriptor_limit
 from engine.process.loopback import is_loopback_name
-from engine.process.private_files import private_folder
+from engine.process.private_files import open_private, private_folder
 from proxy.configuration.destination import public_url, without_password
 from proxy.configuration.settled import ConfigError, HostConfig
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -111,12 +111,13 @@ def _show(
     from tui.screen.choices.remembered import FILE_NAME
     from tui.screen.running import ScreenSettings, run_app
 
-    logs = private_folder(config.home / "logs")
-    host = HostProcess(config, log_path=logs / "host.log") if attach_url is None else None
+    host = None
+    if attach_url is None:
+        host = HostProcess(config, log_path=private_folder(config.home / "logs") / "host.log")
     settings = ScreenSettings(
         program=program,
         token=config.token,
-        log_path=logs / "screen.log",
+        log_path=screen_log(config.home),
         theme_path=config.home / FILE_NAME,
         own_file=own,
         choices=choices or DEFAULT_CHOICES,
@@ -196,7 +197,22 @@ def show_recording(recording: Recording, home: Path) -> int:
     from tui.screen.theme_choice import ThemeChoice
 
     themes = ThemeChoice(home / FILE_NAME, light_background=light_background)
-    return show_app(PlayingApp(recording, themes=themes), private_folder(home / "logs") / "screen.log")
+    return show_app(PlayingApp(recording, themes=themes), screen_log(home))
+
+
+def screen_log(home: Path) -> Path | None:
+    """The file for what others than the screen print; None, with a word why, where it cannot be written.
+
+    A screen alone keeps nothing else that it cannot do without, so it is shown also on such a home.
+    """
+    path = home / "logs" / "screen.log"
+    try:
+        private_folder(path.parent)
+        open_private(path, "ab").close()
+    except OSError as error:
+        say(f"{path} cannot be written ({error.strerror}): nothing that goes wrong in the screen is kept")
+        return None
+    return path
 
 
 async def _must_answer(url: str, token: str) -> HostState:

@@ -106,6 +106,17 @@ def test_it_attaches_draws_and_leaves_the_terminal_clean(tmp_path: Path) -> None
         assert RESTORES_TITLE in title_comes_back
 
 
+def test_a_screen_alone_needs_no_home_that_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("no folder")
+    with scripted_host() as host, terminal(
+        tmp_path, "--attach", host.url, "--home", str(tmp_path / "home")
+    ) as screen:  # fmt: skip
+        screen.until(b"\x1b]2;anyclaude: ready\x07")
+        assert b"logs/screen.log cannot be written (Not a directory)" in b"".join(screen.drawn.split(b"\r\n"))
+        screen.process.send_signal(signal.SIGTERM)
+        assert screen.end() == 130
+
+
 def test_attaching_to_nothing_is_one_line_and_no_screen(tmp_path: Path) -> None:
     with terminal(tmp_path, "--attach", "127.0.0.1:9") as screen:
         assert screen.end() == 2
