@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tui.client.wire_text import cut, shorten, width
+from tui.client.wire_text import cut, shorten, width, wrap
 
 Span = tuple[str, str]
 Line = list[Span]
@@ -87,6 +87,11 @@ def broken(line: Line, texts: Iterable[str]) -> list[Line]:
             missing -= len(some)
         out.append(piece)
     return out
+
+
+def wrapped(lines: Iterable[Line], cells: int) -> list[Line]:
+    """`lines`, those that are wider than `cells` broken at their spaces."""
+    return [part for line in lines for part in broken(line, wrap(plain_text(line), max(1, cells)))]
 
 
 def joined_lines(lines: Iterable[Line]) -> Line:

@@ -38,6 +38,8 @@ def context_of_session(
 ) -> ContextBudget:
     """The budget at the newest whole request of a session's main lane, or at its request `at`.
 
+    Without a whole one, as after a first request that was cancelled, those count whose prompt was counted.
+
     Args:
         session: its id, or an unambiguous beginning of it.
         load: reads a trace by its id.
@@ -49,7 +51,7 @@ def context_of_session(
         sqlite3.Error: the index cannot be read.
     """
     name = _session(session, index)
-    turns = _turns(name, index)
+    turns = _turns(name, index) or _turns(name, index, whole=False)
     if not turns:
         raise TraceNotFound(f"session {session} has no request of its main lane whose prompt was counted")
     if at and all(turn.trace != at for turn in turns):
@@ -238,10 +240,11 @@ def _session(wanted: str, index: TraceIndex) -> str:
     return str(found[0])
 
 
-def _turns(session: str, index: TraceIndex) -> list[ContextTurn]:
+def _turns(session: str, index: TraceIndex, *, whole: bool = True) -> list[ContextTurn]:
+    ended = " AND NOT failed AND NOT cancelled" if whole else " AND prompt > 0"
     rows = index.select(
         "SELECT id, time, prompt FROM traces WHERE session = ? AND lane = 'main' AND prompt IS NOT NULL"
-        " AND NOT failed AND NOT cancelled ORDER BY time, id",
+        f"{ended} ORDER BY time, id",
         (session,),
     )
     return [ContextTurn(trace=name, time=at, prompt_tokens=prompt) for name, at, prompt in rows]

@@ -5,7 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.screen.styled_line import Line, fit, label_rows, line_width, plain_text, side_by_side, spread
+from tui.screen.styled_line import (
+    Line,
+    fit,
+    label_rows,
+    line_width,
+    plain_text,
+    side_by_side,
+    spread,
+    wrapped,
+)
 
 SPANS: st.SearchStrategy[Line] = st.lists(
     st.tuples(st.text("ab 全é", max_size=8), st.sampled_from(["", "muted"])), max_size=6
@@ -22,6 +31,14 @@ def test_a_truncated_line_ends_with_an_ellipsis_unless_only_blanks_are_lost() ->
     assert plain_text(fit([("abc", ""), ("def", "")], 3)) == "ab…"
     assert plain_text(fit([("abc", ""), ("   ", "")], 3)) == "abc"
     assert plain_text(fit([("7", "")], 3, "right")) == "  7"
+
+
+def test_lines_that_are_too_wide_go_on_below_in_their_styles() -> None:
+    line: Line = [("no trace of this request; ", "bad"), ("the disk is full", "muted")]
+    told = wrapped([line, []], 20)
+    read = [plain_text(part).rstrip() for part in told]
+    assert read == ["no trace of this", "request; the disk is", "full", ""]
+    assert told[1] == [("request; ", "bad"), ("the disk is ", "muted")]
 
 
 def test_two_blocks_are_laid_out_side_by_side() -> None:

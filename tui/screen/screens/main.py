@@ -319,6 +319,10 @@ class MainScreen(Ground, Screen[None]):
     async def action_context(self) -> None:
         """Show what fills the context window of the selected row's session."""
         if session := self.current.session:
+            running = [one.active for one in self._store.snapshot().requests if one.session == session]
+            if running and all(running):
+                self.app.notify("Its first request is not at its end yet.", timeout=2, markup=False)
+                return
             from tui.screen.screens.context import ContextScreen
 
             self.control_center.open(ContextScreen(session))

@@ -14,7 +14,7 @@ from textual.strip import Strip
 from tui.client.filter import matcher
 from tui.client.loaded_rows import LoadedRows
 from tui.screen.keymap import clearing_key
-from tui.screen.styled_line import Line
+from tui.screen.styled_line import Line, wrapped
 from tui.screen.widgets.columns import Column, cells_line, header_line, lay_out, title_at
 from tui.screen.widgets.strip_view import StripView
 
@@ -275,7 +275,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         return cells_line(row, layout, self._now)
 
     def _empty_line(self, y: int) -> Line:
-        lines: Sequence[Line] = self.empty
+        lines = wrapped(self.empty, self.size.width - 3)
         if self.total:
             lines = [
                 [("Nothing matches ", "muted"), (self.filter, "bold"), (".", "muted")],

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from tui.client.wire_text import wrap
-from tui.screen.styled_line import Line, broken
+from tui.screen.styled_line import Line, broken, wrapped
 from tui.screen.widgets.strip_view import StripView
 
 KEEP = 20_000  # screen lines
@@ -152,7 +152,8 @@ class TextTail(StripView, can_focus=True):
 
     def line_at(self, y: int) -> Strip:
         if not self._total:
-            line: Line = self.empty[y - 1] if 0 < y <= len(self.empty) else []
+            told = wrapped(self.empty, self.size.width - 3)
+            line: Line = told[y - 1] if 0 < y <= len(told) else []
             return self.theme_styles.strip([("  ", ""), *line], self.size.width)
         index = round(self.scroll_y) + y
         line = []

@@ -180,6 +180,14 @@ def test_growth_is_the_median_of_the_last_turns_that_grew(folder: Folder) -> Non
     assert budget(folder, at="req_0001").growth is None
 
 
+def test_of_a_session_without_a_whole_request_the_last_prompt_that_was_counted_is_looked_at(
+    folder: Folder,
+) -> None:
+    left = TraceResponse(status=0, cancelled=True)
+    folder.put(asked(1, prompt=9_000, response=left), asked(2, prompt=0, response=left))
+    assert (budget(folder).trace, budget(folder).prompt_tokens) == ("req_0001", 9_000)
+
+
 def test_only_whole_requests_of_the_main_lane_are_turns(folder: Folder) -> None:
     folder.put(
         asked(1, prompt=1_000),
