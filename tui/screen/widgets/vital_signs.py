@@ -66,7 +66,9 @@ class VitalSignsReader:
         now, totals = snapshot.as_of(moment), snapshot.totals
         moving = snapshot.active or now - rates.newest <= STEP_S * (STEPS + 1)
         waiting = sum(record.phase == "queued" for record in snapshot.active)
-        ended = (totals.requests, totals.finished, totals.failed, totals.cancelled)
+        # Those of before this screen, or before its host, come behind the totals.
+        known = len(snapshot.requests)
+        ended = (known, totals.requests, totals.finished, totals.failed, totals.cancelled)
         parts = (snapshot.link, snapshot.host, snapshot.engine, snapshot.lost, snapshot.damaged)
         key = (now // (1 if moving else 60), *parts, *ended, len(snapshot.active), waiting)
         if key != self._key:

@@ -162,6 +162,16 @@ def test_nothing_is_new_while_all_rests(morning: tuple[Store, float]) -> None:
     assert reader.read(gone, rates, now + 3600) is last
 
 
+def test_requests_of_before_count_as_soon_as_they_are_known() -> None:
+    reader, rates = VitalSignsReader(), Buckets()
+    host = HostFacts(backend="mlx")
+    empty = Snapshot(link=Link("live"), host=host, engine=EngineState(state="ready"))
+    assert reader.read(empty, rates, NOW).requests == 0
+    known = replace(empty, requests=(RequestSnapshot("r", NOW - 9, NOW - 9, phase="failed"),))
+    seen = reader.read(known, rates, NOW)  # in the same second, with the same totals
+    assert (seen.failed, seen.requests) == (1, 1)
+
+
 def test_failures_of_today_that_nobody_repeated() -> None:
     def failed(name: str, received: float, repeat: bool = False) -> RequestSnapshot:
         repeated = (received, "done") if repeat else None
