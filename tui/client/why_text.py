@@ -28,7 +28,8 @@ _DURING: dict[PhaseName, str] = {
     "decode": "while it wrote",
     "finishing": "behind the last token",
 }
-_PASSING = "Claude Code repeats requests that failed for a passing reason; traces show has all of it."
+_PASSING = "Claude Code repeats requests that failed for a passing reason; its trace has all of it."
+_NOT_TAKEN = "The server does not take such a request: the part Upstream of its trace has what it was sent."
 _ADVICE = {
     "prompt too long": "/compact shortens the conversation; a model with a larger window takes more.",
     "max_tokens too large": "Prompt and answer share the window: a shorter prompt, or fewer max_tokens.",
@@ -39,7 +40,9 @@ _ADVICE = {
     "queue full": "Too many requests at once: fewer subagents at a time, or a larger queue.",
     "rate limited": "The server limits requests: it passes by itself, later.",
     "upstream silent": "The server says nothing: look at its own log.",
-    "invalid request": "The server does not take such a request: traces show has what it was sent.",
+    "invalid request": _NOT_TAKEN,
+    "rejected by upstream": _NOT_TAKEN,
+    "no such model": "Name a model that the server has: models list says which are here.",
 }
 
 

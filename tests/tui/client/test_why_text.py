@@ -130,6 +130,15 @@ def miss(reason: str) -> dict[str, Any]:
             "The server limits requests",
         ),
         (
+            why(
+                "failed",
+                ("upstream", 1.0),
+                error=ErrorInfo(type="api_error", message="not accepted", cause="rejected by upstream"),
+            ),
+            "Failed after 1.0s, rejected by upstream: not accepted",
+            "The server does not take such a request",  # not that it passes by itself
+        ),
+        (
             why("cancelled", ("prefill", 3.0), ("finishing", 0.2)),
             "The client left after 3.2s, during prefill.",
             "",
