@@ -277,6 +277,14 @@ def test_the_output_rate_is_spread_over_the_time_it_took() -> None:
     assert max(store.output_rate.rates(110.0, 20)) == 10
 
 
+def test_an_answer_in_one_piece_was_written_while_the_request_waited_for_it() -> None:
+    done = {"usage": {"output_tokens": 40}, "timings": {"first_token": 3.99, "last_token": 4.0}}
+    waited = [("request.queued", {})] * 3
+    store = play(RECEIVED, *waited, ("request.finished", done))
+    assert sum(store.output_rate.rates(110.0, 20)) == 40
+    assert max(store.output_rate.rates(110.0, 20)) == 10
+
+
 def test_the_store_needs_no_screen() -> None:
     heavy = ("textual", "httpx", "pydantic")
     program = f"import sys, tui.client.store; sys.exit(any(name in sys.modules for name in {heavy}))"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LIMIT, TRANSCRIPTS = 2000, 80
 CALLS = 50  # of one request that its record names
+BURST_S = 0.05  # no model writes an answer in less
 SAID, DRAFT = 300, 600  # characters of an answer's end, and of a call's beginning
 
 
@@ -195,7 +196,10 @@ class RequestReducer:
         record = self._at(event)
         more = data.usage.output_tokens - record.output_tokens
         if more > 0:
-            self.output_rate.spread(event.time - _decode_s(data.timings), event.time, more)
+            took = _decode_s(data.timings)
+            if took < BURST_S:  # it came in one piece, and was written while the request waited for it
+                took = max(0.0, event.time - record.received)
+            self.output_rate.spread(event.time - took, event.time, more)
         first_token = data.timings.first_token
         self._end(
             replace(
