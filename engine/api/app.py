@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, cast, get_args
 from urllib.parse import unquote
 
 import orjson
-from fastapi import FastAPI, Request
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -46,18 +46,20 @@ from engine.wire.feed import FEED_HEADER, PartTokens
 MOST_SESSION_CHARACTERS = 120  # of a session's name
 
 
-def create_app(engine: Engine, *, bound_host: str = "127.0.0.1") -> FastAPI:
+def create_app(engine: Engine, *, bound_host: str = "127.0.0.1") -> Starlette:
     """The application; the scheduler is started and stopped by the caller."""
-    app = FastAPI(title="anyclaude engine", docs_url=None, redoc_url=None, openapi_url=None)
+    routes = [*_routes(engine), *cache_routes(engine), *_other_paths()]
+    app = Starlette(routes=routes, exception_handlers=_HANDLERS)
     app.add_middleware(PageGuard, bound_host=bound_host)
-    app.state.engine = engine
+    return app
+
+
+def _routes(engine: Engine) -> list[Route]:
     started = int(time.time())
 
-    @app.post("/v1/chat/completions")
     async def chat_completions(request: Request) -> Response:
         return await _complete(engine, request)
 
-    @app.post("/v1/tokenize")
     async def tokenize(request: Request) -> Response:
         return await _tokenize(engine, request)
 
@@ -66,34 +68,34 @@ def create_app(engine: Engine, *, bound_host: str = "127.0.0.1") -> FastAPI:
         name = loaded.name if loaded is not None else engine.model
         return {"id": name, "object": "model", "created": started, "owned_by": _owner(name)}
 
-    @app.get("/v1/models")
-    async def models() -> Response:
+    async def models(_: Request) -> Response:
         return _json({"object": "list", "data": [entry()]})
 
-    @app.get("/v1/models/{name:path}")
-    async def model(name: str) -> Response:
+    async def model(request: Request) -> Response:
+        name = request.path_params["name"]
         if name == entry()["id"]:
             return _json(entry())
         message = f"the model {name!r} is not here: this engine runs {entry()['id']!r}"
         return _json(error_body(message, "invalid_request_error", param="model", code="model_not_found"), 404)
 
-    @app.get("/health")
-    async def health() -> Response:
+    async def health(_: Request) -> Response:
         status, report = health_report(engine.scheduler, engine.model, engine.accelerated)
         return _json(report, status)
 
-    @app.get("/stats")
-    async def stats() -> Response:
+    async def stats(_: Request) -> Response:
         return _json(engine.scheduler.stats())
 
-    app.include_router(cache_routes(engine))
-    _refuse_other_paths(app)
-    for error, handler in _HANDLERS.items():
-        app.add_exception_handler(error, handler)
-    return app
+    return [
+        Route("/v1/chat/completions", chat_completions, methods=["POST"]),
+        Route("/v1/tokenize", tokenize, methods=["POST"]),
+        Route("/v1/models", models),
+        Route("/v1/models/{name:path}", model),
+        Route("/health", health),
+        Route("/stats", stats),
+    ]
 
 
-def _refuse_other_paths(app: FastAPI) -> None:
+def _other_paths() -> Iterator[Route]:
     """Say what is missing and what to do, rather than that a path is unknown."""
     for path, why in OTHER_PATHS.items():
 
@@ -101,7 +103,7 @@ def _refuse_other_paths(app: FastAPI) -> None:
             raise HTTPException(404, f"not supported by this engine: {why}")
 
         for each in (path, path + "/{rest:path}"):
-            app.router.routes.append(Route(each, refuse, methods=["GET", "POST", "DELETE"]))
+            yield Route(each, refuse, methods=["GET", "POST", "DELETE"])
 
 
 async def _complete(engine: Engine, request: Request) -> Response:

@@ -8,8 +8,9 @@ from dataclasses import asdict
 from typing import Any, Protocol, TypeVar, get_args
 
 import orjson
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from engine.api.json_body import InvalidChatRequest, parse_body
 from engine.models.loading import LoadedModel
@@ -33,37 +34,35 @@ class CachingEngine(Protocol):
         """The model; raises `engine.api.app.NotReady` where it is not loaded."""
 
 
-def cache_routes(engine: CachingEngine) -> APIRouter:
+def cache_routes(engine: CachingEngine) -> list[Route]:
     """The routes of docs/architecture.md, "Engine API", below `/v1/cache`."""
-    router = APIRouter()
 
-    @router.get("/v1/cache")
-    async def holdings() -> Response:
+    async def holdings(_: Request) -> Response:
         return await _asked(engine, lambda cache: asdict(cache.holdings()))
 
-    @router.post("/v1/cache/pin")
     async def pin(request: Request) -> Response:
         entry = await _entry(request)
         return await _asked(engine, lambda cache: asdict(cache.pin(entry)))
 
-    @router.post("/v1/cache/unpin")
     async def unpin(request: Request) -> Response:
         entry = await _entry(request)
         return await _asked(engine, lambda cache: asdict(cache.unpin(entry)))
 
-    @router.post("/v1/cache/drop")
     async def drop(request: Request) -> Response:
         entry = await _entry(request)
         return await _asked(engine, lambda cache: asdict(cache.drop(entry)))
 
-    @router.post("/v1/cache/flush")
     async def flush(request: Request) -> Response:
         tier: Any = parse_body(await request.body()).get("tier")
         if tier not in _TIERS:
             raise InvalidChatRequest(f"tier must be one of {', '.join(_TIERS)}", param="tier")
         return await _asked(engine, lambda cache: asdict(cache.flush(tier)))
 
-    return router
+    changes = (pin, unpin, drop, flush)
+    return [
+        Route("/v1/cache", holdings),
+        *(Route(f"/v1/cache/{change.__name__}", change, methods=["POST"]) for change in changes),
+    ]
 
 
 async def _entry(request: Request) -> str:
