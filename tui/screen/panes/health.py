@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.message import Message
@@ -261,12 +262,12 @@ class HealthPane(Pane):
     def on_log_table_shifted(self, event: LogTable.Shifted) -> None:
         self.action_move(event.steps)
 
-    def on_line_table_selected(self, event: LineTable.Selected) -> None:
-        table = self.main_table
+    def row_selected(self, table: LineTable[Any]) -> None:
         if table.following and self._selected_by_time >= 0 and self._view.cursor is not None:
             self._selected_by_time = table.cursor  # new lines move no moment that was chosen
         if table.cursor != self._selected_by_time:
             self._follow_line(picked=False)
+        super().row_selected(table)
 
     def _follow_line(self, *, picked: bool) -> None:
         """The timeline goes where the log is read."""

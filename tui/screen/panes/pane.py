@@ -15,6 +15,7 @@ from tui.client.records import Snapshot
 from tui.screen.choices.layouts import NARROW, follow_focus, is_beside, keep_layout
 from tui.screen.choices.layouts import WIDE as WIDE
 from tui.screen.frames.ground import Ground
+from tui.screen.frames.selection_owner import SelectionOwner
 from tui.screen.keys.command import Place
 from tui.screen.keys.table import without_host
 from tui.screen.styled_line import Line, Span
@@ -24,7 +25,7 @@ from tui.screen.widgets.text_tail import TextTail
 SHORT, TINY = 26, 14
 
 
-class Pane(Ground, Container):
+class Pane(Ground, SelectionOwner, Container):
     """One pane. Only the visible pane gets snapshots; `place` selects its commands in the keymap.
 
     It has the class `wide` where its parts stand beside each other (from 150 columns on, unless the user
@@ -180,7 +181,7 @@ class Pane(Ground, Container):
         self.set_class(beside, "wide")
         self._update_after_layout()
 
-    def on_line_table_selected(self, event: LineTable.Selected) -> None:
+    def row_selected(self, table: LineTable[Any]) -> None:
         self.update()
 
     def on_text_tail_moved(self, event: TextTail.Moved) -> None:

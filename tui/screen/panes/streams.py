@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from textual import events, on
 from textual.app import ComposeResult
 from textual.message import Message
@@ -148,15 +150,15 @@ class StreamsPane(Pane):
 
     def update(self) -> None:
         tree = self.main_table
-        tree.empty = first_steps(self.snapshot, own_command("claude"), self._fit)
+        if not self.snapshot.sessions:
+            tree.empty = first_steps(self.snapshot, own_command("claude"), self._fit)
         tree.show_sessions(self.snapshot.sessions, _window(self.snapshot), self.now)
         self._draw_heading()
         self._update_turns(tree.selected)
         self._show_turn()
 
-    def on_line_table_selected(self, event: LineTable.Selected) -> None:
-        event.prevent_default()  # Pane's own handler would draw everything
-        if event.table is self.main_table:
+    def row_selected(self, table: LineTable[Any]) -> None:
+        if table is self.main_table:
             self.update()
         else:
             self._show_turn()

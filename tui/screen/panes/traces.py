@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -238,12 +238,12 @@ class TracesPane(Pane):
         if place is None or not 0 <= place + step < len(self._rows):
             return None
         self.main_table.select(place + step)
-        row = self.main_table.selected
-        return row.id if row is not None else None
+        return row.id if (row := self.main_table.selected) is not None else None
 
-    def on_line_table_selected(self, event: LineTable.Selected) -> None:
-        if self._rows.place_of(event.table.selected.id if event.table.selected else "") is not None:
-            self._load_near(self.main_table.cursor)  # the base class draws
+    def row_selected(self, table: LineTable[Any]) -> None:
+        if self._rows.place_of(table.selected.id if table.selected else "") is not None:
+            self._load_near(self.main_table.cursor)
+        super().row_selected(table)
 
     @on(LineTable.Missing)
     def _row_missing(self, event: LineTable.Missing) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -153,7 +153,10 @@ class ContextScreen(OpenedScreen):
         self.query_one("#context-head", Canvas).paint()
         self.query_one("#context-growth", Canvas).paint()
 
-    @on(LineTable.Selected, "#parts")
+    def row_selected(self, table: LineTable[Any]) -> None:
+        if table is self._parts:
+            self._draw_things()
+
     def _draw_things(self) -> None:
         row = self._parts.selected
         things = row.part.things if row is not None and row.part is not None else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -112,7 +112,9 @@ class DiffScreen(OpenedScreen):
             self._table.select(self._found.first)
         self._draw()
 
-    @on(LineTable.Selected)
+    def row_selected(self, table: LineTable[Any]) -> None:
+        self._draw()
+
     def _draw(self) -> None:
         self.query_one("#diff-head", Canvas).paint()
         self.query_one("#answers", Canvas).paint()

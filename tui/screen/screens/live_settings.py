@@ -92,7 +92,9 @@ class SettingsScreen(OpenedScreen):
         self._table.select(keys.index(selected) if selected in keys else 0)
         self._draw()
 
-    @on(LineTable.Selected)
+    def row_selected(self, table: LineTable[Any]) -> None:
+        self._draw()
+
     def _draw(self) -> None:
         self.query_one("#setting", Canvas).paint()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -19,6 +19,7 @@ from tui.client.records import Snapshot
 from tui.client.store import Store
 from tui.screen.choices.layouts import ZOOMED, toggle_zoom
 from tui.screen.frames.ground import Ground
+from tui.screen.frames.selection_owner import SelectionOwner
 from tui.screen.keymap import bindings, commands, footer
 from tui.screen.keys.command import PANES, Command
 from tui.screen.keys.table import LEADS, WHILE_FILTERING, WHILE_LOOKING, without_host
@@ -51,7 +52,7 @@ class PaneSwitcher(Ground, ContentSwitcher):
     """Shows one of the panes."""
 
 
-class MainScreen(Ground, Screen[None]):
+class MainScreen(Ground, SelectionOwner, Screen[None]):
     """The top bar, the current pane, the filter while it is open, and the key bar."""
 
     BINDINGS = bindings("main")
@@ -147,6 +148,14 @@ class MainScreen(Ground, Screen[None]):
             return
         pane.show(snapshot, now)
         pane.mark(self.marked)
+        self._keep_bars()
+
+    def row_selected(self, table: LineTable[Any]) -> None:
+        self._keep_bars()
+
+    def _keep_bars(self) -> None:
+        """Draw the bars again where they say something else."""
+        pane = self.current
         bars_for = (self._vitals, pane.place, pane.request, self.marked, self.control_center.ways_back)
         before = self._bars_for
         if before is None or bars_for[0] is not before[0] or bars_for[1:] != before[1:]:

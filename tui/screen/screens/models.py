@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual import on
 from textual.app import ComposeResult
@@ -90,7 +90,9 @@ class ModelsScreen(OpenedScreen):
         self.query_one("#models-heading", Heading).set_text(note=[(room, "muted")])
         self._draw()
 
-    @on(LineTable.Selected)
+    def row_selected(self, table: LineTable[Any]) -> None:
+        self._draw()
+
     def _draw(self) -> None:
         self.query_one("#consequence", Canvas).paint()
 

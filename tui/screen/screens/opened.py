@@ -13,6 +13,7 @@ from textual.widget import Widget
 from tui.client.records import Snapshot
 from tui.client.wire_text import shorten
 from tui.screen.choices.layouts import follow_focus, toggle_zoom
+from tui.screen.frames.selection_owner import SelectionOwner
 from tui.screen.keymap import commands_on, footer
 from tui.screen.keys.command import Command, Place
 from tui.screen.keys.table import LEADS, without_host
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _LONGEST_CRUMB = 32
 
 
-class OpenedScreen(Closable, Screen[None]):
+class OpenedScreen(Closable, SelectionOwner, Screen[None]):
     """A screen over the panes; `place` selects its commands. A subclass composes what is between the bars.
 
     `subject` is what it shows: to open one that is open already leads back to it (`NavigatingApp.open`).

@@ -13,6 +13,8 @@ from textual.strip import Strip
 
 from tui.client.filter import matcher
 from tui.client.loaded_rows import LoadedRows
+from tui.screen.frames.row_strips import RowStrips
+from tui.screen.frames.selection_owner import tell_selection
 from tui.screen.keymap import clearing_key
 from tui.screen.styled_line import Line, wrapped
 from tui.screen.widgets.columns import Column, cells_line, header_line, lay_out, title_at
@@ -20,7 +22,6 @@ from tui.screen.widgets.strip_view import StripView
 
 Row = TypeVar("Row")
 GUTTER = 1  # left of the first column, for the mark of the selected row
-CACHED_STRIPS = 250  # of a table: several screens; each takes some 12 kB
 
 
 class LineTable(StripView, Generic[Row], can_focus=True):
@@ -83,9 +84,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
-        """`request` names the request that a row is of; by default the key does."""
         self._columns = columns
-        self._key, self._request = key, request or key
+        self._key, self._request = key, request or key  # the request that a row is of
         self._marked = self.filter = ""
         self._search, self._is_active = search, is_active
         self._newest_first = newest_first
@@ -96,10 +96,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self._layout: list[tuple[Column[Row], int]] = []
         self._drawn_at = 0  # the width
         self._head: Strip | None = None  # the header
-        self._strips: dict[tuple[int, str, bool], tuple[Row, Strip]] = {}
-        # Rows that run, for one moment: `sync` asks for them, and then Textual.
-        self._momentary: dict[tuple[int, str, bool], tuple[Row, Strip]] = {}
-        self._momentary_at = 0.0
+        self._strips = RowStrips()
+        self._moved: bool | None = None  # while a key or a click moves the selection: whether it did
         self._cursor, self._follow = 0, True
         self._left_at: str | None = None  # key of the newest row when following stopped
         self._sought: Callable[[Row], bool] | None = None
@@ -127,7 +125,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         """Show a mark at the rows of this request; none with an empty id."""
         if request != self._marked:
             self._marked = request
-            self._forget_drawn()
+            self._strips.clear()
             self.refresh()
 
     def set_columns(self, columns: Sequence[Column[Row]]) -> None:
@@ -252,23 +250,17 @@ class LineTable(StripView, Generic[Row], can_focus=True):
 
     def _row_strip(self, row: Row, at_cursor: bool) -> Strip:
         base = ("on-selected" if self.has_focus else "on-resting") if at_cursor else ""
-        if self._momentary_at != self._now:
-            self._momentary_at = self._now
-            self._momentary.clear()
-        strips = self._momentary if self._is_active(row) else self._strips
-        key = (id(row), base, self.has_focus)
-        known = strips.get(key)
-        if known is not None and known[0] is row:
-            return known[1]
+        moment = self._now if self._is_active(row) else None
+        return self._strips.get(
+            row, (base, self.has_focus), moment, lambda: self._drawn(row, at_cursor, base)
+        )
+
+    def _drawn(self, row: Row, at_cursor: bool, base: str) -> Strip:
         line: Line = [("▌" if at_cursor else " ", "accent" if self.has_focus else "dim")]
         if self._marked and self._request(row) == self._marked:
             line = [("◉" if at_cursor else "●", "accent")]
         line += self.row_line(row, self._layout)
-        strip = self.theme_styles.strip(line, self.size.width, base)
-        if len(strips) > CACHED_STRIPS:
-            strips.clear()
-        strips[key] = (row, strip)
-        return strip
+        return self.theme_styles.strip(line, self.size.width, base)
 
     def row_line(self, row: Row, layout: Sequence[tuple[Column[Row], int]]) -> Line:
         """A row in the columns of `layout`, each with its cells."""
@@ -287,12 +279,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
     def clear_drawn(self) -> None:
         """Draw all rows again: the width or the theme has changed."""
         self._layout, self._head = [], None
-        self._forget_drawn()
-        self.refresh()
-
-    def _forget_drawn(self) -> None:
         self._strips.clear()
-        self._momentary.clear()
+        self.refresh()
 
     def fit(self) -> None:
         if self.size.width != self._drawn_at:  # it may only have come back, as it was
@@ -303,7 +291,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._head = None
-        self._forget_drawn()
+        self._strips.clear()
 
     # -- moving -------------------------------------------------------------------------------------------
 
@@ -317,7 +305,21 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if self.has_focus:
             self.reveal_line(self._cursor - round(self.scroll_y) + 1)
         if self.selected is not before:
+            self._tell()
+
+    def _go(self, index: int) -> None:
+        """Select a row for a key or a click: what stands beside the table is drawn in the same frame."""
+        self._moved = False
+        self.select(index)
+        moved, self._moved = self._moved, None
+        if moved:
+            tell_selection(self)
+
+    def _tell(self) -> None:
+        if self._moved is None:
             self.post_message(self.Selected(self))
+        else:
+            self._moved = True
 
     def seek(self, fits: Callable[[Row], bool]) -> None:
         """Select the first row that fits: now, or once there is one, unless another is selected before."""
@@ -356,7 +358,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             self._left_at = None if newest is None else self._key(newest)
         if follow != self._follow:
             self._follow = follow
-            self.post_message(self.Selected(self))
+            self._tell()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -366,22 +368,22 @@ class LineTable(StripView, Generic[Row], can_focus=True):
     def action_move(self, steps: int) -> None:
         """Select the next or the previous row."""
         if 0 <= self._cursor + steps < len(self._rows) or not self.scroll_around(steps):
-            self.select(self._cursor + steps)
+            self._go(self._cursor + steps)
 
     def action_page(self, pages: int) -> None:
         """Select the row one screen further."""
         edge = len(self._rows) - 1 if pages > 0 else 0
         if self._cursor == edge and self.scroll_around(pages * self.size.height):
             return
-        self.select(self._cursor + pages * max(1, self.size.height - 2))
+        self._go(self._cursor + pages * max(1, self.size.height - 2))
 
     def action_edge(self, index: int) -> None:
         """Select the first or the last row."""
-        self.select(index if index >= 0 else len(self._rows) - 1)
+        self._go(index if index >= 0 else len(self._rows) - 1)
 
     def action_newest(self) -> None:
         """Select the newest row, and follow."""
-        self.select(self._newest)
+        self._go(self._newest)
 
     def action_open(self) -> None:
         """Open the selected row."""
@@ -395,6 +397,6 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if event.y == 0 or index >= len(self._rows):
             return
         again = index == self._cursor and event.chain > 1
-        self.select(index)
+        self._go(index)
         if again:
             self.action_open()
