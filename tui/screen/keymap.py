@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from textual.binding import Binding, BindingType
 
@@ -19,13 +20,22 @@ def take_keys(keys: Mapping[str, str]) -> None:
     """From now on show these keys, by id (`tui.screen.choices.user_keys`), in place of the table's."""
     _own_keys.clear()
     _own_keys.update(keys)
+    _of_places.cache_clear()
+    key_of.cache_clear()
 
 
 def commands(*places: str) -> list[Command]:
     """The commands of `places`, in the table's order, with the user's keys."""
-    return [_with_own_keys(command) for command in (*COMMANDS, *PLAYING) if command.place in places]
+    return list(_of_places(places))
 
 
+@lru_cache(maxsize=64)
+def _of_places(places: tuple[str, ...]) -> tuple[Command, ...]:
+    found = (command for command in (*COMMANDS, *PLAYING) if command.place in places)
+    return tuple(map(_with_own_keys, found))
+
+
+@lru_cache(maxsize=256)
 def key_of(id_: str) -> str:
     """The key of a command, as users see it: for hints that stand beside what they lead to."""
     return next(_with_own_keys(one).key for one in (*COMMANDS, *PLAYING) if one.id == id_)

@@ -10,7 +10,7 @@ from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
 
-from tui.client.wire_text import line_text
+from tui.client.wire_text import line_text, width
 from tui.screen.styled_line import Line
 from tui.screen.terminal_colours import CONTRAST, contrast
 
@@ -98,7 +98,12 @@ class ThemeStyles:
             for text, style in line
             if text
         ]
-        return Strip(segments).adjust_cell_length(cells, self.style("", base))
+        missing = cells - sum(width(segment.text) for segment in segments)
+        if missing > 0:
+            segments.append(Segment(" " * missing, self.style("", base)))
+        elif missing < 0:
+            return Strip(segments).adjust_cell_length(cells)
+        return Strip(segments, cells)
 
 
 def _is_drawn(name: str) -> bool:

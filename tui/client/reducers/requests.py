@@ -107,11 +107,12 @@ class RequestReducer:
 
     def _at(self, event: Event) -> RequestSnapshot:
         """The record that an event is about; a new one where its beginning was not seen."""
+        return replace(self._known(event), updated=event.time)
+
+    def _known(self, event: Event) -> RequestSnapshot:
+        """That record as it was before."""
         key = request_key(event.request)
-        record = self._records.get(key)
-        if record is None:
-            return RequestSnapshot(id=key, received=event.time, updated=event.time)
-        return replace(record, updated=event.time)
+        return self._records.get(key) or RequestSnapshot(id=key, received=event.time, updated=event.time)
 
     def _put(self, record: RequestSnapshot) -> None:
         self._sessions.note(record, self._records.get(record.id))
@@ -175,21 +176,26 @@ class RequestReducer:
         self._put(replace(record, phase="prefill", prefill=prefill, prefill_began=began))
 
     def _delta(self, event: Event, data: Any) -> None:
-        record = self._at(event)
+        record = self._known(event)  # changed once: most events are of this kind
+        said: dict[str, Any] = {}
         if data.output_tokens > record.output_tokens:
             self.output_rate.add(event.time, data.output_tokens - record.output_tokens)
         output = max(record.output_tokens, data.output_tokens)
-        record = replace(record, phase="decode", output_tokens=output, tokens_per_s=data.tokens_per_s)
         tool = line_text(data.tool, 80)
         if data.kind == "tool":
             begun = record.draft if tool == record.draft_tool else ""
-            record = replace(record, draft=(begun + data.text[:DRAFT])[:DRAFT], draft_tool=tool)
+            said = {"draft": (begun + data.text[:DRAFT])[:DRAFT], "draft_tool": tool}
         elif data.text:
             thinks = data.kind == "thinking"
             before = record.said if thinks == record.thinks else ""
-            said = (before + data.text[-SAID:])[-SAID:]
-            record = replace(record, said=said, thinks=thinks, draft="", draft_tool="")
-        self._put(record)
+            text = (before + data.text[-SAID:])[-SAID:]
+            said = {"said": text, "thinks": thinks, "draft": "", "draft_tool": ""}
+        speed = data.tokens_per_s
+        self._put(
+            replace(
+                record, updated=event.time, phase="decode", output_tokens=output, tokens_per_s=speed, **said
+            )
+        )
         self._write(record.id, TranscriptPiece(data.kind, data.text, tool=tool))
 
     def _finished(self, event: Event, data: Any) -> None:

@@ -24,12 +24,20 @@ class Ground(_Mixin):
     the lines that it draws to show another pane, four of five could not be seen.
     """
 
+    _blank: tuple[int, Strip] | None = None  # for a width, as long as the styles are the same
+
     def render_lines(self, crop: Region) -> list[Strip]:
-        _, background = self.background_colors
-        blank = Strip.blank(crop.width, Style(bgcolor=background.rich_color))
-        for one in self.get_line_filters():
-            blank = blank.apply_filter(one, background)
-        return [blank] * crop.height
+        if self._blank is None or self._blank[0] != crop.width:
+            _, background = self.background_colors
+            blank = Strip.blank(crop.width, Style(bgcolor=background.rich_color))
+            for one in self.get_line_filters():
+                blank = blank.apply_filter(one, background)
+            self._blank = (crop.width, blank)
+        return [self._blank[1]] * crop.height
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._blank = None
 
 
 class Stack(Ground, Vertical):

@@ -6,7 +6,7 @@ from those on the terminal are written, and of their attributes only those that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from unicodedata import combining
 
 from rich.cells import cell_len
@@ -95,44 +95,30 @@ class TerminalCells:
         self, out: list[str], x: int, y: int, text: list[str], looks: list[Look], look: Look
     ) -> Look:
         length = min(len(text), self.width - x)
+        del text[length:], looks[length:]
         shown, shown_looks = self._text[y], self._looks[y]
-        if shown[x : x + length] == text[:length] and shown_looks[x : x + length] == looks[:length]:
+        before, looks_before = shown[x : x + length], shown_looks[x : x + length]
+        if before == text and looks_before == looks:
             return look
-        at = 0
-        while at < length:
-            if shown_looks[x + at] == looks[at] and shown[x + at] == text[at]:
-                at += 1
-                continue
-            end = self._run_end(x, y, at, text, looks, length)
-            out.append(f"\x1b[{y + 1};{x + at + 1}H")
+        cells = zip(text, before, looks, looks_before, strict=True)
+        changed = [at for at, (new, old, one, other) in enumerate(cells) if new != old or one != other]
+        for start, end in _runs(changed, looks):
+            out.append(f"\x1b[{y + 1};{x + start + 1}H")
+            at = start
             while at < end:
                 stop, wanted = at + 1, looks[at]
                 while stop < end and looks[stop] is wanted:
                     stop += 1
+                if wanted[1] is _ANY:
+                    wanted = _on_blanks(look, wanted[2])
                 if wanted != look:
-                    if wanted[1] is _ANY:
-                        wanted = _on_blanks(look, wanted[2])
-                    if wanted != look:
-                        out.append(turned(look, wanted))
-                        look = wanted
+                    out.append(turned(look, wanted))
+                    look = wanted
                 out.append("".join(text[at:stop]))
                 at = stop
-        shown[x : x + length] = text[:length]
-        shown_looks[x : x + length] = looks[:length]
+        shown[x : x + length] = text
+        shown_looks[x : x + length] = looks
         return look
-
-    def _run_end(self, x: int, y: int, start: int, text: list[str], looks: list[Look], length: int) -> int:
-        """Where the run of cells that begins at `start` and is written at once ends."""
-        shown, shown_looks = self._text[y], self._looks[y]
-        end = at = start + 1
-        while at < length and at - end <= _BRIDGE:
-            if shown_looks[x + at] != looks[at] or shown[x + at] != text[at]:
-                last = looks[end - 1]
-                if any(one != last and not (one[1] is _ANY and one[2] == last[2]) for one in looks[end:at]):
-                    break  # equal cells of another look cost more than a move
-                end = at + 1
-            at += 1
-        return end
 
     def _look(self, style: Style | None, colours: ColorSystem) -> tuple[Look, Look]:
         known = self._known_looks.get(style)
@@ -162,6 +148,21 @@ def look_of(style: Style, colours: ColorSystem) -> Look:
     fore = "" if style.color is None else ";".join(style.color.downgrade(colours).get_ansi_codes())
     back = "" if style.bgcolor is None else ";".join(style.bgcolor.downgrade(colours).get_ansi_codes(False))
     return Strip.render_ansi(attributes, colours), fore, back
+
+
+def _runs(changed: list[int], looks: list[Look]) -> Iterator[tuple[int, int]]:
+    """The cells from and up to which is written at once, for those that changed."""
+    start, end = changed[0], changed[0] + 1
+    for at in changed:
+        if at > end:
+            last = looks[end - 1]
+            # Equal cells of another look cost more than a move.
+            as_last = (one == last or (one[1] is _ANY and one[2] == last[2]) for one in looks[end:at])
+            if at - end > _BRIDGE or not all(as_last):
+                yield start, end
+                start = at
+        end = at + 1
+    yield start, end
 
 
 def _shows_on_blanks(look: Look) -> bool:

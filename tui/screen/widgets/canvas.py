@@ -25,6 +25,7 @@ class Canvas(StripView):
         self._draw = draw or (lambda width, height: [])
         self._lines: list[Line] = []
         self._strips: dict[int, Strip] = {}  # of those lines that were asked for
+        self._strips_for = 0  # the width
         self._drawn_for: tuple[int, int] | None = None
 
     def paint(self, draw: Draw | None = None) -> None:
@@ -36,9 +37,15 @@ class Canvas(StripView):
     def line_at(self, y: int) -> Strip:
         width, height = self.size
         if self._drawn_for != (width, height):
-            self._drawn_for = (width, height)
-            self._lines = self._draw(width, height)
-            self._strips = {}
+            before, lines = self._lines, self._draw(width, height)
+            same = self._strips_for == width
+            # A line that says the same has its strip: most of what is painted again is as it was.
+            self._strips = {
+                y: strip
+                for y, strip in self._strips.items()
+                if same and before[y : y + 1] == lines[y : y + 1]
+            }
+            self._lines, self._strips_for, self._drawn_for = lines, width, (width, height)
         strip = self._strips.get(y)
         if strip is None:
             line = self._lines[y] if y < len(self._lines) else []
@@ -62,9 +69,11 @@ class Heading(Canvas):
 
     def set_text(self, title: Line | None = None, note: Line | None = None) -> None:
         """Change the title, the note, or both."""
+        before = (self._title, self._note)
         self._title = self._title if title is None else title
         self._note = self._note if note is None else note
-        self.paint()
+        if (self._title, self._note) != before:
+            self.paint()
 
     def _rule(self, width: int, height: int) -> list[Line]:
         return [heading(self._title, self._note, width)]

@@ -35,9 +35,8 @@ class StripView(ScrollView, can_focus=False):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._styles_cache = BareLines()
+        self._styles_cache = self._bare_lines = BareLines()
         self._on_screen: dict[int, Strip] = {}
-        self._ground: Style | None = None  # while lines are rendered
         self._scrolled_in: tuple[Size, Size, bool] | None = None  # what the scroll bar was drawn for
 
     @property
@@ -52,19 +51,7 @@ class StripView(ScrollView, can_focus=False):
     def render_line(self, y: int) -> Strip:
         strip = self.line_at(y)
         self._on_screen[y] = strip
-        return strip.apply_style(self._ground or self._background_style)
-
-    @property
-    def _background_style(self) -> Style:
-        """The background from the style sheet, also for focus and hover."""
-        return Style(bgcolor=self.background_colors[1].rich_color)
-
-    def render_lines(self, crop: Region) -> list[Strip]:
-        self._ground = self._background_style  # worked out from all containers: once, not for each line
-        try:
-            return super().render_lines(crop)
-        finally:
-            self._ground = None
+        return strip.apply_style(Style(bgcolor=self._bare_lines.background(self).rich_color))
 
     def sync(self) -> None:
         """Repaint the lines that differ from those on screen."""
@@ -136,6 +123,7 @@ class StripView(ScrollView, can_focus=False):
     def watch_show_vertical_scrollbar(self, shown: bool) -> None:
         """Tell a scroll bar that appears where the content was scrolled to before it was there."""
         if shown:
+            self.vertical_scrollbar._styles_cache = BareLines()
             self.vertical_scrollbar.position = round(self.scroll_y)
 
     # -- in a screen that is too low for all of its parts ---------------------------------------------------
@@ -173,6 +161,7 @@ class StripView(ScrollView, can_focus=False):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
+        self._bare_lines.forget_background()
         self._on_screen.clear()
 
 

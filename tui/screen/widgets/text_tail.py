@@ -11,10 +11,12 @@ from textual.message import Message
 from textual.strip import Strip
 
 from tui.client.wire_text import wrap
+from tui.screen.frames.row_strips import RowStrips
 from tui.screen.styled_line import Line, broken, wrapped
 from tui.screen.widgets.strip_view import StripView
 
 KEEP = 20_000  # screen lines
+_BLANK: Line = []
 
 
 class TextTail(StripView, can_focus=True):
@@ -51,6 +53,7 @@ class TextTail(StripView, can_focus=True):
         self._is_finished = False  # a text that is shown from its top
         self._seen = 0  # lines when following stopped
         self._wrapped_at = 0
+        self._strips = RowStrips()
 
     # -- text ---------------------------------------------------------------------------------------------
 
@@ -156,12 +159,19 @@ class TextTail(StripView, can_focus=True):
             line: Line = told[y - 1] if 0 < y <= len(told) else []
             return self.theme_styles.strip([("  ", ""), *line], self.size.width)
         index = round(self.scroll_y) + y
-        line = []
+        line = _BLANK
         if index < len(self._lines):
             line = self._lines[index]
         elif index < self._total:
             line = self._draft_lines[index - len(self._lines)]
-        return self.theme_styles.strip([("  ", ""), *line], self.size.width)
+        width = self.size.width
+        return self._strips.get(
+            line, (width,), None, lambda: self.theme_styles.strip([("  ", ""), *line], width)
+        )
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._strips.clear()
 
     def fit(self) -> None:
         if self.size.width != self._wrapped_at:
