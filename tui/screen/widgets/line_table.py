@@ -353,10 +353,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         """Follow if the newest row is selected and visible; it will be, in a table that was never shown."""
         is_visible = not self.outer_size or (round(self.scroll_y) == 0 if self._newest_first else self.at_end)
         follow = self._cursor == self._newest and is_visible
-        if self._follow and not follow and self._rows:
-            newest = self._rows[self._newest]
-            self._left_at = None if newest is None else self._key(newest)
         if follow != self._follow:
+            self.hold()
             self._follow = follow
             self._tell()
 
