@@ -103,3 +103,18 @@ async def test_no_style_sheet_asks_for_the_focus_of_a_list() -> None:
                 it.app.stylesheet.update(view)
                 rules.append(dict(view.styles.base.get_rules()))
             assert rules[0] == rules[1], f"{view}, which StripView.watch_has_focus leaves as it is"
+
+
+def test_no_view_has_a_handler_for_an_event_that_it_does_not_get() -> None:
+    found = [StripView]
+    for view in found:
+        found += view.__subclasses__()
+        handlers = {f"on_{one.__name__.lower()}" for one in view.IGNORED}
+        own = {
+            name.lstrip("_")
+            for base in view.__mro__
+            if base.__module__.startswith("tui.")
+            for name in vars(base)
+        }
+        assert not handlers & own, view
+    assert len(found) > 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from textual.events import Hide, Resize, Show
 from textual.strip import Strip
 
 from tui.screen.styled_line import Line, fit, line_width, spread
@@ -16,6 +17,7 @@ Draw = Callable[[int, int], list[Line]]
 class Canvas(StripView):
     """Shows the lines that its function returns; drawn again on `paint` and in another size."""
 
+    IGNORED = (Show, Resize, Hide)  # it has neither the focus nor a bar, which would take their leave
     DEFAULT_CSS = "Canvas { overflow: hidden; height: 1; }"
 
     def __init__(

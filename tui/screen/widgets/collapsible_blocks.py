@@ -45,6 +45,7 @@ class _Match:
 class CollapsibleBlocks(StripView, can_focus=True):
     """Blocks with a cursor line; `enter` opens or closes the block at the cursor."""
 
+    IGNORED = (events.Show,)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, cast
+from typing import ClassVar, Protocol, cast
 
 from rich.style import Style
 from textual.containers import VerticalScroll
+from textual.events import Event, Resize, Show
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -26,8 +27,11 @@ class HasThemeStyles(Protocol):
 class StripView(ScrollView, can_focus=False):
     """Draws `line_at(y)` for each visible line; `sync` repaints the lines that changed.
 
-    Subclasses have neither border nor padding, so that a line of the screen is a line of the widget.
+    Subclasses have neither border nor padding, so that a line of the screen is a line of the widget. They do
+    not get the events `IGNORED`: half of what another pane takes would be to hand them to all parts of both.
     """
+
+    IGNORED: ClassVar[tuple[type[Event], ...]] = (Show, Resize)  # `fit` is called in place of them
 
     DEFAULT_CSS = """
     StripView { overflow: hidden scroll; scrollbar-size-vertical: 1; background: $background; }
@@ -35,6 +39,7 @@ class StripView(ScrollView, can_focus=False):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
+        self.disable_messages(*self.IGNORED)
         self._styles_cache = self._bare_lines = BareLines()
         self._on_screen: dict[int, Strip] = {}
         self._scrolled_in: tuple[Size, Size, bool] | None = None  # what the scroll bar was drawn for
@@ -124,6 +129,7 @@ class StripView(ScrollView, can_focus=False):
         """Tell a scroll bar that appears where the content was scrolled to before it was there."""
         if shown:
             self.vertical_scrollbar._styles_cache = BareLines()
+            self.vertical_scrollbar.disable_messages(Show, Resize)
             self.vertical_scrollbar.position = round(self.scroll_y)
 
     # -- in a screen that is too low for all of its parts ---------------------------------------------------
