@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle, islice
 from pathlib import Path
@@ -23,6 +23,7 @@ import httpx
 from bench.child import Child, child, clean_environment, poll, python
 from bench.figure import Figure, Peer
 from bench.screen import gaps
+from bench.screen.awake import awake_processors
 from bench.screen.terminal import MeasuredTerminal, measured_terminal
 from tui.screen.keys.command import PANES
 
@@ -122,8 +123,9 @@ def _at_rest(feed: Child, ours: MeasuredTerminal, empty: MeasuredTerminal, *, ke
     try:
         ours.press("1")
         time.sleep(REST_S if keys > 2 else 0)  # the strip of the speed comes to rest
-        rows = [_cost_ms(one, islice(cycle("kj"), keys)) for one in (ours, empty)]
-        panes = [_cost_ms(one, islice(cycle("23451"), keys)) for one in (ours, empty)]
+        with awake_processors():
+            rows = _costs_ms((ours, empty), islice(cycle("jk"), keys))
+            panes = _costs_ms((ours, empty), islice(cycle("23451"), keys))
     finally:
         httpx.post(f"{feed.url}/resume", trust_env=False)
     name = "a key of an empty app"
@@ -133,19 +135,25 @@ def _at_rest(feed: Child, ours: MeasuredTerminal, empty: MeasuredTerminal, *, ke
     ]
 
 
-def _cost_ms(terminal: MeasuredTerminal, keys: Iterator[str]) -> float:
-    """The median processor time from a key to a quiet screen, less what the time without keys costs."""
-    costs = []
-    terminal.wait_until_quiet()
+def _costs_ms(terminals: Sequence[MeasuredTerminal], keys: Iterator[str]) -> list[float]:
+    """The median processor time of a key for each; they take turns, so that they have the same machine."""
+    costs: list[list[float]] = [[] for _ in terminals]
     for key in keys:
-        before, began = terminal.cpu_s(), time.monotonic()
-        terminal.press(key)
-        terminal.wait_until_quiet(after_more=True)
-        cost, took = terminal.cpu_s() - before, time.monotonic() - began
-        before = terminal.cpu_s()
-        time.sleep(took)
-        costs.append(cost - (terminal.cpu_s() - before))
-    return 1e3 * max(0.0, median(costs))
+        for terminal, found in zip(terminals, costs, strict=True):
+            found.append(_cost_s(terminal, key))
+    return [1e3 * max(0.0, median(found)) for found in costs]
+
+
+def _cost_s(terminal: MeasuredTerminal, key: str) -> float:
+    """The processor time from a key to a quiet screen, less what that time costs without a key."""
+    terminal.wait_until_quiet()
+    before, began = terminal.cpu_s(), time.monotonic()
+    terminal.press(key)
+    terminal.wait_until_quiet(after_more=True)
+    cost, took = terminal.cpu_s() - before, time.monotonic() - began
+    before = terminal.cpu_s()
+    time.sleep(took)
+    return cost - (terminal.cpu_s() - before)
 
 
 def _first_frame(folder: Path) -> Figure:
