@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import TYPE_CHECKING
 
 from engine import bundled_model
@@ -198,6 +197,12 @@ def _of_engine(
     ]
 
 
+def _median(values: list[float]) -> float:
+    from statistics import median  # not before the first frame: its module takes as long as five of ours
+
+    return median(values)
+
+
 def _model(snapshot: Snapshot, engine: EngineState, room: int) -> Line:
     """Its name, and as far as there is room its window and measured speeds."""
     if not engine.model:
@@ -209,7 +214,7 @@ def _model(snapshot: Snapshot, engine: EngineState, room: int) -> Line:
         if engine.model == bundled_model.NAME
         else "",
         f"{engine.context_tokens:,} tokens" if engine.context_tokens else "",
-        f"decode {rate(statistics.median(speeds))}/s" if speeds else "",
+        f"decode {rate(_median(speeds))}/s" if speeds else "",
         f"prefill {rate(snapshot.prefill_speed)}/s" if snapshot.prefill_speed else "",
         line_text(engine.accelerated),
     ]
