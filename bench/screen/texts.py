@@ -1,7 +1,7 @@
 """Long texts that a screen opens: the processor time until they are drawn, and what Textual's widgets take.
 
-Each text is opened `ROUNDS` times in an app without a terminal; the median counts. `raw body` and `wide line`
-are parts of a trace; the others are read at length (`tui/screen/reading`).
+Each text is read at length (`tui/screen/reading`) `ROUNDS` times in an app without a terminal; the median
+counts.
 """
 
 from __future__ import annotations

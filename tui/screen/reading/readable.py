@@ -3,7 +3,7 @@
 The limits come from CPU seconds that opening the views took (docs/benchmarks.md): Textual's Markdown takes
 3 ms a paragraph, 6 an item of a list and 14 a fence; a `TextArea` takes 8 ms for 1,000 characters of coloured
 Python, and wraps a line in a time that grows with its square. Above the limits the project's own block view
-shows the text, which takes 55 ms for 4 MB.
+shows the text, which takes 30 ms for 4 MB.
 """
 
 from __future__ import annotations
