@@ -19,6 +19,7 @@ from tui.screen.keys.command import PANES, TRACE_PARTS
 from tui.screen.leads.go_box import GoBox
 from tui.screen.palette.palette_screen import PaletteScreen
 from tui.screen.reading.read_screen import ReadScreen
+from tui.screen.reading.searching import SearchingScreen
 from tui.screen.screens.box import Box
 from tui.screen.screens.choice_box import ChoiceBox
 from tui.screen.screens.choose import ChooseScreen
@@ -129,7 +130,7 @@ def screen_classes(base: type[Screen[Any]] = Screen) -> Iterator[type[Screen[Any
     for found in pkgutil.walk_packages(tui.screen.__path__, "tui.screen."):
         importlib.import_module(found.name)
     for one in base.__subclasses__():
-        if one.__module__.startswith("tui.") and one not in (OpenedScreen, Box, ChoiceBox):
+        if one.__module__.startswith("tui.") and one not in (OpenedScreen, SearchingScreen, Box, ChoiceBox):
             yield one
         yield from screen_classes(one)
 
