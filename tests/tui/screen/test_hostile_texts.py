@@ -160,7 +160,7 @@ async def test_no_text_breaks_any_screen_or_box_there_is() -> None:
                 await it.open(name)
             seen.add(type(it.app.screen).__name__)
             check(it.app)
-    bases = {"OpenedScreen", "Box", "ChoiceBox"}  # of others alone
+    bases = {"OpenedScreen", "SearchingScreen", "Box", "ChoiceBox"}  # of others alone
     assert screens_of_the_app() - bases == seen | CHECKED
 
 
