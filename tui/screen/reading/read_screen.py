@@ -27,6 +27,7 @@ from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
 from tui.screen.widgets.search_input import SearchInput
 
 _KINDS: dict[str, Literal["text", "json", "prose"]] = {"json": "json", "markdown": "prose"}
+_LEAST_NAME = 16  # cells
 
 
 class ReadScreen(SearchingScreen):
@@ -86,14 +87,22 @@ class ReadScreen(SearchingScreen):
         return source_view(it.text, it.language if self._view == "coloured" else "", it.first_line)
 
     def _head(self, width: int, height: int) -> list[Line]:
-        left: Line = [(" ", ""), (shorten_middle(line_text(self._readable.name), max(8, width // 2)), "bold")]
-        left.append((f"   {self._facts}", "muted"))
-        right = self.told_search
-        if not right and (why := "  ".join(filter(None, (self._reason, self._readable.note)))):
-            right = [(shorten(why, max(20, width - line_width(left) - 3)), "dim")]
-        elif not right and self._readable.language == "markdown":
-            right = [("source " if self._source else "rendered ", "dim"), (key_of("read.source"), "accent")]
-        return [spread(left, [*right, (" ", "")], width)]
+        right = [*self._told(width // 3), (" ", "")]
+        facts = f"   {self._facts}"
+        # The name gives way: it stands in the crumbs as well.
+        room = max(_LEAST_NAME, width - len(facts) - line_width(right) - 4)
+        name = shorten_middle(line_text(self._readable.name), min(room, width // 2))
+        return [spread([(" ", ""), (name, "bold"), (facts, "muted")], right, width)]
+
+    def _told(self, cells: int) -> Line:
+        """What is searched for; else why it is shown so and what else came with it; else a key."""
+        if told := self.told_search:
+            return told
+        if why := "  ".join(filter(None, (self._reason, self._readable.note))):
+            return [(shorten(why, cells), "dim")]
+        if self._readable.language == "markdown":
+            return [("source " if self._source else "rendered ", "dim"), (key_of("read.source"), "accent")]
+        return []
 
     # -- commands -----------------------------------------------------------------------------------------
 

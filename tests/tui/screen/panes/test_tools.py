@@ -227,7 +227,7 @@ def test_a_result_is_read_as_its_trace_has_it_and_says_where_it_ends() -> None:
     linked = ToolCall(id="t1", name="Read", input={"file_path": "/a/b.py"}, verdict="valid", result=kept)
     read = result_at_length(call, trace_of(1, tool_calls=[linked]))
     assert read is not None
-    assert (read.name, read.language, read.first_line) == ("result of Read", "python", 1)
+    assert (read.name, read.language, read.first_line) == ("result of Read /a/b.py", "python", 1)
     assert read.text.startswith("x = 1\nx = 2\n")
     assert len(read.text) > 8_000
     assert re.fullmatch(r"\[… [\d]+ more characters; whole in the trace of r2\]", read.note)

@@ -44,9 +44,8 @@ def result_at_length(call: ToolRecord, trace: Trace | None) -> Readable | None:
     text = block_text(known.result)
     if not text.strip():
         return None
-    readable = replace(
-        result_to_read(known.name, known.input, text), name=f"result of {line_text(known.name, 40)}"
-    )
+    name = f"result of {line_text(f'{known.name} {known.arguments}', 60)}"
+    readable = replace(result_to_read(known.name, known.input, text), name=name)
     if known is call and call.result_bytes > len(call.result.encode("utf-8", "replace")):
         return replace(readable, note=f"the beginning of {size(call.result_bytes)}: its trace is not here")
     return readable
