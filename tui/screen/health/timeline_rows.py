@@ -59,7 +59,7 @@ def timeline_lines(
     shown = cursor if cursor is not None else axis.place(now)
     marks = state_cells(history.marks, axis)
     rows = [_axis(axis, cursor), _state(history, snapshot, axis, marks, samples, cursor)]
-    rows += [_probes(samples, axis, cursor, shown)]
+    rows += [_probes(snapshot, samples, axis, cursor, shown)]
     other = uses_other_backend(snapshot)
     if not other:
         rows += _memory(snapshot, marks, samples, cursor, shown, with_limit=height >= 7)
@@ -194,9 +194,13 @@ def _incidents(history: HealthHistory, axis: Axis, *, none: str) -> Line:
 
 
 def _probes(
-    samples: Sequence[HealthSample | None], axis: Axis, cursor: int | None, shown: int | None
+    snapshot: Snapshot,
+    samples: Sequence[HealthSample | None],
+    axis: Axis,
+    cursor: int | None,
+    shown: int | None,
 ) -> Line:
-    """The height is the latency; a cross where one failed."""
+    """The height is the latency, of several the longest; a cross where one failed. Of now the last one."""
     answered = [sample.latency_s for sample in samples if sample is not None and sample.latency_s]
     top = max([*answered, 0.02])
     line: Line = []
@@ -215,6 +219,9 @@ def _probes(
         if sample is not None and sample.probes and (shown is None or place <= shown):
             last = sample
     value: Line = [("none yet", "dim")]
+    if cursor is None and snapshot.probes and last is not None:
+        probe = snapshot.probes[-1][1]
+        last = HealthSample(probes=1, failed=int(not probe.ok), latency_s=probe.latency_s)
     if last is not None and last.failed:
         value = [(f"{last.failed} failed", "bad")]
     elif last is not None:

@@ -112,6 +112,7 @@ def timed(stats: Sequence[ToolStats], calls: Sequence[ToolRecord]) -> tuple[Tool
 
 
 def _at(values: Sequence[float], share: float) -> float:
-    """The value that this share of them does not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    """The value below which this share of them lies, as the host counts those of other ranges."""
+    from proxy.traces.analysis.groups import quantile  # not before the first frame
+
+    return quantile(sorted(values), share)

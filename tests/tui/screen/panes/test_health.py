@@ -393,6 +393,19 @@ async def test_a_young_host_s_timeline_is_as_long_as_what_is_known_until_another
         assert "Last 15 minutes" in await press("end")
 
 
+async def test_the_probe_of_now_is_the_same_in_both_places() -> None:
+    morning = Morning()
+    morning.start_engine()
+    for latency in (0.9, 0.002):
+        morning.wait(1.0)
+        morning.engine("ready", probe={"ok": True, "latency_s": latency, "detail": ""})
+    async with health_of(morning) as (_, press, _):
+        shown = await press()
+        assert "took 2ms" in shown
+        probes = next(line for line in shown.splitlines() if "probes" in line)
+        assert probes.rstrip().endswith(" 2ms")
+
+
 async def test_scales_go_from_minutes_to_a_week() -> None:
     async with health_of(MORNING) as (_, press, _):
         assert "Last 15 minutes" in await press("plus")

@@ -24,7 +24,7 @@ from tui.screen.panes.tools import ToolsPane
 from tui.screen.panes.tools_parts.by_tool import ByTool, ToolOrder, stats_block
 from tui.screen.panes.tools_parts.call_text import call_pieces, result_at_length, whole_call
 from tui.screen.styled_line import plain_text
-from tui.screen.trace_list.listed_calls import records
+from tui.screen.trace_list.listed_calls import records, timed
 from tui.screen.widgets.canvas import Heading
 
 CALL = ToolRecord(
@@ -235,3 +235,9 @@ def test_a_result_is_read_as_its_trace_has_it_and_says_where_it_ends() -> None:
     assert alone is not None
     assert alone.note == f"the beginning of {size(len(file))}: its trace is not here"
     assert result_at_length(replace(call, result="", result_bytes=0), trace_of(1)) is None
+
+
+def test_the_figures_of_what_the_screen_saw_are_counted_as_the_host_counts_other_ranges() -> None:
+    calls = [ToolRecord(id=str(took), time=1.0, name="Write", duration_s=took) for took in (0.023, 0.033)]
+    [one] = timed([ToolStats("Write", calls=2, results=2)], calls)
+    assert (one.p50_s, one.p95_s) == (pytest.approx(0.028), pytest.approx(0.0325))
