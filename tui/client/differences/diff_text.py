@@ -18,7 +18,7 @@ def diff_sentence(found: DiffFacts) -> str:
     if found.first is None:
         return "Both prompts are the same."
     part = found.segments[found.first]
-    if found.a.model != found.b.model:
+    if found.a.model and found.b.model and found.a.model != found.b.model:
         models = f"{line_text(found.a.model)}, {line_text(found.b.model)}"
         return f"Their models differ ({models}): nothing of A could serve B."
     where = f"in {line_text(part.name)}"

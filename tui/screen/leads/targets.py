@@ -46,7 +46,7 @@ def targets_of(subject: Subject, snapshot: Snapshot, place: str) -> list[Target]
         _entry(subject, snapshot),
         _target("context", "what fills the window", part),
         _target("why", "was it slow, or failed?", whole),
-        _target("diff", "with the marked request, else the one before", whole),
+        _target("diff", "with the marked one, else the one before", whole),
     ]
     return [one for one in found if one.name != place]
 

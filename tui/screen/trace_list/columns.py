@@ -56,14 +56,14 @@ def columns(
     `repeats` may grow. On a `roomy` screen figures give way to what was asked.
     """
     by, asked = _SORTED.get(sort, "TIME"), 36 if roomy else 20
-    time, name = (_TIME_CELLS, 10) if roomy else (9, 8)
+    time, name, end = (_TIME_CELLS, 10, 19) if roomy else (9, 8, 15)
     every: tuple[Column[TraceSummary], ...] = (
         Column("TIME", lambda row, now, cells: when(row.time, now, cells), _TIME_CELLS, least=time),
         Column("SESSION", lambda row, now, cells: [session(line_text(row.session))], 7, rank=6),
         Column("WHO", lambda row, now, cells: who(row, cells), 10, least=name, rank=5),
         Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=9),
         Column("ASKED → DID", lambda row, now, cells: asked_and_did(row, cells), 44, least=asked, grow=3),
-        Column("END", lambda row, now, cells: _end(row, cells, repeats), 16, least=15, most=24, grow=1),
+        Column("END", lambda row, now, cells: _end(row, cells, repeats), 19, least=end, most=24, grow=1),
         Column("PROMPT", lambda row, now, cells: [number(_prompt(row))], 6, "right", rank=3),
         Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=4),
         Column("OUT", lambda row, now, cells: [number(row.usage.output_tokens, "muted")], 5, "right", rank=7),

@@ -24,7 +24,7 @@ class Side(BaseModel):
     time: float
     session: str
     lane: str
-    model: str
+    model: str  # that read its prompt; empty: it was refused before that was decided
     prompt_tokens: int
     ttft_s: float | None = None
     took_s: float | None = None
@@ -95,7 +95,7 @@ def _side(trace: Trace) -> Side:
         time=trace.time,
         session=trace.session,
         lane=trace.lane,
-        model=trace.upstream_model or trace.model,
+        model=trace.upstream_model or ("" if error is not None and not trace.upstream else trace.model),
         prompt_tokens=trace.usage.prompt_tokens,
         ttft_s=trace.timings.first_token,
         took_s=trace.timings.done,

@@ -53,6 +53,12 @@ def test_other_models_share_nothing() -> None:
     assert diff_sentence(found) == "Their models differ (x, m): nothing of A could serve B."
 
 
+def test_one_that_was_refused_before_its_model_was_decided_is_of_no_other_model() -> None:
+    found = facts("=≠", first=1, position=None)
+    found.b.model = ""
+    assert diff_sentence(found) == "They part in part 1; the tokens of B were not counted."
+
+
 def test_each_segment_says_what_it_means() -> None:
     found = facts("=≠=+-", first=1)
     assert [segment_note(found, place) for place in range(5)] == [

@@ -86,6 +86,14 @@ def test_a_miss_is_placed_in_a_segment() -> None:
     assert "of 5,000: " in text_of(replace(MISS, segment=""))
 
 
+@pytest.mark.parametrize("width", [78, 100])
+def test_where_a_miss_is_has_room_on_its_line_before_what_that_means(width: int) -> None:
+    far = replace(MISS, segment="message 3 (assistant) to message 4 (tool result)")
+    line = miss_lines(far, width)[0]
+    assert line_width(line) <= width
+    assert plain_text(line).endswith("(tool result)" if width == 100 else "…")
+
+
 def test_a_cold_miss_has_no_position() -> None:
     assert "message 2" not in text_of(replace(MISS, reason="cold", position=0))
 

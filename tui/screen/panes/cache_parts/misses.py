@@ -11,7 +11,7 @@ from tui.client.wire_text import line_text, shorten
 from tui.screen.engine_label import reports_cache, uses_other_backend
 from tui.screen.panes.pane import paragraphs
 from tui.screen.panes.request_cells import asker, number, session
-from tui.screen.styled_line import Line, Span
+from tui.screen.styled_line import Line, Span, line_width
 from tui.screen.widgets.columns import Column
 
 REASON_LABELS = {"cold": "cold miss"}
@@ -115,7 +115,9 @@ def miss_lines(miss: MissRecord | None, width: int, cost_s: float | None = None)
     if miss.eviction:
         explained = [("  ", ""), (miss.eviction, "bad")]
     else:
-        explained.append((f"{where}{of}: {REASONS.get(miss.reason, '')}", "muted"))
+        means = f": {REASONS.get(miss.reason, '')}"
+        place, room = f"{where}{of}", width - line_width(explained)
+        explained.append((f"{place}{means}" if len(place + means) <= room else shorten(place, room), "muted"))
     stored, now = line_text(miss.before), line_text(miss.now)
     cost: Line = []
     if miss.lost_tokens:
