@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Seconds of a bucket, and how many are kept: 33 minutes, 4 hours, a day, a week. Each divides the next, so
 # that a short bucket lies within one of each longer length, also once it is known by its beginning alone.
@@ -84,6 +84,10 @@ class HealthSamples:
         step, buckets = TIERS[tier][0], self._tiers[tier]
         found: list[HealthSample | None] = [None] * number
         counted = [0] * number
+        if step_s < step:  # several cells lie in one bucket
+            at = (int((start + (place + 0.5) * step_s) // step) for place in range(number))
+            within = (buckets.get(index) for index in at)
+            return [one and replace(one, tokens=one.tokens / step) for one in within]
         first, last = int(start // step), int((start + step_s * number) // step)
         many = last - first + 1 > len(buckets)
         for index in list(buckets) if many else range(first, last + 1):

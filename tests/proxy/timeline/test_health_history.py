@@ -163,6 +163,16 @@ def test_a_host_that_was_killed_is_not_drawn_as_running_until_the_next_start(tmp
     assert read_health(path, HealthHistory(), now=NOW) is None
 
 
+def test_cells_that_are_shorter_than_a_bucket_all_show_it() -> None:
+    samples = HealthHistory().samples
+    begin = NOW - NOW % 4
+    for at in range(4):
+        samples.add(begin + 2 * at, HealthSample(tokens=20, memory_bytes=5))
+    shown = samples.cells(begin, 0.5, 16, begin + 8)
+    assert [(one.tokens, one.memory_bytes) if one else None for one in shown] == [(10, 5)] * 16
+    assert samples.cells(begin, 2.0, 1, begin + 8)[0] == shown[0]  # and the bucket is as it was
+
+
 class Index:
     """The one request that an earlier host has traced."""
 

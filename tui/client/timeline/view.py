@@ -10,6 +10,7 @@ from proxy.timeline.health_history import HealthHistory, Span, StateMark
 from tui.client.records import Snapshot
 
 RANGES: tuple[tuple[float, str], ...] = (
+    (120.0, "2 minutes"),
     (300.0, "5 minutes"),
     (900.0, "15 minutes"),
     (1800.0, "30 minutes"),
@@ -18,7 +19,7 @@ RANGES: tuple[tuple[float, str], ...] = (
     (86_400.0, "24 hours"),
     (604_800.0, "7 days"),
 )
-FIRST_RANGE = 2
+FIRST_RANGE = 3
 # The state that a cell shows where there were several: the worst.
 _WORST = (
     "failed", "exited", "refused", "stalled", "restarting", "starting", "loading", "ready", "connects",

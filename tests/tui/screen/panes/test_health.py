@@ -382,7 +382,7 @@ async def test_a_young_host_s_timeline_is_as_long_as_what_is_known_until_another
     morning = Morning()
     morning.start_engine()
     async with health_of(morning) as (pane, press, _):
-        assert "Last 5 minutes" in await press()
+        assert "Last 2 minutes" in await press()
         morning.wait(400)
         morning.probe()
         pane.app.inbox.put(morning.events[-1])  # type: ignore[attr-defined]
@@ -409,8 +409,8 @@ async def test_the_probe_of_now_is_the_same_in_both_places() -> None:
 async def test_scales_go_from_minutes_to_a_week() -> None:
     async with health_of(MORNING) as (_, press, _):
         assert "Last 15 minutes" in await press("plus")
-        assert "Last 5 minutes" in await press("plus", "plus")
-        assert "Last 7 days" in await press(*["minus"] * 6)
+        assert "Last 2 minutes" in await press("plus", "plus", "plus")
+        assert "Last 7 days" in await press(*["minus"] * 7)
         assert "Last 24 hours" in await press("plus")
         assert "up to" in await press("home", "plus", "plus", "plus", "plus", "plus")
 
