@@ -42,7 +42,9 @@ def session_state(found: SessionSnapshot, now: float, cells: int) -> Line:
         return failure(last.cause, last.error, None, cells)
     if runs_tool(last):
         return _tool_runs(last, now, cells)
-    words = f"idle {_clock(idle_s(found, now))}, {plural(len(found.requests), 'request')}"
+    idle = f"idle {_clock(idle_s(found, now))}"
+    words = f"{idle}, {plural(len(found.requests), 'request')}"
+    words = words if len(words) <= cells - 2 else idle
     sign: Span = ("⊘ ", "warn") if last.phase == "cancelled" else ("✓ ", "ok")
     return [sign, (shorten(words, cells - 2), "muted")]
 

@@ -31,6 +31,7 @@ from tui.screen.widgets.canvas import Heading
 from tui.screen.widgets.columns import Column
 from tui.screen.widgets.line_table import LineTable
 
+_WORDY = 100  # cells from which on there is room for where the first requests are known from
 _ROOMY = 76  # cells from which on the order of the sessions is named, whichever it is
 _RUNNING = {"decode": 0, "prefill": 1}
 _SIDE = frozenset({"auxiliary", "compaction"})
@@ -192,7 +193,7 @@ class StreamsPane(Pane):
     def _draw_heading(self) -> None:
         tree, snapshot = self.main_table, self.snapshot
         title: Line = [("Sessions", "bold"), *counts(snapshot)]
-        if snapshot.earlier and snapshot.host is not None:
+        if snapshot.earlier and snapshot.host is not None and self.room.width >= _WORDY:
             began = clock(snapshot.host.started)
             title.append((f"  host started {began}; {snapshot.earlier} before that by their traces", "dim"))
         note: Line = self._order_note(tree)

@@ -21,7 +21,7 @@ from tui.screen.panes import session_tree
 from tui.screen.panes.cache_parts.misses import MISSES
 from tui.screen.panes.doing import doing
 from tui.screen.panes.request_cells import state
-from tui.screen.panes.session_cells import context_gauge
+from tui.screen.panes.session_cells import context_gauge, session_state
 from tui.screen.panes.session_order import LIVE_S, ORDERS, order_key
 from tui.screen.panes.session_tree import OPEN_S, SessionTree
 from tui.screen.panes.streams import TURNS, in_order
@@ -99,6 +99,12 @@ async def test_what_runs_stands_on_top_and_old_sessions_are_folded() -> None:
         assert lines[5].startswith(" ▾ asked in idle")
         assert "✓ idle 1m, 1 request" in lines[5]
         assert lines[7].startswith(" ▸ asked in old")
+
+
+@pytest.mark.parametrize(("cells", "said"), [(22, "✓ idle 13s, 2 requests"), (18, "✓ idle 13s")])
+def test_how_a_session_rests_is_said_in_whole_words(cells: int, said: str) -> None:
+    [found] = sessions_of(request("1"), request("2", at=NOW - 13))
+    assert plain_text(session_state(replace(found, updated=NOW - 13), NOW, cells)) == said
 
 
 async def test_a_session_is_unfolded_folded_and_left_by_keys() -> None:
