@@ -248,6 +248,29 @@ async def test_of_an_answer_before_the_host_the_end_and_the_calls_are_shown() ->
         assert "    $ make clean" in it.text()
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (
+            {"error": {"type": "invalid_request_error", "message": "no messages"}},
+            "✗ invalid request: no messages",
+        ),
+        ({"error": {"type": "api_error", "message": "x"}, "cancelled": True}, "✗ the client left"),
+    ],
+)
+async def test_of_a_failure_before_the_host_its_cause_is_shown(data: dict[str, Any], said: str) -> None:
+    async with scene() as it:
+        told = (("received", {"session": "past", "opening": "Clean up"}), ("failed", data | {"status": 400}))
+        events = [
+            Event(seq=0, time=1.0, type=f"request.{name}", request="old", data=more) for name, more in told
+        ]
+        it.app.inbox.put(Past(tuple(events)))
+        await it.settle()
+        await it.press("end")
+        assert said in it.text()
+        assert "no longer in memory" not in it.text()
+
+
 async def test_a_call_leads_to_the_turn_that_made_it() -> None:
     async with scene(size=(200, 50)) as it:
         pane = it.app.main.current

@@ -6,6 +6,7 @@ from itertools import groupby
 
 from textual.app import ComposeResult
 
+from proxy.events.causes import end_of_cancelled
 from tui.client.figures import count, plural, seconds
 from tui.client.records import CallNote, RequestSnapshot
 from tui.client.reducers.requests import SAID
@@ -126,9 +127,13 @@ class AnswerView(Stack):
         return out
 
     def _remembered(self, record: RequestSnapshot) -> list[Line]:
-        """What is known of an answer whose text is held no longer: its end, and its calls."""
+        """What is known of an answer whose text is held no longer: its end, its calls, how it failed."""
+        failed: list[Line] = []
+        if record.phase in ("failed", "cancelled"):
+            end = end_of_cancelled(record.cause) if record.phase == "cancelled" else None
+            failed = [[], [(_SIGNS["error"] + (end or f"{record.cause}: {record.error}"), "bad")]]
         if not (record.said.strip() or record.calls):
-            return []
+            return failed
         cut = "…" if len(record.said) >= SAID else ""
         told = (
             "Only the end of this answer and its calls are held here; "
@@ -141,7 +146,7 @@ class AnswerView(Stack):
         for note in record.calls:
             call = self._store.tool_call(note.id)
             lines += [[], *call_lines(call, folder=record.folder)] if call is not None else []
-        return lines
+        return lines + failed
 
     # -- pure drawing -------------------------------------------------------------------------------------
 
