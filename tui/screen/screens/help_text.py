@@ -145,7 +145,7 @@ host
 ┄ | dim | the memory's limit: full height in the line below; ▓ there: over it
 ▬ | lane.main | a request of this session ran; ▶ one runs now
 On the right: the value now, or at the moment of the cursor. {health.scale:1} and {health.scale:-1} go
-from 5 minutes to 7 days. Restarts of the host lose nothing of it. The moment and the line of the log go
+from 2 minutes to 7 days. Restarts of the host lose nothing of it. The moment and the line of the log go
 together: {health.move:-1} {health.move:1} move both, so do ↑ ↓. {health.explain} tells what happened
 there: cause, what broke, what was repeated, what to do.
 

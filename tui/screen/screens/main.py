@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 LEAST_WIDTH, LEAST_HEIGHT = 44, 12
 _OF_A_REQUEST = {"why", "diff", "mark", "open_trace"}  # where the selected row is of one
+_OF_THE_HOST = {"why", "diff", "open_trace", "context"}  # it is asked for what they show
 _OF_A_ROW = {"filter", "context", *_OF_A_REQUEST, *LEADS}  # where a pane has a list
 
 
@@ -177,6 +178,8 @@ class MainScreen(Ground, SelectionOwner, Screen[None]):
             left_out |= LEADS
         if not pane.ended_request:
             left_out |= _OF_A_REQUEST
+        if pane.snapshot.link.gone:
+            left_out |= _OF_THE_HOST
         if pane.place == "streams" and not pane.snapshot.requests and not pane.snapshot.link.recorded:
             words["context"], first = "copy the command", "context"  # as the empty list says
         elif not pane.session:
