@@ -190,18 +190,15 @@ _NARROWER = (
     "context", "failed", "memory", "restored", "restored", "memory", "speed", "restored", "alerts", "speed",
 )  # fmt: skip
 _BAR = 8  # cells
-_SIGNS = frozenset("▶◌✗⚑")
-_APART, _ROOMY = (
-    4,
-    120,
-)  # cells for a space behind each sign, and the width from which strips give way to them
+_SIGNS = "⚑▶✗◌"  # the widest first: where there is room for few spaces, it gets one
+_ROOMY = 120  # from which width on strips give way to all of them
 
 
 def vital_line(vitals: VitalSigns, cells: int) -> Line:
     """The line in `cells` cells."""
     if vitals.missing:
         words: Line = [(f" {vitals.missing}", "muted" if vitals.state == "starting" else "warn")]
-        number = _signs_apart(_failed(vitals)[-1])
+        number = _signs_apart(_failed(vitals)[-1], _SIGNS)
         of: Line = [(f" of {plural(vitals.requests, 'request')} before ", "muted")]
         fitting = (
             known
@@ -220,13 +217,14 @@ def vital_line(vitals: VitalSigns, cells: int) -> Line:
     }
     form = _forms(parts, cells)
     if cells >= _ROOMY:  # strips give way to spaces behind the signs, but nothing else does
-        apart = _forms(parts, cells - _APART)
-        same = all(bool(parts[name][at]) == bool(parts[name][apart[name]]) for name, at in form.items())
-        form = apart if same and form["alerts"] == apart["alerts"] else form
-    fits = _needed([line_width(parts[name][at]) for name, at in form.items()]) + _APART <= cells
+        looser = _forms(parts, cells - len(_SIGNS))
+        same = all(bool(parts[name][at]) == bool(parts[name][looser[name]]) for name, at in form.items())
+        form = looser if same and form["alerts"] == looser["alerts"] else form
+    spare = cells + 1 - _needed([line_width(parts[name][at]) for name, at in form.items()])
+    apart = _SIGNS[: max(0, spare)]
     line: Line = [(" ", "")]
     for name, forms in parts.items():
-        if shown := _signs_apart(forms[form[name]]) if fits else forms[form[name]]:
+        if shown := _signs_apart(forms[form[name]], apart):
             line += [(" │ ", "rule"), *shown] if len(line) > 1 else shown
     return line
 
@@ -244,9 +242,9 @@ def _forms(parts: Mapping[str, Sequence[Line]], cells: int) -> dict[str, int]:
     return form
 
 
-def _signs_apart(line: Line) -> Line:
-    """A space behind each sign: fonts draw it over more than its cell, onto the number."""
-    return [(f"{text[0]} {text[1:]}" if text[:1] in _SIGNS else text, style) for text, style in line]
+def _signs_apart(line: Line, signs: str) -> Line:
+    """A space behind each of these signs: fonts draw them over more than their cell, onto the number."""
+    return [(f"{text[0]} {text[1:]}" if text and text[0] in signs else text, style) for text, style in line]
 
 
 def _needed(widths: Sequence[int]) -> int:

@@ -74,7 +74,7 @@ def test_a_busy_morning(morning: tuple[Store, float]) -> None:
     ("cells", "shown"),
     [
         (44, " ▶ 2 ◌ 1 │  61 tok/s ··▁█ │ 79% │ ✗ 1 │ ⚑ 0"),
-        (80, " ▶2 ◌1 │  61 tok/s ··▁█ │ restored 79% saved ~41m │ mem 18.9/24 GB │ ✗1 │ ⚑0"),
+        (80, " ▶ 2 ◌ 1 │  61 tok/s ··▁█ │ restored 79% saved ~41m │ mem 18.9/24 GB │ ✗ 1 │ ⚑ 0"),
         (
             120,
             " ▶ 2 ◌ 1 │  61 tok/s ······▁█ │ restored 79% ····▄█ · saved ~41m │ mem ███░ 18.9/24 GB"
@@ -105,6 +105,13 @@ def test_signs_stand_apart_from_their_numbers_and_take_no_part_s_place(cells: in
     assert not re.search(r"[▶◌✗⚑]\d", line)
     assert "context" in line
     assert "mem █" in line
+
+
+def test_where_there_is_room_for_few_spaces_the_widest_signs_get_them() -> None:
+    tight = replace(FULL, memory_limit_bytes=51_500_000_000, saved_s=360.0)
+    assert plain_text(vital_line(tight, 80)) == (
+        " ▶ 2 ◌1 │  61 tok/s ··▂█ │ restored 79% saved ~6m │ mem 18.9/51.5 GB │ ✗ 1 │ ⚑ 0"
+    )
 
 
 @given(
