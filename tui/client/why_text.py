@@ -1,8 +1,9 @@
-"""Why a request was slow, missed, failed or left, in one sentence, and what to do about it."""
+"""Why a request was slow, missed, failed or left, in one sentence, what to do about it, and its phases."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.events.causes import cause_of, end_of_cancelled
 from tui.client.figures import clock, percent, plural, rate, ratio, seconds
@@ -11,8 +12,9 @@ from tui.client.wire_text import line_text, shorten
 
 if TYPE_CHECKING:
     from proxy.events.types import CacheMiss
-    from proxy.traces.analysis.why_facts import PhaseName, Why
+    from proxy.traces.analysis.why_facts import Phase, PhaseName, Why
 
+_LEAST_S = 0.0005  # of a phase that is shown
 _SHORT = 48  # characters of a text that differs
 _DURING: dict[PhaseName, str] = {
     "sending": "before it was sent upstream",
@@ -241,3 +243,25 @@ def _lost(why: Why) -> str:
             return f"{again}, the prefix cache is off"
         case _:
             return again
+
+
+class PhaseBar(NamedTuple):
+    phase: Phase
+    begin: int
+    cells: int
+
+
+def shown_phases(why: Why, most: int | None = None) -> list[Phase]:
+    """The phases that took any time, in their order; of more than `most` the longest."""
+    phases = [phase for phase in why.phases if phase.seconds >= _LEAST_S]
+    longest = sorted(phases, key=lambda phase: -phase.seconds)[:most]
+    return [phase for phase in phases if phase in longest]
+
+
+def phase_bars(why: Why, phases: list[Phase], cells: int) -> Iterator[PhaseBar]:
+    """A bar of one cell at least for each of these phases; `cells` are those of the whole request."""
+    whole = sum(phase.seconds for phase in why.phases)
+    for phase in phases:
+        begin = min(cells - 1, round(cells * phase.start / whole))
+        end = max(begin + 1, round(cells * (phase.start + phase.seconds) / whole))
+        yield PhaseBar(phase, begin, end - begin)

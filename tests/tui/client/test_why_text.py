@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.events.types import CacheMiss, ErrorInfo
 from proxy.traces.analysis.why_facts import Ahead, Phase, Repeat, Usual, Why
 from tui.client.figures import clock
-from tui.client.why_text import eviction_text, why_advice, why_sentence, why_usual
+from tui.client.why_text import eviction_text, phase_bars, shown_phases, why_advice, why_sentence, why_usual
 
 USUAL = Usual(of="session", requests=9, took_s=4.6, ttft_s=1.5, speed=60.0)
 
@@ -191,3 +193,40 @@ def test_usual_is_told_with_how_far_this_one_is_from_it() -> None:
 def test_an_eviction_says_when_and_for_whom(facts: dict[str, Any], text: str) -> None:
     found = eviction_text(CacheMiss.model_validate({"reason": "evicted"} | facts))
     assert found == text.format(clock(50.0))
+
+
+NAMES = ("waiting", "template", "lookup", "restore", "prefill", "decode", "finishing")
+
+
+def taken(*lengths: float) -> Why:
+    return why("slow", *zip(NAMES, lengths, strict=False))
+
+
+def names(phases: list[Phase]) -> list[str]:
+    return [phase.name for phase in phases]
+
+
+def test_bars_follow_one_another_as_the_phases_do_and_each_can_be_seen() -> None:
+    found = taken(1.0, 0.0001, 0.001, 3.0)
+    bars = list(phase_bars(found, shown_phases(found), 40))
+    assert [(bar.phase.name, bar.begin, bar.cells) for bar in bars] == [
+        ("waiting", 0, 10),
+        ("lookup", 10, 1),
+        ("restore", 10, 30),
+    ]
+
+
+def test_where_there_is_no_room_for_all_the_longest_stay_in_their_order() -> None:
+    found = taken(1.0, 0.5, 2.0, 0.5, 3.0)
+    assert names(shown_phases(found, most=3)) == ["waiting", "lookup", "prefill"]
+    assert names(shown_phases(found)) == list(NAMES[:5])
+    assert shown_phases(taken()) == []
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=7), st.integers(1, 200))
+def test_no_bar_is_empty_or_out_of_its_place(lengths: list[float], cells: int) -> None:
+    found = taken(*lengths)
+    for bar in phase_bars(found, shown_phases(found), cells):
+        assert bar.begin >= 0
+        assert bar.cells >= 1
+        assert bar.begin + bar.cells <= cells

@@ -10,7 +10,7 @@ from proxy.host_record import recorded_hosts
 from proxy.traces.analysis.context import context_of_session, context_of_trace
 from proxy.traces.analysis.context_facts import ContextBudget
 from proxy.traces.analysis.why import explain
-from proxy.traces.analysis.why_facts import Phase, Why
+from proxy.traces.analysis.why_facts import Why
 from proxy.traces.index import TraceIndex
 from proxy.traces.opened_index import asked_index
 from proxy.traces.reading import TraceError, load_trace
@@ -18,7 +18,7 @@ from proxy.traces.schema import Trace
 from tui.client.context_text import context_report
 from tui.client.figures import seconds
 from tui.client.host_client import HostError, host_state
-from tui.client.why_text import why_advice, why_sentence, why_usual
+from tui.client.why_text import phase_bars, shown_phases, why_advice, why_sentence, why_usual
 from tui.client.wire_text import hanging
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
@@ -28,7 +28,6 @@ from tui.commands.traces.places import is_trace, open_trace, traces_folder
 _LABEL = 13
 _HANG = 4  # cells, of what does not fit into a line of the context
 _BAR = 40  # cells for the whole request
-_LEAST_S = 0.0005  # of a phase that is shown
 
 
 def run_traces_why(invocation: Invocation, wanted: str, *, as_json: bool) -> int:
@@ -103,16 +102,8 @@ def _report(why: Why) -> Iterator[str]:
     for name, text in (("usual", why_usual(why)), ("to do", why_advice(why))):
         if text:
             yield f"{name:<{_LABEL}}{text}"
-    if why.phases:
+    if phases := shown_phases(why):
         yield ""
-    whole = sum(phase.seconds for phase in why.phases)
-    for phase in why.phases:
-        if phase.seconds < _LEAST_S:
-            continue
-        yield f"{phase.name:<{_LABEL}}{seconds(phase.seconds):>6}  {_bar(phase, whole)}"
-
-
-def _bar(phase: Phase, whole: float) -> str:
-    begin = round(_BAR * phase.start / whole)
-    end = max(begin + 1, round(_BAR * (phase.start + phase.seconds) / whole))
-    return " " * begin + "█" * (end - begin)
+    for phase, begin, cells in phase_bars(why, phases, _BAR):
+        bar = " " * begin + "█" * cells
+        yield f"{phase.name:<{_LABEL}}{seconds(phase.seconds):>6}  {bar}"

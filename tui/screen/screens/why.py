@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tui.client.figures import seconds
 from tui.client.records import Snapshot
-from tui.client.why_text import why_advice, why_sentence, why_usual
+from tui.client.why_text import phase_bars, shown_phases, why_advice, why_sentence, why_usual
 from tui.client.wire_text import line_text, wrap
 from tui.screen.keymap import bindings
 from tui.screen.panes.traces import TracesPane
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _LABEL = 12  # cells left of a phase's bar, without its seconds
 _FRAME = 6  # lines of the box that are no text: its border and padding, and the keys
 _LEAST_PHASES = 3
-_LEAST_S = 0.0005  # of a phase that is shown
 
 
 class WhyScreen(Box[None], OpenedScreen):
@@ -91,24 +90,17 @@ def why_lines(why: Why, width: int, height: int = 40) -> list[Line]:
         lines += [[], *_paragraph(f"Usual: {usual}.", "muted", width)]
     if advice := why_advice(why):
         lines += [[], *_paragraph(advice, "", width)]
-    phases = [phase for phase in why.phases if phase.seconds >= _LEAST_S]
-    if phases:
+    if why.phases:
         lines.append([])
-    too_many = min(len(lines) + len(phases) - height, len(phases) - _LEAST_PHASES)
-    for shortest in sorted(phases, key=lambda phase: phase.seconds)[: max(0, too_many)]:
-        phases.remove(shortest)
-    whole = sum(phase.seconds for phase in why.phases)
-    cells = max(8, width - _LABEL - 10)
-    for phase in phases:
+    phases = shown_phases(why, most=max(_LEAST_PHASES, height - len(lines)))
+    for phase, begin, cells in phase_bars(why, phases, max(8, width - _LABEL - 10)):
         sign, look = PHASE_LOOKS[phase.name]
-        begin = min(cells - 1, round(cells * phase.start / whole))
-        end = max(begin + 1, round(cells * (phase.start + phase.seconds) / whole))
         longest = "bold" if phase.name == why.longest else "muted"
         lines.append(
             [
                 (f" {phase.name:<{_LABEL}}", longest),
                 (f"{seconds(phase.seconds):>6}  ", longest),
-                (" " * begin + sign * (end - begin), look),
+                (" " * begin + sign * cells, look),
             ]
         )
     return lines
