@@ -21,7 +21,7 @@ from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation
 from tui.commands.metrics.options import METRICS_HELP, metrics
 from tui.commands.models.options import models
-from tui.commands.options import Attach, Config, Port, with_settings
+from tui.commands.options import Attach, Config, on_host, with_settings
 from tui.commands.running_host_options import running_host
 from tui.commands.service.options import service
 from tui.commands.traces.options import traces
@@ -195,24 +195,22 @@ def claude(
 
 
 @app.command("env")
+@on_host
 def env(
-    context: typer.Context,
+    invocation: Invocation,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON; null means unset.")] = False,
     fish: Annotated[bool, typer.Option("--fish", help="For fish: anyclaude-tui env --fish | source")] = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     """Print the environment that points Claude Code at the host: eval "$(anyclaude-tui env)"."""
     from tui.commands.env import run_env
 
-    invocation = _with(context, attach=attach, port=port, config=config)
     raise typer.Exit(run_env(invocation, as_json=as_json, fish=fish))
 
 
 @app.command("events")
+@on_host
 def events(
-    context: typer.Context,
+    invocation: Invocation,
     as_json: Annotated[
         bool, typer.Option("--json", help="Each as one line of JSON, as it was sent.")
     ] = False,
@@ -229,14 +227,10 @@ def events(
             autocompletion=event_types,
         ),
     ] = None,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     """Print what happens on the host, an event a line: what it still has, then what is new."""
     from tui.commands.events import run_events
 
-    invocation = _with(context, attach=attach, port=port, config=config)
     raise typer.Exit(
         run_events(invocation, as_json=as_json, since=since, only_new=only_new, types=types or ())
     )
@@ -270,20 +264,17 @@ Exit code 1 if a check failed; a warning is no failure.
 
 
 @app.command("doctor", help=DOCTOR_HELP)
+@on_host
 def doctor(
-    context: typer.Context,
+    invocation: Invocation,
     fix: Annotated[
         bool, typer.Option("--fix", help="Repair what is safe, and say each thing that was done.")
     ] = False,
     details: Annotated[bool, typer.Option("--details", help="More evidence for each line.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object with all of it.")] = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.doctor.command import run_doctor
 
-    invocation = _with(context, attach=attach, port=port, config=config)
     raise typer.Exit(run_doctor(invocation, fix=fix, details=details, json_wanted=as_json))
 
 
@@ -293,12 +284,6 @@ app.add_typer(models, name="models")
 app.add_typer(service, name="service")
 app.add_typer(verify, name="verify")
 app.add_typer(traces, name="traces")
-
-
-def _with(context: typer.Context, *, attach: str | None, **options: Any) -> Invocation:
-    """The invocation, with the options that stand after the command over those before it."""
-    before: Invocation = context.obj
-    return before.over(attach=attach, **options)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from engine.options.setting import OF_A_BACKEND
 from proxy.configuration.settings import SETTINGS
 from tui.commands.arguments import argument
 from tui.commands.invocation import Invocation
-from tui.commands.options import Attach, Config, Port
+from tui.commands.options import Config, Port, on_host
 
 _HARMLESS = ", ".join(each.key.removeprefix(OF_A_BACKEND) for each in SETTINGS.values() if each.harmless)
 
@@ -106,21 +106,18 @@ def show(
 
 
 @app.command("set", help=SET_HELP)
+@on_host
 def set_(
-    context: typer.Context,
+    invocation: Invocation,
     key: Annotated[str | None, argument("KEY", "The setting.", show_default=False)] = None,
     value: Annotated[str | None, argument("VALUE", "Its value.", show_default=False)] = None,
     default: Annotated[bool, typer.Option("--default", help="Take it back to its default.")] = False,
     save: Annotated[bool, typer.Option("--save", help="Write it to your own file as well.")] = False,
     now: Annotated[bool, typer.Option("--now", help="Do not wait for the requests that run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.config_set import run_config_set
 
-    invocation: Invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(
         run_config_set(invocation, key or "", value, default=default, save=save, now=now, as_json=as_json)
     )

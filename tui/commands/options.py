@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -46,3 +47,32 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 Attach = Annotated[str | None, typer.Option(metavar="URL", help="A host that runs elsewhere.")]
 Port = Annotated[int | None, option_of(SETTINGS["port"])]
 Config = Annotated[str | None, option_of(CONFIG_FILE)]
+
+
+def on_host(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command of a running host `--attach`, `--port` and `--config`; see `_with`."""
+    return _with(command, {"attach": Attach, "port": Port, "config": Config})
+
+
+def on_disk(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that needs no host `--config`; see `_with`."""
+    return _with(command, {"config": Config})
+
+
+def _with(command: Callable[..., None], options: Mapping[str, Any]) -> Callable[..., None]:
+    """The command with these options; its `invocation` has them over those before the command."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [each for name, each in signature.parameters.items() if name != "invocation"]
+
+    @functools.wraps(command)
+    def run(context: typer.Context, **given: Any) -> None:
+        chosen = {name: given.pop(name) for name in options}
+        command(invocation=context.obj.over(**chosen), **given)
+
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        for name, option in options.items()
+    ]
+    run.__signature__ = signature.replace(parameters=[context, *own, *added])  # type: ignore[attr-defined]
+    return run

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from tui.commands.arguments import argument
-from tui.commands.options import Attach, Config, Port
+from tui.commands.invocation import Invocation
+from tui.commands.options import on_host
 
 running_host = typer.Typer(rich_markup_mode=None)
 
@@ -26,16 +27,13 @@ Exit code 1 if no host runs, or it does not answer.
 
 
 @running_host.command("status", help=STATUS_HELP)
+@on_host
 def status(
-    context: typer.Context,
+    invocation: Invocation,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object; null: not known.")] = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.status import run_status
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(run_status(invocation, json_wanted=as_json))
 
 
@@ -64,8 +62,9 @@ def _sources(incomplete: str) -> list[str]:
 
 
 @running_host.command("logs", help=LOGS_HELP)
+@on_host
 def logs(
-    context: typer.Context,
+    invocation: Invocation,
     level: Annotated[
         str,
         typer.Option(
@@ -87,13 +86,9 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", metavar="N", min=0, help="Lines at most.")] = 200,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until ctrl+c.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Each as one line of JSON.")] = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.logs import log_choice, run_logs
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     choice = log_choice(level, sources or (), lines)
     raise typer.Exit(run_logs(invocation, choice, follows=follow, as_json=as_json))
 
@@ -115,16 +110,13 @@ Exit code 1 if no host runs, or it does not end.
 
 
 @running_host.command("stop", help=STOP_HELP)
+@on_host
 def stop(
-    context: typer.Context,
+    invocation: Invocation,
     now: Annotated[bool, typer.Option("--now", help="Do not wait for the requests that run.")] = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.stop import run_stop
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(run_stop(invocation, now=now))
 
 
@@ -145,17 +137,14 @@ Exit code 1 if no such request runs, or several do.
 
 
 @running_host.command("cancel", help=CANCEL_HELP)
+@on_host
 def cancel(
-    context: typer.Context,
+    invocation: Invocation,
     request_id: Annotated[str, argument("ID", "The request's id, or how it begins.")],
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.host_actions import run_cancel
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(run_cancel(invocation, request_id, json_wanted=as_json))
 
 
@@ -175,17 +164,14 @@ Exit code 1 if no host runs, or it runs no engine.
 
 
 @running_host.command("restart", help=RESTART_HELP)
+@on_host
 def restart(
-    context: typer.Context,
+    invocation: Invocation,
     drain: Annotated[bool, typer.Option("--drain", help="After the requests that run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.host_actions import run_restart
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(run_restart(invocation, drain=drain, json_wanted=as_json))
 
 
@@ -203,20 +189,17 @@ Examples
 
 
 @running_host.command("statusline", help=STATUSLINE_HELP)
+@on_host
 def statusline(
-    context: typer.Context,
+    invocation: Invocation,
     plain: Annotated[bool, typer.Option("--plain", help="Without colours.")] = False,
     width: Annotated[
         int,
         typer.Option(metavar="N", min=0, help="Most columns.  [COLUMNS, else no limit]", show_default=False),
     ] = 0,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.statusline_settling import run_statusline
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(run_statusline(invocation, plain=plain, width=width))
 
 
@@ -248,8 +231,9 @@ _Traces = Annotated[
 
 
 @running_host.command("record", help=RECORD_HELP)
+@on_host
 def record(
-    context: typer.Context,
+    invocation: Invocation,
     file: _File = None,
     minutes: Annotated[
         float | None,
@@ -259,13 +243,9 @@ def record(
     without_contents: _Contents = False,
     traces: _Traces = None,
     as_json: Annotated[bool, typer.Option("--json", help="What was recorded, as one JSON object.")] = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.recording import run_record
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(
         run_record(
             invocation,
@@ -297,20 +277,17 @@ Prints the file's path; without FILE it is in ~/.anyclaude/bundles.
 
 
 @running_host.command("bundle", help=BUNDLE_HELP)
+@on_host
 def bundle(
-    context: typer.Context,
+    invocation: Invocation,
     file: _File = None,
     minutes: Annotated[float, typer.Option(metavar="N", min=0.0, help="How far it goes back.")] = 15.0,
     without_contents: _Contents = False,
     traces: _Traces = None,
     as_json: Annotated[bool, typer.Option("--json", help="What is in it, as one JSON object.")] = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.recording import run_bundle
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(
         run_bundle(
             invocation,

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from tui.commands.arguments import argument
-from tui.commands.options import Attach, Config, Port
+from tui.commands.invocation import Invocation
+from tui.commands.options import on_host
 
 cache = typer.Typer(
     help="""The prefix cache of the running host: who holds what, pin, drop, flush.
@@ -45,16 +46,13 @@ Exit code 1 if no host runs, or its backend caches by itself.
 
 
 @cache.command("list", help=LIST_HELP)
+@on_host
 def cache_list(
-    context: typer.Context,
+    invocation: Invocation,
     as_json: Json = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.cache.listing import run_cache_list
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(run_cache_list(invocation, json_wanted=as_json))
 
 
@@ -73,17 +71,14 @@ Exit code 1 if no such entry is there, several begin so, or it does not fit.
 
 
 @cache.command("pin", help=PIN_HELP)
+@on_host
 def cache_pin(
-    context: typer.Context,
+    invocation: Invocation,
     entry: Entry,
     as_json: Json = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.cache.changing import run_cache_change
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(run_cache_change(invocation, "pin", entry, json_wanted=as_json))
 
 
@@ -99,17 +94,14 @@ Exit code 1 if no such entry is there, or it is not pinned.
 
 
 @cache.command("unpin", help=UNPIN_HELP)
+@on_host
 def cache_unpin(
-    context: typer.Context,
+    invocation: Invocation,
     entry: Entry,
     as_json: Json = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.cache.changing import run_cache_change
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(run_cache_change(invocation, "unpin", entry, json_wanted=as_json))
 
 
@@ -128,17 +120,14 @@ Exit code 1 if no such entry is there, or some of it is pinned.
 
 
 @cache.command("drop", help=DROP_HELP)
+@on_host
 def cache_drop(
-    context: typer.Context,
+    invocation: Invocation,
     entry: Entry,
     as_json: Json = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.cache.changing import run_cache_change
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(run_cache_change(invocation, "drop", entry, json_wanted=as_json))
 
 
@@ -157,17 +146,14 @@ Exit code 1 if no host runs, or its backend caches by itself.
 
 
 @cache.command("flush", help=FLUSH_HELP)
+@on_host
 def cache_flush(
-    context: typer.Context,
+    invocation: Invocation,
     memory: Annotated[bool, typer.Option("--memory", help="Only from memory.")] = False,
     disk: Annotated[bool, typer.Option("--disk", help="Only from disk.")] = False,
     as_json: Json = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     from tui.commands.cache.changing import run_cache_flush
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     tier = "both" if memory == disk else "memory" if memory else "disk"
     raise typer.Exit(run_cache_flush(invocation, tier, json_wanted=as_json))

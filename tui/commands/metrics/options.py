@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from tui.commands.traces.options import Config, Own, Since, invocation_of
+from tui.commands.invocation import Invocation
+from tui.commands.options import on_disk
+from tui.commands.traces.options import Own, Since
 
 METRICS_HELP = """What the prefix cache did, day by day: also for requests whose traces were removed.
 
@@ -28,8 +30,9 @@ Examples
 """
 
 
+@on_disk
 def metrics(
-    context: typer.Context,
+    invocation: Invocation,
     since: Since = "",
     until: Annotated[str, typer.Option("--until", metavar="WHEN", help="Only before then.")] = "",
     by: Annotated[
@@ -45,12 +48,10 @@ def metrics(
     ] = "",
     own: Own = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    config: Config = None,
 ) -> None:
     from tui.commands.metrics.command import run_metrics
 
     chosen = {"backend": backend, "model": model}
-    invocation = invocation_of(context, config)
     raise typer.Exit(
         run_metrics(
             invocation,

@@ -8,7 +8,7 @@ import typer
 
 from tui.commands.arguments import argument
 from tui.commands.invocation import Invocation
-from tui.commands.options import Attach, Config, Port
+from tui.commands.options import on_disk, on_host
 
 models = typer.Typer(
     help="""Models on this machine: what is there and what fits, download, removal, speed.
@@ -35,20 +35,14 @@ Model = Annotated[
 ]
 
 
-def _over(context: typer.Context, config: str | None) -> Invocation:
-    """The invocation, with the options that stand after the command over those before it."""
-    before: Invocation = context.obj
-    return before.over(config=config)
-
-
 @models.command("list")
+@on_disk
 def models_list(
-    context: typer.Context,
+    invocation: Invocation,
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Models for Claude Code by memory, with their sources.")
     ] = False,
     as_json: Json = False,
-    config: Config = None,
 ) -> None:
     """List the models of all stores, also those that cannot be used, with the reason.
 
@@ -59,18 +53,18 @@ def models_list(
     if suggest:
         from tui.commands.models.suggesting import run_models_suggest
 
-        raise typer.Exit(run_models_suggest(_over(context, config), as_json=as_json))
+        raise typer.Exit(run_models_suggest(invocation, as_json=as_json))
     from tui.commands.models.listing import run_models_list
 
-    raise typer.Exit(run_models_list(_over(context, config), as_json=as_json))
+    raise typer.Exit(run_models_list(invocation, as_json=as_json))
 
 
 @models.command("show")
+@on_disk
 def models_show(
-    context: typer.Context,
+    invocation: Invocation,
     name: Model,
     as_json: Json = False,
-    config: Config = None,
 ) -> None:
     """Show one model in detail: files, weights, window, chat template, and what fits.
 
@@ -79,20 +73,18 @@ def models_show(
     """
     from tui.commands.models.showing import run_models_show
 
-    raise typer.Exit(run_models_show(_over(context, config), name, as_json=as_json))
+    raise typer.Exit(run_models_show(invocation, name, as_json=as_json))
 
 
 @models.command("use")
+@on_host
 def models_use(
-    context: typer.Context,
+    invocation: Invocation,
     name: Model,
     now: Annotated[
         bool, typer.Option("--now", help="Do not wait for the requests that run; they are repeated.")
     ] = False,
     as_json: Json = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     """Load another model in the running host, after the requests that run.
 
@@ -104,17 +96,16 @@ def models_use(
     """
     from tui.commands.models.using import run_models_use
 
-    invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(run_models_use(invocation, name, now=now, as_json=as_json))
 
 
 @models.command("pull")
+@on_disk
 def models_pull(
-    context: typer.Context,
+    invocation: Invocation,
     hub_id: Annotated[str, argument("ORG/NAME", "The model's id on Hugging Face.")],
     revision: Annotated[str, typer.Option(metavar="NAME", help="A branch, tag or commit of it.")] = "main",
     as_json: Json = False,
-    config: Config = None,
 ) -> None:
     """Download a model into Hugging Face's cache, from which every start can use it.
 
@@ -125,16 +116,16 @@ def models_pull(
     """
     from tui.commands.models.pulling import run_models_pull
 
-    raise typer.Exit(run_models_pull(_over(context, config), hub_id, revision=revision, as_json=as_json))
+    raise typer.Exit(run_models_pull(invocation, hub_id, revision=revision, as_json=as_json))
 
 
 @models.command("rm")
+@on_disk
 def models_rm(
-    context: typer.Context,
+    invocation: Invocation,
     name: Model,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove it without a question.")] = False,
     as_json: Json = False,
-    config: Config = None,
 ) -> None:
     """Remove a model from its store: shows what would go, and asks.
 
@@ -143,12 +134,13 @@ def models_rm(
     """
     from tui.commands.models.removing import run_models_rm
 
-    raise typer.Exit(run_models_rm(_over(context, config), name, yes=yes, as_json=as_json))
+    raise typer.Exit(run_models_rm(invocation, name, yes=yes, as_json=as_json))
 
 
 @models.command("bench")
+@on_disk
 def models_bench(
-    context: typer.Context,
+    invocation: Invocation,
     name: Annotated[
         str | None,
         argument("NAME", "As for show.  [the configured model]", path=True, show_default=False),
@@ -164,7 +156,6 @@ def models_bench(
         bool, typer.Option("--beside-host", help="Also beside a host, whose model may leave no memory.")
     ] = False,
     as_json: Json = False,
-    config: Config = None,
 ) -> None:
     """Measure prefill and decode speed at several lengths, in an engine of its own.
 
@@ -176,7 +167,5 @@ def models_bench(
 
     options = BenchOptions(lengths_of(lengths), decode, seconds)
     raise typer.Exit(
-        run_models_bench(
-            _over(context, config), name or "", options, as_json=as_json, beside_host=beside_host
-        )
+        run_models_bench(invocation, name or "", options, as_json=as_json, beside_host=beside_host)
     )

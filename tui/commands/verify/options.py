@@ -8,7 +8,7 @@ import typer
 
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation
-from tui.commands.options import Attach, Config, Port
+from tui.commands.options import on_host
 
 verify = typer.Typer(
     help="""Checks on this machine and its model; exit code 1 where one fails.
@@ -34,15 +34,10 @@ BesideHost = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
-def _over(context: typer.Context, attach: str | None, port: int | None, config: str | None) -> Invocation:
-    """The invocation, with the options that stand after the command over those before it."""
-    before: Invocation = context.obj
-    return before.over(attach=attach, port=port, config=config)
-
-
 @verify.command("cache")
+@on_host
 def verify_cache(
-    context: typer.Context,
+    invocation: Invocation,
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare tokens and logits, with and without the cache.")
     ] = False,
@@ -57,9 +52,6 @@ def verify_cache(
     ] = 2000,
     beside_host: BesideHost = False,
     as_json: Json = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     """Is what one request computed reused by the next, and is the answer the same?
 
@@ -71,7 +63,6 @@ def verify_cache(
     With --exact the model runs by itself, without a host: made-up conversations are answered without the
     cache, from memory, from disk and in a batch, and what differs is printed.
     """
-    invocation = _over(context, attach, port, config)
     if exact:
         if as_json or restart or invocation.attach:
             raise CommandFailed(
@@ -92,16 +83,14 @@ def verify_cache(
 
 
 @verify.command("tools")
+@on_host
 def verify_tools(
-    context: typer.Context,
+    invocation: Invocation,
     all_families: Annotated[
         bool, typer.Option("--all-families", help="Also the reader and grammar of every tool-call family.")
     ] = False,
     beside_host: BesideHost = False,
     as_json: Json = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     """Does a tool call make the whole way, from its definition to the answer?
 
@@ -112,7 +101,7 @@ def verify_tools(
     from tui.commands.verify.tool_use import run_verify_tools
 
     code = run_verify_tools(
-        _over(context, attach, port, config),
+        invocation,
         all_families=all_families,
         beside_host=beside_host,
         as_json=as_json,
@@ -121,17 +110,15 @@ def verify_tools(
 
 
 @verify.command("session")
+@on_host
 def verify_session(
-    context: typer.Context,
+    invocation: Invocation,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the traces of this check.")] = False,
     claude_path: Annotated[
         str, typer.Option(metavar="FILE", help="The claude program.  [ANYCLAUDE_CLAUDE, else as installed]")
     ] = "",
     beside_host: BesideHost = False,
     as_json: Json = False,
-    attach: Attach = None,
-    port: Port = None,
-    config: Config = None,
 ) -> None:
     """The real test: does Claude Code work on this model, and does the cache work for it?
 
@@ -145,7 +132,7 @@ def verify_session(
     from tui.commands.verify.session import run_verify_session
 
     code = run_verify_session(
-        _over(context, attach, port, config),
+        invocation,
         claude_path=claude_path,
         keep=keep,
         beside_host=beside_host,

@@ -2,6 +2,6 @@
 
 from tui.commands.traces.options import reading  # isort: skip  # its commands come first in the help
 from tui.commands.traces.options import keeping
-from tui.commands.traces.options.shared import Config, Own, Since, invocation_of, traces
+from tui.commands.traces.options.shared import Own, Since, traces
 
-__all__ = ["Config", "Own", "Since", "invocation_of", "keeping", "reading", "traces"]
+__all__ = ["Own", "Since", "keeping", "reading", "traces"]

@@ -8,32 +8,30 @@ import typer
 
 from tui.commands.arguments import argument
 from tui.commands.completion import backends, trace_ids
+from tui.commands.invocation import Invocation
+from tui.commands.options import on_disk
 from tui.commands.traces.options.shared import (
-    Config,
     Json,
     Session,
     Since,
     TraceId,
-    invocation_of,
     traces,
 )
 
 
 @traces.command("mark")
+@on_disk
 def traces_mark(
-    context: typer.Context,
+    invocation: Invocation,
     trace: TraceId,
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why it is kept.")] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Take the mark off.")] = False,
     as_json: Json = False,
-    config: Config = None,
 ) -> None:
     """Mark a trace: it is never pruned, and "traces list --marked" finds it."""
     from tui.commands.traces.listing import run_traces_mark
 
-    raise typer.Exit(
-        run_traces_mark(invocation_of(context, config), trace, note=note, remove=remove, as_json=as_json)
-    )
+    raise typer.Exit(run_traces_mark(invocation, trace, note=note, remove=remove, as_json=as_json))
 
 
 REPLAY_HELP = """Ask a stored request again, and show both answers side by side.
@@ -54,8 +52,9 @@ Examples
 
 
 @traces.command("replay", help=REPLAY_HELP)
+@on_disk
 def traces_replay(
-    context: typer.Context,
+    invocation: Invocation,
     trace: TraceId,
     backend: Annotated[
         str, typer.Option("--backend", metavar="NAME", help="Ask this backend.", autocompletion=backends)
@@ -65,11 +64,9 @@ def traces_replay(
         bool, typer.Option("--beside-host", help="Also beside a host, whose model may leave no memory.")
     ] = False,
     as_json: Json = False,
-    config: Config = None,
 ) -> None:
     from tui.commands.traces.replaying import run_traces_replay
 
-    invocation = invocation_of(context, config)
     raise typer.Exit(
         run_traces_replay(
             invocation, trace, backend=backend, model=model, beside_host=beside_host, as_json=as_json
@@ -100,8 +97,9 @@ Examples
 
 
 @traces.command("export", help=EXPORT_HELP)
+@on_disk
 def traces_export(
-    context: typer.Context,
+    invocation: Invocation,
     ids: Annotated[
         list[str] | None,
         argument(
@@ -121,11 +119,9 @@ def traces_export(
     since: Since = "",
     marked: Annotated[bool, typer.Option("--marked", help="Only those with a mark.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="What was written with -o, as JSON.")] = False,
-    config: Config = None,
 ) -> None:
     from tui.commands.traces.exporting import run_traces_export
 
-    invocation = invocation_of(context, config)
     raise typer.Exit(
         run_traces_export(
             invocation,
@@ -155,16 +151,16 @@ Examples
 
 
 @traces.command("import", help=IMPORT_HELP)
+@on_disk
 def traces_import(
-    context: typer.Context,
+    invocation: Invocation,
     paths: Annotated[list[str], argument("PATH", "Files, or folders of them.", path=True)],
     mark: Annotated[bool, typer.Option("--mark", help="Mark them, so that no prune removes them.")] = False,
     as_json: Json = False,
-    config: Config = None,
 ) -> None:
     from tui.commands.traces.importing import run_traces_import
 
-    raise typer.Exit(run_traces_import(invocation_of(context, config), paths, mark=mark, as_json=as_json))
+    raise typer.Exit(run_traces_import(invocation, paths, mark=mark, as_json=as_json))
 
 
 PRUNE_HELP = """Remove traces that are over a limit, the oldest first; without --yes, only say which.
@@ -182,8 +178,9 @@ Examples
 
 
 @traces.command("prune", help=PRUNE_HELP)
+@on_disk
 def traces_prune(
-    context: typer.Context,
+    invocation: Invocation,
     older: Annotated[
         str, typer.Option("--older", metavar="WHEN", help="What is older: 12h, 7d, 2w, or a date.")
     ] = "",
@@ -195,11 +192,9 @@ def traces_prune(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Remove them.")] = False,
     as_json: Json = False,
-    config: Config = None,
 ) -> None:
     from tui.commands.traces.pruning import run_traces_prune
 
-    invocation = invocation_of(context, config)
     raise typer.Exit(
         run_traces_prune(invocation, older=older, size=size, keep=keep or 0, yes=yes, as_json=as_json)
     )

@@ -8,15 +8,15 @@ import typer
 
 from tui.commands.arguments import argument
 from tui.commands.completion import backends, trace_ids
+from tui.commands.invocation import Invocation
+from tui.commands.options import on_disk
 from tui.commands.traces.options.shared import (
-    Config,
     Json,
     JsonLines,
     Own,
     Session,
     Since,
     TraceId,
-    invocation_of,
     traces,
 )
 
@@ -47,8 +47,9 @@ Examples
 
 
 @traces.command("list", help=LIST_HELP)
+@on_disk
 def traces_list(
-    context: typer.Context,
+    invocation: Invocation,
     words: Annotated[list[str] | None, argument("FILTER", "Which ones; see above.")] = None,
     session: Session = "",
     errors: Annotated[
@@ -70,13 +71,12 @@ def traces_list(
         ),
     ] = "",
     as_json: JsonLines = False,
-    config: Config = None,
 ) -> None:
     from tui.commands.traces.listing import run_traces_list
 
     raise typer.Exit(
         run_traces_list(
-            invocation_of(context, config),
+            invocation,
             words or (),
             session=session,
             errors=errors,
@@ -91,8 +91,9 @@ def traces_list(
 
 
 @traces.command("show")
+@on_disk
 def traces_show(
-    context: typer.Context,
+    invocation: Invocation,
     trace: TraceId,
     tool: Annotated[
         int | None, typer.Option("--tool", metavar="K", help="Read its tool call number K again.")
@@ -100,7 +101,6 @@ def traces_show(
     detail: Annotated[bool, typer.Option("--detail", help="All of its prompt, answer and results.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="The file as it is on disk.")] = False,
     as_json: Json = False,
-    config: Config = None,
 ) -> None:
     """Show one trace; with --tool, read a stored tool call again, step by step.
 
@@ -109,7 +109,7 @@ def traces_show(
     from tui.commands.traces.showing import Form, run_traces_show
 
     form: Form = "raw" if raw else "json" if as_json else "detail" if detail else "short"
-    raise typer.Exit(run_traces_show(invocation_of(context, config), trace, tool=tool, form=form))
+    raise typer.Exit(run_traces_show(invocation, trace, tool=tool, form=form))
 
 
 WHY_HELP = """Say why a request was slow, missed, failed or left: cause, cost, what is usual, what to do.
@@ -126,10 +126,11 @@ Examples
 
 
 @traces.command("why", help=WHY_HELP)
-def traces_why(context: typer.Context, trace: TraceId, as_json: Json = False, config: Config = None) -> None:
+@on_disk
+def traces_why(invocation: Invocation, trace: TraceId, as_json: Json = False) -> None:
     from tui.commands.traces.explaining import run_traces_why
 
-    raise typer.Exit(run_traces_why(invocation_of(context, config), trace, as_json=as_json))
+    raise typer.Exit(run_traces_why(invocation, trace, as_json=as_json))
 
 
 CONTEXT_HELP = """Say what fills the context window of a session, and how many turns are left.
@@ -147,8 +148,9 @@ Examples
 
 
 @traces.command("context", help=CONTEXT_HELP)
+@on_disk
 def traces_context(
-    context: typer.Context,
+    invocation: Invocation,
     wanted: Annotated[
         str,
         argument(
@@ -162,12 +164,10 @@ def traces_context(
         int, typer.Option("--window", metavar="TOKENS", min=0, help="The window, where no host tells it.")
     ] = 0,
     as_json: Json = False,
-    config: Config = None,
 ) -> None:
     from tui.commands.traces.explaining import run_traces_context
 
-    at = invocation_of(context, config)
-    raise typer.Exit(run_traces_context(at, wanted, window=window, as_json=as_json))
+    raise typer.Exit(run_traces_context(invocation, wanted, window=window, as_json=as_json))
 
 
 DIFF_HELP = """Compare the prompts of two requests by segment, and open at their first difference.
@@ -187,8 +187,9 @@ Examples
 
 
 @traces.command("diff", help=DIFF_HELP)
+@on_disk
 def traces_diff(
-    context: typer.Context,
+    invocation: Invocation,
     a: Annotated[
         str,
         argument("A", "The earlier: id, how it begins, or file.", path=True, autocompletion=trace_ids),
@@ -196,11 +197,10 @@ def traces_diff(
     b: Annotated[str, argument("B", "The later.", path=True, autocompletion=trace_ids)],
     whole: Annotated[bool, typer.Option("--all", help="Name also the segments that are the same.")] = False,
     as_json: Json = False,
-    config: Config = None,
 ) -> None:
     from tui.commands.traces.diffing import run_traces_diff
 
-    raise typer.Exit(run_traces_diff(invocation_of(context, config), a, b, whole=whole, as_json=as_json))
+    raise typer.Exit(run_traces_diff(invocation, a, b, whole=whole, as_json=as_json))
 
 
 GREP_HELP = """Find a text in prompts, tool results and answers, newest first.
@@ -220,18 +220,17 @@ Examples
 
 
 @traces.command("grep", help=GREP_HELP)
+@on_disk
 def traces_grep(
-    context: typer.Context,
+    invocation: Invocation,
     text: Annotated[str, argument("TEXT", "Words, in their order.")],
     session: Session = "",
     since: Since = "",
     most: Annotated[int, typer.Option("-n", metavar="N", min=1, help="At most so many.")] = 20,
     as_json: JsonLines = False,
-    config: Config = None,
 ) -> None:
     from tui.commands.traces.searching import run_traces_grep
 
-    invocation = invocation_of(context, config)
     raise typer.Exit(
         run_traces_grep(invocation, text, session=session, since=since, most=most, as_json=as_json)
     )
@@ -256,8 +255,9 @@ Examples
 
 
 @traces.command("analyze", help=ANALYZE_HELP)
+@on_disk
 def traces_analyze(
-    context: typer.Context,
+    invocation: Invocation,
     session: Session = "",
     since: Since = "",
     until: Annotated[str, typer.Option("--until", metavar="WHEN", help="Only before then.")] = "",
@@ -273,11 +273,9 @@ def traces_analyze(
     ] = "",
     own: Own = False,
     as_json: Json = False,
-    config: Config = None,
 ) -> None:
     from tui.commands.traces.analyzing import run_traces_analyze
 
-    invocation = invocation_of(context, config)
     chosen = {"session": session, "backend": backend, "model": model, "lane": lane}
     raise typer.Exit(
         run_traces_analyze(invocation, chosen, since=since, until=until, as_json=as_json, own=own)

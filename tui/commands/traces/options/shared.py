@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from tui.commands.arguments import argument
 from tui.commands.completion import trace_ids
-from tui.commands.invocation import Invocation
 
 traces = typer.Typer(
     help="""The record of each request, as stored on disk.
@@ -30,7 +28,6 @@ Examples
     no_args_is_help=True,
 )
 
-Config = Annotated[str | None, typer.Option(metavar="FILE", help="Configuration file.")]
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Each as one line of JSON.")]
 TraceId = Annotated[
@@ -44,9 +41,3 @@ Own = Annotated[bool, typer.Option("--own", help="Also the requests of verify, d
 Since = Annotated[
     str, typer.Option("--since", metavar="WHEN", help="Only from then on: 90m, 12h, 7d, 2w, or a date.")
 ]
-
-
-def invocation_of(context: typer.Context, config: str | None) -> Invocation:
-    """The invocation, with the configuration file that stands after the command over one before it."""
-    before: Invocation = context.obj
-    return replace(before, options={**before.options, "config": config}) if config else before
