@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -99,8 +100,20 @@ def lost(named: str) -> bool:
     return True
 
 
+def helps(command: Any, words: str = "anyclaude-tui") -> Iterator[tuple[str, str]]:
+    """Each command and its help."""
+    yield words, command.help or ""
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from helps(inner, f"{words} {name}")
+
+
 def commands() -> Iterator[tuple[str, list[str]]]:
-    """Document and words of each `anyclaude-tui …` in the docs."""
+    """Document and words of each `anyclaude-tui …` in the docs and in the help of commands."""
+    for doc, text in helps(typer.main.get_command(app)):
+        for line in COMMAND.findall(text):
+            # Behind two blanks is what it does; behind a sign of the shell another command.
+            example = shlex.split(re.split(r"\s{2,}", line)[0])
+            yield doc, list(takewhile(lambda word: not re.match(r"[|<>;2]", word), example))
     for doc, text in TEXTS.items():
         for line in COMMAND.findall(text):
             yield doc, shlex.split(re.split(r"[|;>]", line)[0], comments=True)
@@ -116,7 +129,7 @@ def test_each_command_and_option_named_in_the_docs_exists() -> None:
         command = root
         offered = options_of(command)
         for before, word in pairwise(words):
-            if word.startswith("-"):
+            if word.startswith("-") and word != "-":
                 if word.split("=")[0] not in offered:
                     unknown.append((doc, " ".join(words), word))
             elif word in getattr(command, "commands", {}):

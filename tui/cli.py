@@ -194,20 +194,43 @@ def claude(
     raise typer.Exit(run_claude(context.obj, context.args, claude_path=claude_path, status_line=status_line))
 
 
-@app.command("env")
+ENV_HELP = """Print the environment that points Claude Code at the host, for a shell.
+
+With it Claude Code is started by hand, or by an editor: "anyclaude-tui claude" needs none of this.
+
+\b
+Examples
+  eval "$(anyclaude-tui env)"; claude
+  anyclaude-tui env --fish | source
+  anyclaude-tui env --json | jq -r .ANTHROPIC_BASE_URL
+"""
+
+
+@app.command("env", help=ENV_HELP)
 @on_host
 def env(
     invocation: Invocation,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON; null means unset.")] = False,
-    fish: Annotated[bool, typer.Option("--fish", help="For fish: anyclaude-tui env --fish | source")] = False,
+    fish: Annotated[bool, typer.Option("--fish", help="For the shell fish.")] = False,
 ) -> None:
-    """Print the environment that points Claude Code at the host: eval "$(anyclaude-tui env)"."""
     from tui.commands.env import run_env
 
     raise typer.Exit(run_env(invocation, as_json=as_json, fish=fish))
 
 
-@app.command("events")
+EVENTS_HELP = """Print what happens on the host, an event a line: what it still has, then what is new.
+
+\b
+Examples
+  anyclaude-tui events
+  anyclaude-tui events --new --type 'cache.*'
+  anyclaude-tui events --json --type request.failed | jq .data
+
+Ends with ctrl+c, or with the host.
+"""
+
+
+@app.command("events", help=EVENTS_HELP)
 @on_host
 def events(
     invocation: Invocation,
@@ -228,7 +251,6 @@ def events(
         ),
     ] = None,
 ) -> None:
-    """Print what happens on the host, an event a line: what it still has, then what is new."""
     from tui.commands.events import run_events
 
     raise typer.Exit(

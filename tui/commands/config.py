@@ -54,8 +54,8 @@ SCHEMA_HELP = """Print the JSON Schema of .anyclauderc.json, for editors that co
 
 \b
 Example
-  anyclaude-tui config schema > ~/.anyclaude/schema.json
-and in the file: "$schema": ".anyclaude/schema.json"
+  anyclaude-tui config schema > ~/.anyclauderc.schema.json
+and in the file: "$schema": ".anyclauderc.schema.json"
 """
 
 SET_HELP = """Change a setting of the running host. Without KEY: list those that can be changed, and how.
@@ -78,7 +78,10 @@ waits for that; then nothing is written.
 KEYS_HELP = """List the commands of the screen: the name of each, its keys, and what it does.
 
 Your own keys stand in the configuration under these names, or without the place for all places at once:
+
+\b
   "keys": {"why": "f2", "streams.cancel": "X,ctrl+k", "pane:cache": "f6"}
+
 A key is a sign (X, ?), f1 to f24, or a name (space, delete), with ctrl+, shift+ or alt+ before it.
 
 \b

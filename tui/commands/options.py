@@ -13,14 +13,22 @@ from engine.options.setting import Setting
 from proxy.configuration.settings import CONFIG_FILE, SETTINGS
 from tui.commands.completion import words_of
 
+_LONGEST = 300  # characters of what an option's help says that it may be; docs/settings.md has all
+
 
 def option_of(setting: Setting) -> Any:
     """The option of a setting, as typer takes it within `Annotated`."""
-    text = setting.explained[0].upper() + setting.explained[1:] + "."
-    default = f"  [{setting.default_text}]" if setting.default_text else ""
-    return typer.Option(
-        setting.option, metavar=setting.metavar, help=text + default, autocompletion=words_of(setting)
+    allowed = setting.kind.allowed
+    explained = (
+        f"{setting.help}; a wrong name is answered with all" if len(allowed) > _LONGEST else setting.explained
     )
+    return _option(setting, explained)
+
+
+def _option(setting: Setting, explained: str) -> Any:
+    default = f"  [{setting.default_text}]" if setting.default_text else ""
+    text = f"{explained[0].upper()}{explained[1:]}.{default}"
+    return typer.Option(setting.option, metavar=setting.metavar, help=text, autocompletion=words_of(setting))
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -46,12 +54,13 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 Attach = Annotated[str | None, typer.Option(metavar="URL", help="A host that runs elsewhere.")]
 Port = Annotated[int | None, option_of(SETTINGS["port"])]
+HostPort = Annotated[int | None, _option(SETTINGS["port"], "port of the host that runs on this machine")]
 Config = Annotated[str | None, option_of(CONFIG_FILE)]
 
 
 def on_host(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command of a running host `--attach`, `--port` and `--config`; see `_with`."""
-    return _with(command, {"attach": Attach, "port": Port, "config": Config})
+    return _with(command, {"attach": Attach, "port": HostPort, "config": Config})
 
 
 def on_disk(command: Callable[..., None]) -> Callable[..., None]:

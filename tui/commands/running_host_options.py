@@ -281,7 +281,7 @@ Prints the file's path; without FILE it is in ~/.anyclaude/bundles.
 def bundle(
     invocation: Invocation,
     file: _File = None,
-    minutes: Annotated[float, typer.Option(metavar="N", min=0.0, help="How far it goes back.")] = 15.0,
+    minutes: Annotated[float, typer.Option(metavar="N", min=0, help="How many minutes it goes back.")] = 15,
     without_contents: _Contents = False,
     traces: _Traces = None,
     as_json: Annotated[bool, typer.Option("--json", help="What is in it, as one JSON object.")] = False,

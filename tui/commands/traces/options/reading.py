@@ -90,7 +90,19 @@ def traces_list(
     )
 
 
-@traces.command("show")
+SHOW_HELP = """Show one trace; with --tool, read a stored tool call again, step by step.
+
+\b
+Examples
+  anyclaude-tui traces show req_3f1
+  anyclaude-tui traces show req_3f1 --tool 1
+  anyclaude-tui traces show req_3f1 --json | jq .usage
+
+Exit code 1 where the call is read otherwise than it was then.
+"""
+
+
+@traces.command("show", help=SHOW_HELP)
 @on_disk
 def traces_show(
     invocation: Invocation,
@@ -102,10 +114,6 @@ def traces_show(
     raw: Annotated[bool, typer.Option("--raw", help="The file as it is on disk.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show one trace; with --tool, read a stored tool call again, step by step.
-
-    Exit code 1 where the call is read otherwise than it was then.
-    """
     from tui.commands.traces.showing import Form, run_traces_show
 
     form: Form = "raw" if raw else "json" if as_json else "detail" if detail else "short"
@@ -161,13 +169,14 @@ def traces_context(
         ),
     ],
     window: Annotated[
-        int, typer.Option("--window", metavar="TOKENS", min=0, help="The window, where no host tells it.")
-    ] = 0,
+        int | None,
+        typer.Option("--window", metavar="TOKENS", min=1, help="The window.  [the host's, if one runs]"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     from tui.commands.traces.explaining import run_traces_context
 
-    raise typer.Exit(run_traces_context(invocation, wanted, window=window, as_json=as_json))
+    raise typer.Exit(run_traces_context(invocation, wanted, window=window or 0, as_json=as_json))
 
 
 DIFF_HELP = """Compare the prompts of two requests by segment, and open at their first difference.
