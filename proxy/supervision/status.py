@@ -10,6 +10,7 @@ from typing import Any
 
 from proxy.events.bus import EventBus
 from proxy.events.types import (
+    CacheActed,
     EngineState,
     EngineStatus,
     EventData,
@@ -78,7 +79,7 @@ class RequestTracker:
     """Tracks requests on the bus: wakes the watch, and counts the requests that the engine's end fails."""
 
     def __init__(self, bus: EventBus, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.arrived = asyncio.Event()  # set at each request; the waiter clears it
+        self.arrived = asyncio.Event()  # set at each request and change of the cache; the waiter clears it
         self._in_flight: set[str | None] = set()
         self._failures: deque[float] = deque(maxlen=1000)
         self._monotonic = monotonic
@@ -97,6 +98,8 @@ class RequestTracker:
         match data:
             case RequestReceived():
                 self._in_flight.add(request)
+                self.arrived.set()
+            case CacheActed():  # what the engine tells of its cache is another than at the last probe
                 self.arrived.set()
             case RequestFinished():
                 self._in_flight.discard(request)

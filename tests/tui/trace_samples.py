@@ -486,7 +486,7 @@ class SampleHost:
         for row in self.rows:
             if row.id == trace_id:
                 return sample_trace(row)
-        raise HostError(f"HTTP 404: there is no trace {trace_id}")
+        raise HostError(f"there is no trace {trace_id}")
 
     async def why(self, trace_id: str) -> Why:
         """What explains the trace of one row: its phases, and a session that is half as slow."""
@@ -524,7 +524,7 @@ class SampleHost:
     async def context(self, session: str, at: str = "") -> ContextBudget:
         """A made-up session of twelve turns whose requests are the newest main ones."""
         if not (rows := [row for row in self.rows if row.lane == "main"][:12][::-1]):
-            raise HostError(f"HTTP 404: no trace is of a session {session}")
+            raise HostError(f"no trace is of a session {session}")
         return sample_context(session, rows, at)
 
     async def answering_models(self) -> list[str]:
@@ -603,7 +603,7 @@ class SampleHost:
             now = replace(begun, **self.changed)
             values = read_values(changes, now, engine=True)
         except ValueError as error:
-            raise HostError(f"HTTP 400: {error}") from None
+            raise HostError(str(error)) from None
         read = {name: value for name, value in values.items() if value != getattr(now, name)}
         self.changed |= read
         return Changed(changed=list(changes) if read else [], restarting="loop_tokens" in read)

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from proxy.events.bus import EventBus
-from proxy.events.types import EngineStatus, RequestReceived
+from proxy.events.types import CacheActed, EngineStatus, EventData, RequestReceived
 from proxy.supervision.external_engine import ExternalEngine
 from proxy.supervision.watch import Timing
 
@@ -34,7 +36,10 @@ async def until(joined: ExternalEngine, state: EngineStatus) -> None:
         await joined.board.until(state)
 
 
-async def test_the_end_and_the_return_of_the_engine_are_reported_at_once() -> None:
+@pytest.mark.parametrize(
+    ("event", "data"), [("request.received", RequestReceived()), ("cache.flushed", CacheActed())]
+)
+async def test_the_end_and_the_return_of_the_engine_are_reported_at_once(event: str, data: EventData) -> None:
     bus = EventBus()
     async with engine() as port:
         joined = ExternalEngine(f"http://127.0.0.1:{port}", bus=bus, model="m", timing=SELDOM)
@@ -42,7 +47,7 @@ async def test_the_end_and_the_return_of_the_engine_are_reported_at_once() -> No
         await until(joined, "ready")
         assert joined.unready() is None
     try:
-        bus.publish("request.received", RequestReceived(), "req_1")
+        bus.publish(event, data, "req_1")  # at rest it is asked when something happens
         await until(joined, "exited")
         assert joined.unready() is not None
         assert joined.gate() is None
