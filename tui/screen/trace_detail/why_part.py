@@ -123,13 +123,13 @@ def tokens(trace: Trace, width: int) -> list[Line]:
     if not prompt and not usage.output_tokens:
         return [[(f"{'prompt':<{LABEL_CELLS}}", "label"), ("not counted: it did not get that far", "muted")]]
     estimated = " estimated" if trace.usage_estimated else ""
-    told = any(number for _, number, _ in parts)
+    shows = any(number for _, number, _ in parts)
     drawn: Line = (
-        [*bar(shares, cells), (f"  {count(prompt):>7}", "bold")] if told else [(f"{prompt:,}", "bold")]
+        [*bar(shares, cells), (f"  {count(prompt):>7}", "bold")] if shows else [(f"{prompt:,}", "bold")]
     )
     return [
         [(f"{'prompt':<{LABEL_CELLS}}", "label"), *drawn, (estimated, "muted")],
-        *([fit(legend, width)] if told else []),
+        *([fit(legend, width)] if shows else []),
         *([[(f"{'made of':<{LABEL_CELLS}}", "label"), (made, "muted")]] if made else []),
         answer,
     ]

@@ -82,10 +82,10 @@ def phases(row: TraceSummary, trace: Trace | None) -> Line:
         begun = times.prefill_start if times.prefill_start is not None else times.queued
         begun = reading[0] if reading else begun
         if times.first_token is not None:
-            rest = ("prefill", times.first_token, "prefill"), ("decode", times.last_token, "decode")
-        else:  # its end came before its answer
-            rest = (("prefill", times.done, "prefill"),) if begun is not None else (ends[-1],)
-        ends = [("waiting", begun, "neutral"), *rest]
+            ends = [("prefill", times.first_token, "prefill"), ("decode", times.last_token, "decode")]
+        elif begun is not None:  # its end came before its answer
+            ends = [("prefill", times.done, "prefill")]
+        ends.insert(0, ("waiting", begun, "neutral"))
     whole = max((end for _, end, _ in ends if end is not None), default=0.0)
     line: Line = []
     at = 0.0
