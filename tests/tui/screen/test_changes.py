@@ -34,6 +34,22 @@ async def test_three_keys_load_another_model_and_its_consequence_is_there_before
         assert it.host.wishes == ["model /home/ada/.cache/huggingface/mlx-community/Devstral-Small-2507-4bit"]
 
 
+async def test_a_model_that_does_not_come_up_is_told_where_it_was_asked_for() -> None:
+    async with scene() as it:
+        before = len(it.app._notifications)
+        refused = "{} did not work: its weights are damaged; what was before counts again"
+        model = "/home/ada/.cache/huggingface/mlx-community/Devstral-Small-2507-4bit"
+        # Asked for elsewhere: the log has it.
+        it.app.inbox.put(it.morning.emit("host.notice", level="error", text=refused.format(model)))
+        await it.settle()
+        assert len(it.app._notifications) == before
+        await it.press("M", "down", "enter")
+        await it.app.workers.wait_for_complete()
+        it.app.inbox.put(it.morning.emit("host.notice", level="error", text=refused.format(model)))
+        await it.settle()
+        assert "its weights are damaged; what was before" in list(it.app._notifications)[-1].message
+
+
 async def test_a_model_that_cannot_be_loaded_is_not(tmp_path: Path) -> None:
     async with scene() as it:
         await it.press("M", "end", "enter")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from textual import on, work
 
 from tui.client.figures import plural
 from tui.client.holdings.text import done_text
+from tui.client.records import LogLine, Snapshot
 from tui.client.store import Store
 from tui.client.wire_text import line_text
 from tui.screen.choices.own_command import own_command
@@ -34,6 +35,7 @@ from tui.screen.panes.health import HealthPane
 from tui.screen.panes.streams import StreamsPane
 from tui.screen.screens.choose import ChooseScreen
 from tui.screen.screens.confirm import ConfirmScreen
+from tui.screen.widgets.vital_signs import VitalSigns
 
 
 class AskingApp(CallingApp):
@@ -44,6 +46,8 @@ class AskingApp(CallingApp):
         self.store = Store()
         self._host = host
         self._stop_asked = False  # of the host, by a person
+        self._awaited = ("", 0.0)  # the model that was asked for here, and the last line of the log before
+        self._log_seen: tuple[LogLine, ...] = ()
         self.own_file: Path | None = None  # of the user's settings, where it is on the host's machine
         self.marked = ""  # the request that others are compared with
 
@@ -92,8 +96,27 @@ class AskingApp(CallingApp):
     @work(name="model", group="model", exclusive=True, exit_on_error=False)
     async def _use_model(self, event: ModelWanted) -> None:
         with self._reporting("The model was not loaded"):
+            log = self.store.snapshot().log
             changed = await self._host_api().use_model(event.model)
+            self._awaited = (changed.model, log[-1].time if log else 0.0)
             self.notify_user(f"{changed.model} is being loaded{_after(changed.running)}; Health shows it.")
+
+    def call_if_needed(self, snapshot: Snapshot, vitals: VitalSigns, now: float) -> None:
+        super().call_if_needed(snapshot, vitals, now)
+        if self._awaited[0] and snapshot.log is not self._log_seen:
+            self._log_seen = snapshot.log
+            self._tell_refusal(snapshot.log)
+
+    def _tell_refusal(self, log: Sequence[LogLine]) -> None:
+        """Say that the model which was asked for here did not come up, once the log has it."""
+        model, before = self._awaited
+        for line in reversed(log):
+            if line.time < before:
+                return
+            if line.level == "error" and line.text.startswith(f"{model} did not work"):
+                self._awaited = ("", 0.0)
+                self.notify_user(line.text, "error")
+                return
 
     @on(SettingsWanted)
     @work(name="setting", group="setting", exit_on_error=False)
