@@ -14,7 +14,7 @@ from tui.client.holdings.rows import HeldRow, held_rows, prefill_s
 from tui.client.records import MissRecord, RequestSnapshot
 from tui.client.wire_text import line_text
 from tui.screen.charts import bar
-from tui.screen.engine_label import uses_other_backend
+from tui.screen.engine_label import engine_label, uses_other_backend
 from tui.screen.frames.ground import Stack
 from tui.screen.host_actions.cache_questions import cannot_change
 from tui.screen.keymap import bindings, key_of
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tui.screen.navigation import NavigatingApp
 
 AGAIN_S = 1.0  # between two questions what the cache holds, while it changes
+_ANSWERS = ("ready", "busy", "stalled")  # states of an engine that can say what it holds
 _KEYS = frozenset({"pin", "drop", "flush"})
 
 
@@ -287,6 +288,10 @@ class CachePane(Pane):
             return paragraphs("There is no contact with the host: what the cache holds is not known.")
         if self._fault:
             return paragraphs([("What the cache holds cannot be listed.", "bold")], self._fault)
+        engine = self.snapshot.engine
+        if self._held is None and engine is not None and engine.state not in _ANSWERS:
+            state = engine_label(self.snapshot)[0]
+            return paragraphs(f"The engine is not up ({state}): what the cache holds is not known yet.")
         if self._held is None:
             return paragraphs("Asking the engine what it holds …")
         return paragraphs(
