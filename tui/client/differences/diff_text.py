@@ -25,7 +25,7 @@ def diff_sentence(found: DiffFacts) -> str:
     if found.position is None or not found.b.prompt_tokens:
         return f"They part {where}; the tokens of B were not counted."
     about = "~" if found.estimated else ""
-    cost = f" Cost ~{seconds(found.cost_s)} of prefill." if found.cost_s else ""
+    cost = f" Cost ~{seconds(found.cost_s)} of prefill." if (found.cost_s or 0.0) >= 0.001 else ""
     if all(one.kind == "only in A" for one in found.segments[found.first :]):
         return "A begins with all of B and goes on: all of B could be restored from it."
     appended = part.kind == "only in B" and found.first >= len(found.segments) - _news(found)
