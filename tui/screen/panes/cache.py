@@ -9,11 +9,10 @@ from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
-from tui.client.figures import clock, plural, ratio
+from tui.client.figures import clock, plural
 from tui.client.holdings.rows import HeldRow, held_rows, prefill_s
 from tui.client.records import MissRecord, RequestSnapshot
 from tui.client.wire_text import line_text
-from tui.screen.charts import bar
 from tui.screen.engine_label import engine_label, uses_other_backend
 from tui.screen.frames.ground import Stack
 from tui.screen.host_actions.cache_questions import cannot_change
@@ -23,7 +22,7 @@ from tui.screen.panes.cache_parts.misses import MISSES, listed, miss_lines, no_m
 from tui.screen.panes.cache_parts.ranged import RangedUsage
 from tui.screen.panes.cache_parts.totals import cache_block
 from tui.screen.panes.pane import Pane, list_note, paragraphs
-from tui.screen.panes.request_cells import asker, number, restored_share, session
+from tui.screen.panes.request_cells import asker, number, restored_bar, restored_share, session
 from tui.screen.styled_line import Line
 from tui.screen.trace_list.source import ListSource
 from tui.screen.widgets.canvas import Canvas, Heading
@@ -40,13 +39,8 @@ _ANSWERS = ("ready", "busy", "stalled")  # states of an engine that can say what
 _KEYS = frozenset({"pin", "drop", "flush"})
 
 
-def _shares(row: RequestSnapshot, cells: int) -> Line:
-    restored = ratio(row.reused_tokens, row.prompt_tokens) or 0.0
-    return bar([(restored, "restored"), (max(0.0, 1 - restored), "prefill")], cells)
-
-
 def _prefilled(row: RequestSnapshot) -> int:
-    return max(0, row.prompt_tokens - row.reused_tokens)
+    return (row.prefilled_tokens or 0) if row.reports_reuse else 0
 
 
 def _restored(row: RequestSnapshot) -> Line:
@@ -64,7 +58,7 @@ PROMPTS: tuple[Column[RequestSnapshot], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8, rank=2),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=6),
     Column("WHO", lambda row, now, cells: [asker(row.lane, row.who)], 10, rank=1),
-    Column("RESTORED · PREFILLED", lambda row, now, cells: _shares(row, cells), 30, least=20, grow=1),
+    Column("RESTORED · PREFILLED", lambda row, now, cells: restored_bar(row, cells), 30, least=20, grow=1),
     Column("REST.", lambda row, now, cells: _restored(row), 5, "right"),
     Column("PROMPT", lambda row, now, cells: [number(row.prompt_tokens)], 6, "right", rank=3),
     Column("RESTORED", lambda row, now, cells: [number(row.reused_tokens, "restored")], 8, "right", rank=4),

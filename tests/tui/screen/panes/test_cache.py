@@ -10,6 +10,7 @@ from proxy.events.totals import Totals
 from proxy.events.types import EngineCache, EngineState, Usage
 from tui.client.records import HostFacts, MissRecord, RequestSnapshot, Snapshot
 from tui.screen.charts import big_digits
+from tui.screen.panes.cache import PROMPTS
 from tui.screen.panes.cache_parts.misses import miss_lines, no_misses
 from tui.screen.panes.cache_parts.totals import cache_block
 from tui.screen.styled_line import line_width, plain_text
@@ -130,6 +131,21 @@ def test_what_another_server_keeps_of_a_prompt_is_not_said() -> None:
     assert "█ restored 6.2k ▒ prefilled 6.2k" in others
     assert "not kept" not in others
     assert "░" not in others
+    untold = Totals(input_tokens=6200)
+    nothing = cache_text(Snapshot(host=HostFacts(backend="openai"), engine=engine, totals=untold))
+    assert "6.2k prompt tokens" in nothing
+    assert "not reported what was restored of them" in nothing
+    assert "prefilled" not in nothing
+
+
+@pytest.mark.parametrize(("backend", "bar", "prefilled"), [("openai", "·", "·"), ("mlx", "▒" * 20, "6.2k")])
+def test_a_prompt_of_a_server_that_reports_no_cache_has_no_bar(
+    backend: str, bar: str, prefilled: str
+) -> None:
+    usage = Usage(input_tokens=6200)
+    row = RequestSnapshot("r", 1.0, 2.0, phase="done", backend=backend, usage=usage, ttft_s=0.5)
+    cells = {column.title: plain_text(column.cell(row, 2.0, 20)) for column in PROMPTS}
+    assert (cells["RESTORED · PREFILLED"].strip(), cells["PREFILLED"]) == (bar, prefilled)
 
 
 def cache_text(seen: Snapshot) -> str:

@@ -71,9 +71,8 @@ def _range_words(usage: RangedUsage) -> Line:
 
 
 def _history(snapshot: Snapshot, cells: int) -> list[Line]:
-    rates = [
-        ratio(row.reused_tokens, row.prompt_tokens) for row in snapshot.requests if row.usage is not None
-    ]
+    known = (row for row in snapshot.requests if row.usage is not None and row.reports_reuse)
+    rates = [ratio(row.reused_tokens, row.prompt_tokens) for row in known]
     return [[("restored share of each prompt", "label")], *graph(rates, cells, 3, "area.restored", 1.0)]
 
 
@@ -83,6 +82,9 @@ def _sources(snapshot: Snapshot, cells: int) -> list[Line]:
     if not prompt:
         again: Line = [(key_of("cache.range"), "accent"), (" shows earlier ones", "muted")]
         return [[("no prompt counted", "label")], bar([], cells), again if snapshot.earlier else []]
+    told: Line = [(f"{count(prompt)} prompt tokens", "label")]
+    if not reports_cache(snapshot):
+        return [told, bar([], cells), fit([("not reported what was restored of them", "muted")], cells)]
     kept, not_kept = totals.cache_creation_input_tokens, totals.input_tokens
     if uses_other_backend(snapshot):  # what another server keeps of a prompt, nobody says
         kept, not_kept = kept + not_kept, 0
@@ -98,7 +100,7 @@ def _sources(snapshot: Snapshot, cells: int) -> list[Line]:
         [("saved ", "muted"), (f"~{seconds(snapshot.saved_s)}", "restored")] if snapshot.saved_s else []
     )
     return [
-        spread([(f"{count(prompt)} prompt tokens", "label")], saved, cells),
+        spread(told, saved, cells),
         bar([(ratio(tokens, prompt) or 0.0, style) for tokens, style in parts], cells),
         fit(legend, cells),
     ]
