@@ -84,6 +84,15 @@ def test_the_context_and_the_turns_left_are_those_of_the_last_counted_turn(told:
     assert session.turns_left(0) is None
 
 
+def test_a_turn_that_was_cancelled_tells_nothing_of_the_growth(told: Told) -> None:
+    told.turn("1", 10_000)
+    told.event("received", "2", session="s")
+    error = {"type": "cancelled", "message": "m", "cause": "cancelled by you"}
+    told.event("failed", "2", error=error, cancelled=True, usage={"input_tokens": 10_100})
+    told.turn("3", 12_000)
+    assert told.sessions[0].growth == 2_000  # not the median of 100 and 1,900
+
+
 def test_a_request_tells_what_it_does(told: Told) -> None:
     told.event("received", "1", session="s", folder="/work")
     told.event("delta", "1", text="I look ")

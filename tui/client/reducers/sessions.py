@@ -61,6 +61,7 @@ class SessionReducer:
     def _session(self, session: str, held: tuple[RequestSnapshot, ...]) -> SessionSnapshot:
         agents = agents_of(held)
         main = agents[0].requests if agents[0].lane == "main" else ()
+        whole = [one for one in main if one.phase == "done" or one.active]  # as the context screen counts
         opening = self._openings.get(session) or held[0].opening or held[0].preview
         return SessionSnapshot(
             id=session,
@@ -71,7 +72,7 @@ class SessionReducer:
             updated=max(record.updated for record in held),
             folder=next((name for one in held if (name := one.folder.rpartition("/")[2])), ""),
             model=main[-1].model if main else "",
-            growth=growth([tokens for one in main[-_GROWTH_FROM:] if (tokens := one.prompt_tokens)]),
+            growth=growth([tokens for one in whole[-_GROWTH_FROM:] if (tokens := one.prompt_tokens)]),
         )
 
 
