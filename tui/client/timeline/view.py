@@ -137,6 +137,7 @@ class SessionRow:
     spans: tuple[Span, ...]
     running: bool = False
     others: int = 0
+    repeated: int = 0  # of the failed ones, as far as this screen knows
 
     @property
     def requests(self) -> int:
@@ -153,8 +154,14 @@ def session_rows(history: HealthHistory, snapshot: Snapshot, axis: Axis, most: i
             by_session.setdefault(span.session, {})[span.request or str(span.start)] = span
     for record in snapshot.active:
         running.add(record.session)
+    again = {one.id for one in snapshot.requests if one.phase == "failed" and one.repeat is not None}
     rows = [
-        SessionRow(session, tuple(sorted(spans.values(), key=lambda one: one.start)), session in running)
+        SessionRow(
+            session,
+            tuple(sorted(spans.values(), key=lambda one: one.start)),
+            session in running,
+            repeated=sum(span.request in again for span in spans.values()),
+        )
         for session, spans in by_session.items()
     ]
     rows.sort(key=lambda row: (row.running, max(span.end for span in row.spans)), reverse=True)
@@ -162,7 +169,8 @@ def session_rows(history: HealthHistory, snapshot: Snapshot, axis: Axis, most: i
         return rows[: max(0, most)]
     rest = rows[most - 1 :]
     spans = tuple(span for row in rest for span in row.spans)
-    return [*rows[: most - 1], SessionRow("", spans, any(row.running for row in rest), len(rest))]
+    repeated = sum(row.repeated for row in rest)
+    return [*rows[: most - 1], SessionRow("", spans, any(row.running for row in rest), len(rest), repeated)]
 
 
 def known_s(history: HealthHistory, snapshot: Snapshot, now: float) -> float:

@@ -13,7 +13,7 @@ from tui.client.timeline.view import Axis, SessionRow, TimelineView, cell_spans,
 from tui.client.wire_text import line_text, shorten
 from tui.screen.charts import sparkline
 from tui.screen.engine_label import engine_memory, uses_other_backend
-from tui.screen.styled_line import Line, Span, fit
+from tui.screen.styled_line import Line, Span, fit, line_width
 
 LABEL, VALUE = 11, 18  # cells left and right of the time
 _MARGIN = 2
@@ -303,10 +303,14 @@ def _session(row: SessionRow, axis: Axis, cursor: int | None) -> Line:
         text = cell_spans(row.spans, axis)[:now]
         line = [*_styled(text), ("▶", "decode")]
     name = plural(row.others, "other") if row.others else line_text(row.session, 80)[:6] or "no session"
-    failed = sum(span.failed for span in row.spans)
-    value: Line = [(plural(row.requests, "request"), "muted")]
-    if failed:
-        value.append((f", {failed}✗", "bad"))
+    failed = sum(span.failed for span in row.spans) - row.repeated
+    ends: Line = [(f" {failed}✗", "bad")] if failed > 0 else []
+    if row.repeated:
+        ends.append((f" {row.repeated}↻", "warn"))
+    many = plural(row.requests, "request")
+    if len(many) + line_width(ends) > VALUE - 2:
+        many = f"{row.requests} req."
+    value: Line = [(many, "muted"), *ends]
     line = fit(line, axis.cells)
     return _row(shorten(name, LABEL - 1), line, value, cursor)
 

@@ -143,7 +143,7 @@ host
 ↻ ↺ | warn | it restarted by itself; you restarted it
 · | track | nothing is known of this time; blank: no host ran
 ┄ | dim | the memory's limit: full height in the line below; ▓ there: over it
-▬ | lane.main | a request of this session ran; ▶ one runs now
+▬ | lane.main | a request of this session ran; ▶ one runs now; on the right ↻ was repeated
 On the right: the value now, or at the moment of the cursor. {health.scale:1} and {health.scale:-1} go
 from 2 minutes to 7 days. Restarts of the host lose nothing of it. The moment and the line of the log go
 together: {health.move:-1} {health.move:1} move both, so do ↑ ↓. {health.explain} tells what happened
