@@ -9,7 +9,7 @@ CLAUDE_VERSION := 2.1.332
 AGENT_SDK_VERSION := 0.3.332
 CLAUDE := .claude-code/node_modules/.bin/claude
 
-.PHONY: help install settings run test check format lint types bench claude-day agent-sdk models-report mac-report claude-code openblas snapshots demo eval-bundled train-bundled clean
+.PHONY: help install settings run test check format lint types bench claude-day agent-sdk models-report mac-report claude-code openblas snapshots demo morning eval-bundled train-bundled clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ snapshots: $(STAMP) ## redraw the snapshots of the screens; look at them before 
 
 demo: $(STAMP) ## write the recording of --play demo anew, then make snapshots: the pictures are made of it
 	$(BIN)/python -m tests.tui.demo tui/demo/demo.jsonl.gz
+
+morning: $(STAMP) ## write the recording that the snapshots are drawn from anew, then make snapshots
+	$(BIN)/python -m tests.tui.morning
 
 # The real client, for the end-to-end tests. Without npm they are skipped, except in CI, where they must run.
 claude-code: ## the real Claude Code, for its end-to-end tests

@@ -346,7 +346,7 @@ def sample_models() -> list[LocalModel]:
         return LocalModel(**found)
 
     return [
-        model("mlx-community/Devstral-Small-2507-4bit", 13.3, 131_072, family="mistral", decode_speed=24.0),
+        model("mlx-community/Devstral-Small-2507-4bit", 13.3, 32_768, family="mistral", decode_speed=24.0),
         model(MODEL, 17.2, 262_144, loaded=True, prefill_speed=1_260.0, decode_speed=61.0),
         model(
             "mlx-community/GLM-4.6-4bit", 198.0, 202_752, condition="too large", reason="24.0 GB may be taken"

@@ -111,7 +111,7 @@ class Morning:
             "url": "http://127.0.0.1:8081",
             "model": MODEL,
             "accelerated": "metal",
-            "context_tokens": 190_000,
+            "context_tokens": 65_536,
             "running": 0,
             "queue": 0,
         }

@@ -192,7 +192,7 @@ async def test_streams_show_the_requests_and_the_selected_answer() -> None:
         await it.press("down", "down")
         assert "I'll start with the command's options" in it.text()
         assert "→ Edit src/export/command.py" in it.text()
-        assert "15% · ~111 turns left" in it.text()
+        assert "45% · ~2 turns left" in it.text()
 
 
 async def test_keys_lead_from_the_sessions_into_an_answer_and_back() -> None:

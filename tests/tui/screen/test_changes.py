@@ -27,7 +27,7 @@ async def test_three_keys_load_another_model_and_its_consequence_is_there_before
         assert isinstance(it.app.screen, ModelsScreen)
         assert "The engine has this model." in it.text()
         await it.press("down")
-        assert "Its window has 131,072 tokens here; Claude Code was told 190,000." in it.text()
+        assert "Its window has 32,768 tokens here; Claude Code was told 65,536." in it.text()
         assert "new ones are told to retry" in it.text()
         await it.press("enter")
         assert it.app.screen is it.app.main

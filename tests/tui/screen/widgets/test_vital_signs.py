@@ -62,7 +62,7 @@ def test_a_busy_morning(morning: tuple[Store, float]) -> None:
     assert 40 < seen.speed < 80
     assert len(seen.speeds) == STEPS
     assert (seen.memory_bytes, seen.memory_limit_bytes) == (18_947_452_416, 51_500_000_000)
-    assert seen.context == pytest.approx((29_200 + 240) / 190_000)
+    assert seen.context == pytest.approx((29_200 + 240) / 65_536)
     assert seen.session.startswith("9f3c1e")
     assert seen.alerts == ()
     assert seen.saved_s == pytest.approx(330, rel=0.2)  # 420k tokens restored
