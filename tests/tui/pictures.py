@@ -15,12 +15,11 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input
 
+from proxy.recordings.format import Recording
 from tests.tui.conftest import Picture, Screens
+from tests.tui.recorded import live_app
 from tests.tui.stage import loaded
-from tests.tui.trace_samples import SampleHost, summaries
-from tests.tui.traffic import Morning
 from tui.client.recording.bundle import MadeBundle
-from tui.client.records import Link
 from tui.screen.app import ControlCenter
 from tui.screen.screens.main import MainScreen
 
@@ -62,19 +61,13 @@ async def no_bundle(*_: object) -> MadeBundle:
     raise AssertionError("a bundle was made")
 
 
-async def walk(screens: Screens, steps: Sequence[Step], look: Look, morning: Morning | None = None) -> None:
-    """Press the keys of each step and compare what is drawn; without a morning nothing has happened yet."""
-    busy = morning is not None
-    morning = morning or Morning()
-    app = ControlCenter(clock=lambda: morning.now)
+async def walk(
+    screens: Screens, steps: Sequence[Step], look: Look, moment: float, recording: Recording, folder: Path
+) -> None:
+    """Press the keys of each step, at a moment of a recording, and compare what is drawn."""
+    app = live_app(moment, folder, recording)
     app.state_folder = Path("/home/ada/.anyclaude")
-    app.client = SampleHost(summaries(morning) if busy else [], morning.now)
     app.bundler = no_bundle
-    if not busy:
-        morning.start_engine()
-    for arrival in morning.arrivals():
-        app.inbox.put(arrival)
-    app.inbox.put(Link("live"))
     async with in_look(app, look) as pilot:
         for step in steps:
             for key in step.keys:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 
+from proxy.changes.change_facts import LiveSetting, LocalModelList
 from proxy.recordings.format import Recording
 from proxy.recordings.playing import PlayedHost, PlayedTraces, played_api
 from tests.tui.demo.plot import demo_recording
-from tests.tui.demo.story import START
+from tests.tui.trace_samples import SampleHost
+from tui.client.asking import WholeAnswer
 from tui.client.host_client import HostClient
 from tui.client.recording.player import Player
 from tui.client.records import Link
@@ -25,22 +29,25 @@ def player_at(moment: float, recording: Recording | None = None) -> Player:
     return player
 
 
-def played_app(moment: float) -> PlayingApp:
-    """The player, paused at this moment of the demo."""
-    recording = demo_recording()
+def played_app(moment: float, recording: Recording | None = None) -> PlayingApp:
+    """The player, paused at this moment of a recording, of the demo if none is given."""
+    recording = recording or demo_recording()
     return PlayingApp(recording, player_at(moment, recording))
 
 
-def live_app(moment: float, folder: Path) -> ControlCenter:
-    """The screen of the demo's host as it was at this moment; `folder` is empty."""
-    recording = demo_recording()
+def live_app(moment: float, folder: Path, recording: Recording | None = None) -> ControlCenter:
+    """The screen of a recording's host as it was at this moment, by the recording alone.
+
+    Of the demo if no recording is given; `folder` is empty.
+    """
+    recording = recording or demo_recording()
     player = player_at(moment, recording)
     app = ControlCenter(clock=player.clock)
     _, items = player.due(1 << 30)
     for item in items:
         app.inbox.put(item if not isinstance(item, Link) else Link("live"))
     traces = PlayedTraces(recording, folder)
-    traces.show(START + moment)
+    traces.show(player.clock())
     host = PlayedHost(
         traces,
         lambda: player.state,
@@ -48,5 +55,25 @@ def live_app(moment: float, folder: Path) -> ControlCenter:
         recording.answers,
         player.clock,
     )
-    app.client = HostClient("http://host", transport=httpx.ASGITransport(app=played_api(host)))
+    app.client = RecordedHost("http://host", transport=httpx.ASGITransport(app=played_api(host)))
     return app
+
+
+class RecordedHost(HostClient):
+    """A host that answers from a recording; what none can have is made up, and listed here.
+
+    Models and settings are those of a machine, to be changed there: the player offers neither. Another answer
+    to a request is asked of a model that runs.
+    """
+
+    async def models(self) -> LocalModelList:
+        return await SampleHost([]).models()
+
+    async def answering_models(self) -> list[str]:
+        return await SampleHost([]).answering_models()
+
+    async def settings(self, *, settled: bool = False) -> list[LiveSetting]:
+        return await SampleHost([]).settings()
+
+    async def ask_again(self, body: Mapping[str, Any], query: str) -> WholeAnswer:
+        return await SampleHost([]).ask_again(body, query)

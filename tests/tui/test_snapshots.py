@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from textual.screen import Screen
 
 import tui.screen
 from tests.tui.conftest import SNAPSHOTS, Screens
+from tests.tui.morning.recording import morning_recording
+from tests.tui.morning.story import READY, whole_morning
 from tests.tui.pictures import AT_120, DARK, LOOKS, Look, Step, walk
-from tests.tui.traffic import Morning
+from tests.tui.traffic import START
 from tui.screen.host_actions.bundling import BundleScreen
 from tui.screen.keys.command import PANES, TRACE_PARTS
 from tui.screen.leads.go_box import GoBox
@@ -66,7 +69,7 @@ IN_A_TRACE = (
     Step("trace-conversation", ("2",), TraceScreen),
     Step("trace-system", ("3",), TraceScreen),
     Step("trace-tools-offered", ("4",), TraceScreen),
-    Step("trace-answer", ("5",), TraceScreen),
+    Step("trace-answer", ("n", "5"), TraceScreen),  # of the one before it, which edits a file
     Step("trace-calls", ("6",), TraceScreen),
     Step("trace-raw", ("7",), TraceScreen),
     Step("trace-upstream", ("8",), TraceScreen),
@@ -88,41 +91,52 @@ STATES = (
 EMPTY = tuple(Step(f"empty-{place}", (str(number),)) for number, (place, _) in enumerate(PANES, 1))
 FAILED = (Step("health-failed", ("4",)), Step("health-happened", ("e", "enter")))
 IN_ALL_LOOKS = (*BUSY, *ON_TOP, *IN_A_TRACE)
+Draw = Callable[..., Awaitable[None]]
 in_all_looks = pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
 
 
-@in_all_looks
-async def test_busy_screens(screens: Screens, look: Look) -> None:
-    await walk(screens, BUSY, look, Morning().play())
+@pytest.fixture
+def draw(screens: Screens, tmp_path: Path) -> Draw:
+    """Draws steps in a look, at a moment of the morning's recording: its busiest if none is given."""
+    _, busiest = whole_morning()
+
+    async def drawn(steps: Sequence[Step], look: Look, moment: float = busiest) -> None:
+        await walk(screens, steps, look, moment, morning_recording(), tmp_path)
+
+    return drawn
 
 
 @in_all_looks
-async def test_screens_on_top(screens: Screens, look: Look) -> None:
-    await walk(screens, ON_TOP, look, Morning().play())
+async def test_busy_screens(draw: Draw, look: Look) -> None:
+    await draw(BUSY, look)
 
 
 @in_all_looks
-async def test_parts_of_a_trace(screens: Screens, look: Look) -> None:
-    await walk(screens, IN_A_TRACE, look, Morning().play())
+async def test_screens_on_top(draw: Draw, look: Look) -> None:
+    await draw(ON_TOP, look)
 
 
-async def test_other_states(screens: Screens) -> None:
-    await walk(screens, STATES, DARK, Morning().play())
+@in_all_looks
+async def test_parts_of_a_trace(draw: Draw, look: Look) -> None:
+    await draw(IN_A_TRACE, look)
 
 
-async def test_screens_before_the_first_request(screens: Screens) -> None:
-    await walk(screens, EMPTY, Look(80, 24))
+async def test_other_states(draw: Draw) -> None:
+    await draw(STATES, DARK)
+
+
+async def test_screens_before_the_first_request(draw: Draw) -> None:
+    await draw(EMPTY, Look(80, 24), READY)
 
 
 @pytest.mark.parametrize("look", AT_120, ids=lambda look: look.name)
-async def test_failed_engine(screens: Screens, look: Look) -> None:
-    morning = Morning().play()
-    morning.engine("failed", detail="5 restarts in a row did not help", last_exit="exit code 1", restarts=5)
-    await walk(screens, FAILED, look, morning)
+async def test_failed_engine(draw: Draw, look: Look) -> None:
+    morning, _ = whole_morning()
+    await draw(FAILED, look, morning.now - START)
 
 
-async def test_too_small(screens: Screens) -> None:
-    await walk(screens, [Step("too-small", ())], Look(40, 10), Morning().play())
+async def test_too_small(draw: Draw) -> None:
+    await draw([Step("too-small", ())], Look(40, 10))
 
 
 def screen_classes(base: type[Screen[Any]] = Screen) -> Iterator[type[Screen[Any]]]:
