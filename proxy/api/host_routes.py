@@ -210,8 +210,8 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
     )
     async def trace(request: Request, trace_id: str) -> Response:
         """One trace, whole, or without what is long in it."""
-        found = await _asked(host, trace_id, lambda: host.store.load(trace_id))
-        return _json(found.brief() if is_set(request, "brief") else found)
+        load = host.store.brief if is_set(request, "brief") else host.store.load
+        return _json(await _asked(host, trace_id, lambda: load(trace_id)))
 
     @router.get(
         "/anyclaude/traces/{trace_id}/diff",
@@ -239,7 +239,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
         """Why this request was slow, missed, failed or left."""
 
         def explained() -> Why:
-            return explain(host.store.load(trace_id), host.store.index)
+            return explain(host.store.brief(trace_id), host.store.index)
 
         found = await _asked(host, trace_id, explained)
         return _json(found)
@@ -249,7 +249,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
         """The requests of its session around this one."""
 
         def around() -> SessionTurns:
-            return turns_around(host.store.load(trace_id), host.store.index)
+            return turns_around(host.store.brief(trace_id), host.store.index)
 
         return _json(await _asked(host, trace_id, around))
 

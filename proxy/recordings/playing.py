@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,10 +17,10 @@ from engine.wire.json_text import encode_json
 from proxy.api.host_routes import host_routes
 from proxy.api.server import answer_faults_in_anthropics_shape
 from proxy.events.errors import InvalidRequest, NotFound
-from proxy.events.types import EngineState, ErrorInfo, Timings
-from proxy.record.past_events import CLIENT_CLOSED_REQUEST
+from proxy.events.types import EngineState
 from proxy.recordings.format import HostAnswer, Recording
-from proxy.traces.analysis.facts import TraceFacts
+from proxy.recordings.from_events import ToldRequests
+from proxy.traces.analysis.facts import CALL_COLUMNS, TraceFacts
 from proxy.traces.files import trace_path
 from proxy.traces.index import IndexEntry, TraceIndex
 from proxy.traces.listing.calls_page import CallPage
@@ -27,7 +28,7 @@ from proxy.traces.listing.histogram import Histogram
 from proxy.traces.listing.list_row import list_row
 from proxy.traces.marks import set_mark
 from proxy.traces.reading import TraceNotFound
-from proxy.traces.schema import Trace, TracePage, TraceRequest, TraceResponse, TraceSummary
+from proxy.traces.schema import Trace, TracePage, TraceSummary
 from proxy.traces.summary import summarize
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ NOTHING_RUNS = "this is a recording: there is no host that could do it"
 
 NO_ANSWER = "the recording has no answer to that"
 NOT_YET = "not recorded yet"
+_CALL_ID, _RESULT_BYTES = CALL_COLUMNS.index("id"), CALL_COLUMNS.index("result_bytes")
 
 
 class _IndexThen(TraceIndex):
@@ -72,7 +74,14 @@ class PlayedTraces:
         rows = {trace.id: _row(trace) for trace in recording.traces.values()} | recording.rows
         ordered = sorted(rows.values(), key=_end)
         self._ends = [_end(row) for row in ordered]
-        self._entries = [_entry(row, recording.traces.get(row.id)) for row in ordered]
+        without = {row.id: row for row in ordered if row.id not in recording.traces}
+        told = ToldRequests.of(recording.moments if without else (), without)
+        self._brief = {name: told.trace(row) for name, row in without.items()}
+        whole = self._brief | recording.traces
+        sizes = {call: result.result_bytes for call, result in told.results.items()}
+        self._entries = [
+            _entry(row, whole[row.id], sizes if row.id in self._brief else {}) for row in ordered
+        ]
         self._listed = 0
         for row in ordered:
             if row.marked:
@@ -97,8 +106,16 @@ class PlayedTraces:
         if (trace := self._traces.get(trace_id)) is not None:
             return trace
         if trace_id in self._rows:
-            raise TraceNotFound(f"the recording has the row of {trace_id} and not its texts")
+            raise TraceNotFound(f"the recording has the figures of {trace_id} and not its texts")
         raise TraceNotFound(f"the recording has no trace {trace_id}")
+
+    def brief(self, trace_id: str) -> Trace:
+        """One trace without its texts, by what the feed told of it if it was not recorded as a whole.
+
+        Raises:
+            TraceNotFound: the recording does not have it.
+        """
+        return self._brief.get(trace_id) or self.load(trace_id).brief()
 
 
 class PlayedHost:
@@ -180,28 +197,18 @@ def _row(trace: Trace) -> TraceSummary:
     return summarize(trace, trace_path(trace.backend, trace.time, trace.id), 0)
 
 
-def _entry(row: TraceSummary, trace: Trace | None) -> IndexEntry:
-    """The index's entry; of a trace whose texts were not recorded, as much as its row says."""
-    failed = row.error or row.status >= 400
-    trace = trace or Trace(
-        id=row.id,
-        time=row.time,
-        session=row.session,
-        agent=row.agent,
-        lane=row.lane,
-        retry_of=row.retry_of,
-        backend=row.backend,
-        model=row.model,
-        request=TraceRequest(),
-        response=TraceResponse(
-            status=row.status,
-            error=ErrorInfo(type="api_error", message=row.error, cause=row.cause) if failed else None,
-            cancelled=row.status == CLIENT_CLOSED_REQUEST,
-        ),
-        timings=Timings(received=row.time, first_token=row.ttft_s, done=row.duration_s),
-        usage=row.usage,
+def _entry(row: TraceSummary, trace: Trace, sizes: Mapping[str, int]) -> IndexEntry:
+    """The index's entry; `sizes`: the bytes of results of which a trace without texts has the beginning."""
+    facts = TraceFacts.of(trace, row.path)
+    calls = tuple(
+        (
+            *call[:_RESULT_BYTES],
+            sizes.get(str(call[_CALL_ID]), call[_RESULT_BYTES]),
+            *call[_RESULT_BYTES + 1 :],
+        )
+        for call in facts.calls
     )
-    return IndexEntry(row, list_row(trace, row), TraceFacts.of(trace, row.path))
+    return IndexEntry(row, list_row(trace, row), replace(facts, calls=calls))
 
 
 def _clock(moment: float) -> str:

@@ -102,6 +102,10 @@ class TraceStore:
                 return read_trace(self.folder / path)
         return load_trace(self.folder, trace_id)
 
+    def brief(self, trace_id: str) -> Trace:
+        """One trace without what is long in it. Blocks, and raises as `load`."""
+        return self.load(trace_id).brief()
+
     def path_of(self, trace: Trace) -> str:
         """The path of a trace, relative to the folder, also before it is written."""
         return trace_path(trace.backend, trace.time, trace.id)
