@@ -7,12 +7,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from textual import events
 from textual.screen import Screen
 
 from tui.client.recording.player import Player
 from tui.screen.app import ControlCenter
 from tui.screen.host_protocols import HostApi
+from tui.screen.keymap import commands, commands_on
+from tui.screen.keys.table import without_host
 from tui.screen.playing.play_screen import PlayScreen
+from tui.screen.screens.main import MainScreen
 from tui.screen.theme_choice import ThemeChoice
 from tui.screen.trace_list.source import ListSource
 
@@ -79,6 +83,18 @@ class PlayingApp(ControlCenter):
             self.player.clock,
         )
         return traces, httpx.ASGITransport(app=played_api(host), raise_app_exceptions=False)
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why nothing comes of a key that would change something on a host."""
+        screen = self.screen
+        if isinstance(screen, MainScreen):
+            known = commands("main", screen.current.place)
+        else:
+            known = commands_on(getattr(screen, "place", ""))
+        for one in known:
+            if event.key in one.keys.split(",") and without_host(self, one.action):
+                self.notify(f"{one.title}: this is a recording, without a host.", timeout=2, markup=False)
+                return
 
     def frame(self) -> None:
         rewind, items = self.player.due()
