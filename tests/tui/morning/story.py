@@ -28,8 +28,8 @@ def whole_morning() -> tuple[Morning, float]:
             event.request,
             status=529,
             error={"type": "overloaded_error", "message": message},
-            usage={},
-            timings={"received": event.time, "done": round(morning.now - event.time, 3)},
+            usage=_used(morning, event.request),
+            timings=_times(morning, event.request) | {"done": round(morning.now - event.time, 3)},
             trace=f"mlx/{event.request}.json",
         )
     for attempt in range(1, 6):
@@ -45,3 +45,25 @@ def whole_morning() -> tuple[Morning, float]:
     morning.engine("failed", detail="5 restarts in a row did not help", last_exit=_DIED, restarts=5)
     morning.wait(1)
     return morning, busy
+
+
+def _used(morning: Morning, request: str | None) -> dict[str, int]:
+    """What a request has used so far."""
+    used: dict[str, int] = {}
+    for event in morning.events:
+        if event.request == request and event.type == "request.first_token":
+            used |= event.data["usage"]
+        elif event.request == request and event.type == "request.delta":
+            used |= {"output_tokens": event.data.get("output_tokens", 0)}
+    return used
+
+
+def _times(morning: Morning, request: str | None) -> dict[str, float]:
+    """What is known of a request's times so far."""
+    times: dict[str, float] = {}
+    for event in morning.events:
+        if event.request == request and event.type == "request.received":
+            times |= {"received": event.time}
+        elif event.request == request and event.type == "request.first_token":
+            times |= {"first_token": event.data["ttft_s"]}
+    return times
