@@ -19,6 +19,7 @@ from engine.process.gpu_watchdog import relaxed_watchdog
 from engine.process.install_check import refusal_here
 from engine.process.listening import CannotListen, bind
 from engine.process.parent_watch import fail, read_settings
+from engine.process.transformers_index import keep_transformers_index
 from engine.settings import EngineSettings, SettingsError, settings_from, settings_from_options
 
 _RESTARTED = "ANYCLAUDE_ENGINE_ACCELERATED"  # what the process that we were before this one found
@@ -60,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     except CannotListen as error:
         said = f"the engine cannot listen on {error.address}: {error.reason}"
         return fail(f"{said}; end what listens there or choose another port", ExitCode.PORT_BUSY)
+    keep_transformers_index()
     # Only now: this imports MLX, and wrong settings should be reported at once.
     with limits_kept():
         from engine.serving import serve

@@ -167,7 +167,8 @@ class ScriptedHost:
                 while (text_or_end := await queue.get()) is not None:
                     yield text_or_end
             finally:
-                self._streams.pop(queue, None)
+                with self._lock:  # another thread may be sending
+                    self._streams.pop(queue, None)
 
         return StreamingResponse(stream(), media_type="text/event-stream")
 
