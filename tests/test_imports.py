@@ -260,6 +260,11 @@ class TestAFreshInterpreter:
         tops = {top(name) for name in loaded(RUN, "--help")}
         assert not tops & {"pydantic", "httpx", "fastapi", "uvicorn", "rich", "psutil", "asyncio"}
 
+    def test_asking_a_host_for_its_state_imports_no_trace_and_no_command_line_of_httpx(self) -> None:
+        names = loaded("from tui.program import main; main()", "--port", "9", "env")
+        assert "httpx" in names
+        assert not names & {"proxy.traces.schema", "rich.progress", "pygments", "click"}
+
     def test_the_first_frame_needs_no_model_of_the_wire(self) -> None:
         tops = {top(name) for name in loaded("import tui.screen.app")}
         assert not tops & {"pydantic", "httpx", "fastapi", "uvicorn"}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 
+from proxy.lean_libraries import leave_out_httpx_command
+
 
 def main() -> None:
     """Run one command; ctrl+c ends it at any moment with the exit code of an interrupt, and no traceback."""
@@ -28,6 +30,7 @@ def _interrupted(error: BaseException) -> bool:
 
 
 def _run() -> None:
+    leave_out_httpx_command()
     if sys.argv[1:2] == ["statusline"]:
         from tui.commands.statusline import ran_quickly
 

@@ -20,16 +20,16 @@ from proxy.configuration.destination import without_password
 from proxy.configuration.known_backends import backend_kind
 from proxy.events.cache_facts import CacheDone, CacheHoldings
 from proxy.events.types import Event, HostState
-from proxy.traces.analysis.comparing.diff_facts import DiffFacts
-from proxy.traces.analysis.context_facts import ContextBudget
-from proxy.traces.analysis.why_facts import Why
-from proxy.traces.listing.calls_page import CallPage
-from proxy.traces.listing.histogram import Histogram
-from proxy.traces.listing.turns import SessionTurns
-from proxy.traces.listing.usage_sums import UsageSums
-from proxy.traces.schema import Trace, TracePage
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what one request needs is imported with it: most commands ask for the state alone
+    from proxy.traces.analysis.comparing.diff_facts import DiffFacts
+    from proxy.traces.analysis.context_facts import ContextBudget
+    from proxy.traces.analysis.why_facts import Why
+    from proxy.traces.listing.calls_page import CallPage
+    from proxy.traces.listing.histogram import Histogram
+    from proxy.traces.listing.turns import SessionTurns
+    from proxy.traces.listing.usage_sums import UsageSums
+    from proxy.traces.schema import Trace, TracePage
     from tui.client.asking import WholeAnswer
 
 TIMEOUT_S = 10.0
@@ -112,6 +112,8 @@ class HostClient:
 
         `around` asks for that page which has a trace (its id) or a moment (epoch seconds), and for its place.
         """
+        from proxy.traces.schema import TracePage
+
         params = {"limit": str(limit)} | ({"around": around} if around else {"offset": str(offset)})
         params |= {"q": query} if query else {}
         params |= {"sort": sort} if sort != "time" else {}
@@ -123,6 +125,8 @@ class HostClient:
 
     async def histogram(self, query: str = "", *, since: float = 0.0, parts: int = 60) -> Histogram:
         """When traces came, and when those that fit, since a moment or the oldest one."""
+        from proxy.traces.listing.histogram import Histogram
+
         params = {"parts": str(parts)} | ({"q": query} if query else {})
         params |= {"from": repr(since)} if since else {}
         answer = await self._ask("GET", "/anyclaude/traces/histogram", params=params)
@@ -132,6 +136,8 @@ class HostClient:
         self, limit: int = 100, query: str = "", *, failed: bool = False, since: float = 0.0
     ) -> CallPage:
         """The newest tool calls of the requests that fit, or those of them that failed."""
+        from proxy.traces.listing.calls_page import CallPage
+
         params = {"limit": str(limit)} | ({"q": query} if query else {}) | ({"failed": "1"} if failed else {})
         params |= {"from": repr(since)} if since else {}
         answer = await self._ask("GET", "/anyclaude/calls", params=params)
@@ -139,6 +145,8 @@ class HostClient:
 
     async def usage(self, since: float = 0.0) -> UsageSums:
         """What the prompts from this moment on restored and prefilled."""
+        from proxy.traces.listing.usage_sums import UsageSums
+
         answer = await self._ask("GET", "/anyclaude/usage", params={"from": repr(since)} if since else {})
         return _whole(UsageSums, answer, "the sums of the prompts")
 
@@ -156,11 +164,15 @@ class HostClient:
 
     async def trace(self, trace_id: str) -> Trace:
         """One trace, whole."""
+        from proxy.traces.schema import Trace
+
         answer = await self._ask("GET", f"/anyclaude/traces/{_part(trace_id, 'traces')}")
         return _whole(Trace, answer, f"trace {trace_id}")
 
     async def brief_trace(self, trace_id: str) -> Trace:
         """One trace without the bodies of its request."""
+        from proxy.traces.schema import Trace
+
         answer = await self._ask(
             "GET", f"/anyclaude/traces/{_part(trace_id, 'traces')}", params={"brief": "1"}
         )
@@ -168,22 +180,30 @@ class HostClient:
 
     async def why(self, trace_id: str) -> Why:
         """What explains a request that is at its end."""
+        from proxy.traces.analysis.why_facts import Why
+
         answer = await self._ask("GET", f"/anyclaude/traces/{_part(trace_id, 'traces')}/why")
         return _whole(Why, answer, "the explanation")
 
     async def turns(self, trace_id: str) -> SessionTurns:
         """The requests of its session around a request that is at its end."""
+        from proxy.traces.listing.turns import SessionTurns
+
         answer = await self._ask("GET", f"/anyclaude/traces/{_part(trace_id, 'traces')}/turns")
         return _whole(SessionTurns, answer, "the session's turns")
 
     async def context(self, session: str, at: str = "") -> ContextBudget:
         """What fills the context window of a session at its newest request, or at its request `at`."""
+        from proxy.traces.analysis.context_facts import ContextBudget
+
         path = f"/anyclaude/sessions/{_session_part(session)}/context"
         answer = await self._ask("GET", path, params={"at": at} if at else {})
         return _whole(ContextBudget, answer, "the context")
 
     async def diff(self, b: str, a: str = "") -> DiffFacts:
         """Where the prompt of `b` parts from that of `a`, or of the request before it in its session."""
+        from proxy.traces.analysis.comparing.diff_facts import DiffFacts
+
         params = {"with": a} if a else {}
         answer = await self._ask("GET", f"/anyclaude/traces/{_part(b, 'traces')}/diff", params=params)
         return _whole(DiffFacts, answer, "the comparison")
