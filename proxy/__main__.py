@@ -22,7 +22,7 @@ from engine.process.descriptors import raise_descriptor_limit
 from engine.process.exit_codes import ExitCode
 from engine.process.parent_watch import announce, end_within, fail, read_settings, watch_parent
 from proxy.configuration.settled import HostConfig
-from proxy.host import serve
+from proxy.lean_libraries import leave_out_httpx_command
 from proxy.library_loggers import quiet_libraries
 
 _log = logging.getLogger("anyclaude")
@@ -57,6 +57,10 @@ def main() -> int:
 
 
 async def _serve(config: HostConfig) -> int:
+    leave_out_httpx_command()
+    # Only now: wrong settings are reported at once.
+    from proxy.host import serve
+
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.FINE}
