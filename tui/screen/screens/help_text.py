@@ -216,8 +216,8 @@ address. What is selected with the mouse, or with shift and the arrows, is what 
 
 # Files that a call returned
 What Read, or cat -n, returned of a file has the file's own line numbers and colours. {read.copy},
-{read.outside:pager} and {read.outside:editor} get the file's text without them, with four blanks for a
-tab, the editor with the file's suffix. The client's note behind it stands above.
+{read.outside:pager} and {read.outside:editor} get the file's text without them, with four blanks in
+place of tabs, the editor with the file's suffix. The client's note behind it stands above.
 
 # Limits
 source | dim | Markdown of more than some forty paragraphs is shown as it is

@@ -212,7 +212,7 @@ async def test_the_list_is_sorted_ranged_and_gone_to_by_keys() -> None:
         assert "250 requests" in strip[0]
         assert "▲" in strip[2]
         assert "250 in all   live" in heading(app)
-        assert "fix the bug in app.py → Write notes.md     ✓ 1 call" in drawn(table)[1]
+        assert "fix the bug in app.… → Write notes.md  ✓ 1 call" in drawn(table)[1]
         assert "today 14:13:20" in drawn(table)[1]
         assert "Explore" in drawn(table)[1]
 

@@ -70,7 +70,7 @@ async def test_where_nothing_can_be_compared_the_way_to_choose_is_told() -> None
     async with scene((80, 24)) as it:
 
         async def diff(b: str, a: str = "") -> DiffFacts:
-            raise HostError(f"HTTP 404: {NOTHING}")
+            raise HostError(NOTHING)
 
         it.host.diff = diff  # type: ignore[method-assign]
         await it.press("d")
