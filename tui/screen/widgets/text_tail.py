@@ -63,8 +63,8 @@ class TextTail(StripView, can_focus=True):
         self._chars = 0
         self._draft, self._draft_lines = (), []
         self._reset()
-        self._follow, self._is_finished = True, False
         self.scroll_to(y=0, animate=False, force=True)
+        self._follow, self._is_finished = True, False  # after that: it went up from the end of the old text
 
     def add(self, pieces: Sequence[tuple[str, str]]) -> None:
         """Append texts (of `block_text` kind), each with its style."""

@@ -63,6 +63,21 @@ async def test_it_follows_again_where_a_larger_screen_holds_all_of_it() -> None:
         assert (tail.following, tail.pending) == (True, 0)
 
 
+async def test_it_follows_another_text_that_came_while_it_was_hidden() -> None:
+    tail = TextTail()
+    async with Stage(tail).run_test(size=(30, 8)) as pilot:
+        tail.add([("\n".join(f"line {number}" for number in range(40)), "")])
+        await pilot.pause()
+        tail.display = False
+        await pilot.pause()
+        tail.clear()
+        tail.add([("\n".join(f"other {number}" for number in range(30)), "")])
+        tail.display = True
+        await pilot.pause()
+        assert tail.following
+        assert drawn(tail)[-1].strip() == "other 29"
+
+
 async def test_a_finished_text_is_shown_from_its_beginning() -> None:
     tail = TextTail(empty=[[("nothing here", "muted")]])
     async with Stage(tail).run_test(size=(30, 8)) as pilot:
