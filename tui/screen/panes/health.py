@@ -94,7 +94,7 @@ class HealthPane(Pane):
         if cannot_restart(snapshot) and not snapshot.link.gone:  # r starts an ended host of this screen's
             found.add("restart")
         if self.request and (self._line is None or not self._line.request):
-            found |= {"diff", "open_trace", *LEADS}  # they work; the pane's own keys need the room
+            found |= {"diff", "open_trace", "mark", *LEADS}  # they work; the pane's own keys need the room
         return found | {"context"} | ({"stop"} if cannot_stop(snapshot) else set())
 
     # -- drawing ------------------------------------------------------------------------------------------

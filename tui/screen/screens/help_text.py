@@ -9,7 +9,7 @@ _LANES = """
 main | lane.main | the conversation itself
 subagent | lane.subagent | an agent that the conversation started
 compaction | lane.compaction | the summary of a conversation that fills its window
-title, check, side | lane.auxiliary | side requests, by what they are for; all: lane:auxiliary
+title, check | lane.auxiliary | side requests, by what they are for; side: not known for what
 """
 
 VITAL_SIGNS = groups(
