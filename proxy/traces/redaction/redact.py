@@ -82,9 +82,15 @@ class Redactor:
             redacted = redact_shapes(redacted)
         if redacted != text and text.lstrip()[:1] in _BEGINS_JSON and _parsed(redacted) is None:
             # Where the end of a text in quotes looked like the beginning of a secret.
-            parsed = _parsed(text)
-            return redacted if parsed is None else json.dumps(self.value(parsed.of), ensure_ascii=False)
+            return self._json(text, redacted)
         return redacted
+
+    def _json(self, text: str, redacted: str) -> str:
+        """A JSON text, redacted value by value; `redacted` where it was none before either."""
+        if (parsed := _parsed(text)) is None:
+            return redacted
+        written = json.dumps(self.value(parsed.of), ensure_ascii=False)
+        return written if written == text else self.text(written)
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """The headers with the values of those that carry credentials replaced."""

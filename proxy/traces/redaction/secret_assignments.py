@@ -14,6 +14,7 @@ Values beside their name, below it and in manifests are found by `secret_pairs`,
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -55,7 +56,7 @@ _QUOTED_WORDS = re.compile(
     r"(?P<value>(?:(?!(?P=quote))(?:\\.|[^\\\r\n])){1,200})(?P=quote)(?=[ \t]*(?:[,;}#]|\\?[\r\n]|\\n|\Z))"
 )
 _ANNOTATION = re.compile(rf"[&\w.\[\]|]{{1,40}}(?: ?\| ?\w{{1,20}})?[ \t]*=[ \t]*(?={QUOTE})")
-_LINE_ENDS = r"(?=[ \t]*(?:[ \t]#[^\r\n]*)?(?:\r?\n|\\[nr]|\Z))"
+_LINE_ENDS = r"(?=[ \t]*(?:[ \t]#[^\r\n\\]{0,500})?(?:\r?\n|\\[nr]|\Z))"
 _REST_OF_LINE = re.compile(rf"(?P<value>(?:[^\s\\]|\\(?![nrt])){{1,500}}+){_LINE_ENDS}")
 _REST_IN_JSON = re.compile(r"(?P<value>[^\s\\\"]{1,500}+)(?=[ \t]*(?:\r?\n|\\+[nr\"]|\"|\Z))")
 _WORDS_OF_LINE = re.compile(rf"(?P<value>[^\s\\\"`#|][^\r\n\\\"`#|]{{1,200}}?){_LINE_ENDS}")
@@ -93,17 +94,19 @@ def redact_assignments(text: str, lowered: str, redacted: str) -> str:
 
 def _named(text: str, lowered: str) -> Iterator[tuple[int, int, str]]:
     """Begin and end of each secret behind a name, and the quotes that it needs to be one text."""
-    done = 0
+    taken: deque[tuple[int, int]] = deque()  # what lies ahead: names in it are a part of a secret
     for at in places(lowered, LEADS):
-        word = LAST_WORD.match(lowered, at) if at >= done else None
+        while taken and taken[0][1] <= at:
+            taken.popleft()
+        word = None if taken and taken[0][0] <= at else LAST_WORD.match(lowered, at)
         if word is None:
             continue
         sign = _SIGN.match(lowered, word.end())
         for begin, end, quote in _assigned(text, word, sign) if sign else value_beside(text, lowered, word):
-            done = end
             if end - begin == _LOOKED_AT and not quote:
-                done = _REST.match(text, end).end()  # type: ignore[union-attr]
-            yield begin, done, quote
+                end = _REST.match(text, end).end()  # type: ignore[union-attr]
+            taken.append((begin, end))
+            yield begin, end, quote
 
 
 def _assigned(text: str, word: re.Match[str], sign: re.Match[str]) -> Iterator[tuple[int, int, str]]:

@@ -19,6 +19,7 @@ BLOCKS = [
     (" 3→password: |\n 4→  hunter2\n 5→b: 1", " 3→password: |\n 4→  [redacted]\n 5→b: 1"),
     ("b:3:password: |\nb:4:  hunter2\nb:5:b: 1", "b:3:password: |\nb:4:  [redacted]\nb:5:b: 1"),
     ("password: |\r\n  hunter2\r\nb: 1", "password: |\r\n  [redacted]\r\nb: 1"),
+    ('secrets: ["password: x1, b", "c2"]', 'secrets: ["password: [redacted], b", "[redacted]"]'),
     ('"passwords": ["a", "too short", "b"]', '"passwords": ["[redacted]", "too short", "[redacted]"]'),
     ("passwords = [\n 'geheim',\n 'hunter2',\n]", "passwords = [\n '[redacted]',\n '[redacted]',\n]"),
 ]  # fmt: skip
