@@ -52,9 +52,9 @@ _QUOTED = re.compile(
     r"(?P<value>(?:(?!(?P=quote))(?:\\.|[^\s\\])){1,500})"
 )
 _QUOTED_WORDS = re.compile(
-    rf"(?P<prefix>)(?P<quote>{QUOTE})"
-    r"(?P<value>(?:(?!(?P=quote))(?:\\.|[^\\\r\n])){1,200})(?P=quote)(?=[ \t]*(?:[,;}#]|\\?[\r\n]|\\n|\Z))"
+    rf"(?P<prefix>)(?P<quote>{QUOTE})(?P<value>(?:(?!(?P=quote))(?:\\.|[^\\\r\n])){{1,200}})(?P=quote)"
 )
+_TEXT_ENDS = re.compile(r"[ \t]*(?:[,;}#]|\\?[\r\n]|\\n|\Z)")
 _ANNOTATION = re.compile(rf"[&\w.\[\]|]{{1,40}}(?: ?\| ?\w{{1,20}})?[ \t]*=[ \t]*(?={QUOTE})")
 _LINE_ENDS = r"(?=[ \t]*(?:[ \t]#[^\r\n\\]{0,500})?(?:\r?\n|\\[nr]|\Z))"
 _REST_OF_LINE = re.compile(rf"(?P<value>(?:[^\s\\]|\\(?![nrt])){{1,500}}+){_LINE_ENDS}")
@@ -148,7 +148,8 @@ def _value(text: str, found: _Found) -> re.Match[str] | None:
     if found.sep in _COMPARED:
         return None  # with what is no text
     if (found.name.of_password or found.name.certain) and (words := _QUOTED_WORDS.match(text, at)):
-        return words if _is_secret_words(words["value"], found) else None
+        ends = found.variable or _TEXT_ENDS.match(text, words.end())  # behind a variable: a command
+        return words if ends and _is_secret_words(words["value"], found) else None
     if text[at] in "\"'`\\" or (found.close and found.sep != ":"):
         return None  # words in quotes, or what code puts into a field
     return _bare(text, at, found)

@@ -157,6 +157,7 @@ _MARKED = (
             rf"{_AT_LINE}(?:env|setx|set -g?x)[ \t]+{_NAMES}[ \t]+(?P<value>(?!=)[^\s\"'\\]{{1,2000}})"
         ),
     ),
+    (("set ",), re.compile(rf"set[ \t]+[\w/.:@-]{{0,60}}?{_NAMES}[ \t]+(?P<random>[^\s\"'`\\]{{6,500}})")),
     (("sshpass ",), re.compile(r"\bsshpass[ \t]+-p[ \t]*(?P<quote>[\"']?)(?P<value>[^\s\"'`\\]{1,200})")),
     (
         ("password", "passphrase", "passwd"),

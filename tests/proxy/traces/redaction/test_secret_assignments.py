@@ -158,6 +158,7 @@ def test_code_and_prose_stay_readable(text: str) -> None:
         ("password: My dog Rex 2019!", "password: [redacted]"),
         ('"password": "correct horse battery staple"', '"password": "[redacted]"'),
         ("DB_PASSWORD=correct horse battery staple", "DB_PASSWORD=[redacted]"),
+        ("DB_PASSWORD='a b c' make test", "DB_PASSWORD='[redacted]' make test"),
         ("OPENAI_API_KEY=abcd1234efgh make test", "OPENAI_API_KEY=[redacted] make test"),
         ('if api_key == "geheim":', 'if api_key == "[redacted]":'),
         ('password != "hunter2"', 'password != "[redacted]"'),

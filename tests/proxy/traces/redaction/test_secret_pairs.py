@@ -45,6 +45,15 @@ def test_what_stands_beside_its_name_goes(frame: str, secret: str) -> None:
     assert redact_shapes(frame.format(secret)) == frame.format("[redacted]")
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["aws configure set aws_secret_access_key {}", "npm config set //host/:_authToken {}"],
+)
+def test_a_value_that_a_command_sets_goes_and_words_about_it_stay(command: str) -> None:
+    assert redact_shapes(command.format("wJalrXUtn3")) == command.format("[redacted]")
+    assert redact_shapes(command.format("before")) == command.format("before")
+
+
 def test_a_value_that_is_said_to_be_a_password_goes() -> None:
     assert redact_shapes("the password is hunter2, I think") == "the password is [redacted], I think"
 
