@@ -310,7 +310,7 @@ def test_fields_that_are_named_like_a_secret_lose_their_value() -> None:
 
 
 def test_lists_pairs_and_arguments_lose_their_secrets() -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "passwords": ["geheim", "", "It has to be longer", "user_password"],
         "env": [
             {"name": "API_KEY", "value": "geheim"},
