@@ -36,7 +36,7 @@ def trace_headline(opened: OpenedTrace, width: int) -> Line:
     if turns is not None and trace.session:
         left.append((f", turn {turns.number:,} of {turns.total:,}", "muted"))
     if width >= 100:
-        left += [("  ", ""), (shorten_middle(answered_by(trace), 28), "muted")]
+        left += [("  ", ""), (shorten_middle(answered_by(trace).rsplit("/", 1)[-1], 28), "muted")]
     response = trace.response
     if response.cancelled:
         end: Line = cancelled(line_text(response.error.cause) if response.error else "", 24)
