@@ -60,20 +60,25 @@ def live_app(moment: float, folder: Path, recording: Recording | None = None) ->
 
 
 class RecordedHost(HostClient):
-    """A host that answers from a recording; what none can have is made up, and listed here.
+    """A host that answers from a recording; what none can have is made up, and noted in `made_up`."""
 
-    Models and settings are those of a machine, to be changed there: the player offers neither. Another answer
-    to a request is asked of a model that runs.
-    """
+    def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport) -> None:
+        super().__init__(url, transport=transport)
+        self.made_up: list[str] = []  # what was asked
+        self._made_up = SampleHost([])
 
     async def models(self) -> LocalModelList:
-        return await SampleHost([]).models()
+        self.made_up.append("models")
+        return await self._made_up.models()
 
     async def answering_models(self) -> list[str]:
-        return await SampleHost([]).answering_models()
+        self.made_up.append("answering models")
+        return await self._made_up.answering_models()
 
     async def settings(self, *, settled: bool = False) -> list[LiveSetting]:
-        return await SampleHost([]).settings()
+        self.made_up.append("settings")
+        return await self._made_up.settings()
 
     async def ask_again(self, body: Mapping[str, Any], query: str) -> WholeAnswer:
-        return await SampleHost([]).ask_again(body, query)
+        self.made_up.append("ask again")
+        return await self._made_up.ask_again(body, query)
