@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for one in rows:
             print(f"{one.name:34} {one.checked}")
         return 0
-    names = [name.strip() for name in chosen.only.split(",")] if chosen.only else [one.name for one in rows]
+    # Names of several words come as several, as in `make claude-day ARGS="--only plan mode"`.
+    wanted = " ".join(chosen.only).split(",")
+    names = [name.strip() for name in wanted] if chosen.only else [one.name for one in rows]
     if unknown := [name for name in names if name not in SCENARIOS]:
         print(f"no scenario {', '.join(unknown)}; --list names them all", file=sys.stderr)
         return 2
@@ -86,7 +88,13 @@ def client_version(claude: Path) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.claude_day", description=__doc__)
-    parser.add_argument("--only", metavar="NAME,…", help="these scenarios; the other rows stay as they are")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=(),
+        metavar="NAME,…",
+        help="these scenarios; the other rows stay as they are",
+    )
     parser.add_argument("--list", action="store_true", help="the names of all scenarios")
     parser.add_argument("--at-once", type=int, default=AT_ONCE, metavar="N", help="scenarios at a time")
     parser.add_argument("--keep", action="store_true", help="keep the recordings of scenarios that pass, too")

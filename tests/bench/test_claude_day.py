@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bench.claude_day import __main__ as claude_day
 from bench.claude_day.checks import api_errors, losses, usage_differences
 from bench.claude_day.scenario import Scenario
 from bench.claude_day.table import BEGIN, END, Outcome, merged
@@ -29,6 +30,19 @@ def test_a_run_writes_a_row_for_each_scenario() -> None:
     assert "| two | so does it | — | **failed**, 4 s, 2026-11-29 |" in document
     assert document.startswith("# Title\n")
     assert document.endswith("\n\nThe end.\n")
+
+
+@pytest.mark.parametrize(
+    "words", [["plan mode,/rewind"], ["plan", "mode,/rewind"], ["plan", "mode,", "/rewind"]]
+)
+def test_names_of_several_words_need_no_quotes(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(claude_day, "claude_is_there", lambda: False)
+    assert claude_day.main(["--only", *words]) == 2
+    assert "Claude Code is not at" in capsys.readouterr().err  # the names are known
+    assert claude_day.main(["--only", "plan", "moda"]) == 2
+    assert "no scenario plan moda" in capsys.readouterr().err
 
 
 def test_a_partial_run_and_another_client_leave_all_other_cells_alone() -> None:
