@@ -29,10 +29,14 @@ import hypothesis
 import psutil
 import pytest
 
+from engine.process.transformers_index import keep_transformers_index
 from tests import servers
 
 if TYPE_CHECKING:
     from tests.models import ModelShelf
+
+# A second for each worker, as for each engine.
+keep_transformers_index()
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("house", deadline=None)
