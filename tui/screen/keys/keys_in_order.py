@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual import events
 from textual.app import App
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 
 
 class KeysInOrder(App[None]):
@@ -12,7 +12,8 @@ class KeysInOrder(App[None]):
 
     Textual lets a key go from the focused widget up first: of keys that are typed ahead, or come at once over
     a slow link, the next one then still goes to where the first one has led away from. What is typed into a
-    field goes there, as it does in Textual, and so does a key that is none of a command.
+    field goes there, as it does in Textual, and so does a key that is none of a command. A text that is only
+    read is no field: all of its keys are commands.
     """
 
     def __init__(self) -> None:
@@ -50,6 +51,6 @@ class KeysInOrder(App[None]):
 
     async def _run_command(self, key: str) -> bool:
         """Run the command that a key has here; whether it has one."""
-        if isinstance(self.focused, Input | TextArea) or not self.screen.is_mounted:
+        if isinstance(self.focused, Input) or not self.screen.is_mounted:
             return False
         return await self._check_bindings(key, priority=True) or await self._check_bindings(key)
