@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.anthropic.preview import PREVIEW_LENGTH, preview
-from proxy.anthropic.side_requests import purpose
+from proxy.anthropic.side_requests import purpose, title_of
 from proxy.events.arguments import in_a_word, one_line
 from proxy.events.causes import cause_of
 from proxy.events.tool_call import ToolCall
@@ -44,7 +44,7 @@ def summarize(trace: Trace, path: str, size: int) -> TraceSummary:
         tool_errors=sum(call.is_error is True for call in trace.tool_calls),
         preview=preview(body.get("messages")),
         did=[_done(call) for call in trace.tool_calls[:MOST_CALLS]],
-        said="" if trace.tool_calls else _said(answer.message),
+        said="" if trace.tool_calls else title_of(answer.message, trace.lane) or _said(answer.message),
         path=path,
         bytes=size,
         own_command=trace.own_command,

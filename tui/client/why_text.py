@@ -92,7 +92,7 @@ def why_advice(why: Why) -> str:
         match why.miss.reason:
             case "diverged":
                 return (
-                    "Text that changes stands before the conversation: traces diff shows all of it, and"
+                    "Text that changes stands before the conversation: the diff shows all of it, and"
                     " docs/prefix-cache.md what can be kept from changing."
                 )
             case "evicted":

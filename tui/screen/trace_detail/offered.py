@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from proxy.traces.analysis.parts.part_tokens import WeighedPiece, piece_tokens
 from tui.client.figures import count, plural, size
 from tui.client.wire_text import line_text, shorten, width
 from tui.screen.styled_line import Line
@@ -27,9 +29,9 @@ def system_part(opened: OpenedTrace) -> list[Block]:
                 Block([("System text sent upstream", "bold")], sent, note_of(len(sent), opened), open=True)
             ]
         return [Block([("This request has no system text.", "muted")])]
-    found = [
-        Block([(plural(len(blocks), "block"), "bold")], note=note_of(characters(blocks), opened), open=True)
-    ]
+    counted = _counted(opened, blocks, [])
+    whole = _note(characters(blocks), opened, counted)
+    found = [Block([(plural(len(blocks), "block"), "bold")], note=whole, open=True)]
     for number, block in enumerate(blocks, 1):
         text = block.get("text") if isinstance(block, dict) else block
         shown = text if isinstance(text, str) else pretty(block)
@@ -39,7 +41,9 @@ def system_part(opened: OpenedTrace) -> list[Block]:
         if sent and isinstance(text, str) and text.strip() not in sent:
             marks.append(("  not sent as it is: see Upstream", "warn"))
         title: Line = [(f"block {number}", "bold"), *marks]
-        found.append(Block(title, shown, note_of(len(shown), opened), level=1, preview=_PREVIEW))
+        own = counted[number - 1 : number]
+        note = _note(len(shown), opened, own, shared=len(blocks) > 1)
+        found.append(Block(title, shown, note, level=1, preview=_PREVIEW))
     return found
 
 
@@ -50,27 +54,38 @@ def tools_part(opened: OpenedTrace) -> list[Block]:
         return [Block([("This request offers no tools.", "muted")])]
     calls = call_counts(opened)
     named = [(_definition(tool), tool) for tool in tools]
-    unused = [tool for (name, _), tool in named if not calls.get(name)]
-    title: Line = [(plural(len(tools), "tool"), "bold"), (f"   {note_of(json_size(tools), opened)}", "muted")]
+    counted = _counted(opened, [], named)
+    unused = [at for at, ((name, _), _) in enumerate(named) if not calls.get(name)]
+    whole = _note(json_size(tools), opened, counted)
+    title: Line = [(plural(len(tools), "tool"), "bold"), (f"   {whole}", "muted")]
     if unused:
+        theirs = [counted[at] for at in unused] if counted else []
+        size_of_them = json_size([tools[at] for at in unused])
         title += [
             (f"   {len(unused)} never used in this conversation", "warn"),
-            (f" {note_of(json_size(unused), opened)}", "muted"),
+            (f" {_note(size_of_them, opened, theirs)}", "muted"),
         ]
     cells = min(_LONGEST_NAME, max(width(name) for (name, _), _ in named))
     return [
         Block(title, open=True),
         *(
-            _tool(shorten(name, cells), about, tool, calls.get(name, 0), cells, opened)
-            for (name, about), tool in named
+            _tool(
+                shorten(name, cells),
+                about,
+                tool,
+                calls.get(name, 0),
+                cells,
+                _note(json_size(tool), opened, counted[at : at + 1]),
+            )
+            for at, ((name, about), tool) in enumerate(named)
         ),
     ]
 
 
-def _tool(name: str, about: str, tool: Any, used: int, cells: int, opened: OpenedTrace) -> Block:
+def _tool(name: str, about: str, tool: Any, used: int, cells: int, note: str) -> Block:
     title: Line = [
         (name + " " * (cells - width(name)), "tool" if used else "muted"),
-        (f"  {note_of(json_size(tool), opened):>13}  ", "muted"),
+        (f"  {note:>13}  ", "muted"),
         (f"{'used ' + str(used) + ' ×' if used else 'never used':<11}", "ok" if used else "dim"),
     ]
     if isinstance(tool, dict) and tool.get("defer_loading") is True:
@@ -93,6 +108,33 @@ def _definition(tool: Any) -> tuple[str, str]:
     function = function if isinstance(function, dict) else {}
     name = function.get("name") or (tool.get("type") if isinstance(tool, dict) else "") or "?"
     return line_text(str(name)), line_text(str(function.get("description") or ""), 400)
+
+
+def _counted(
+    opened: OpenedTrace, blocks: Sequence[Any], tools: Sequence[tuple[tuple[str, str], Any]]
+) -> list[float]:
+    """The tokens of each of these, as the engine counted the parts that they are in; empty: it did not.
+
+    What is not asked for is one piece, which takes the parts of its kind.
+    """
+    body = opened.body
+    texts = [block.get("text") if isinstance(block, dict) else block for block in blocks]
+    asked = [WeighedPiece("system", characters(text)) for text in texts]
+    asked += [WeighedPiece("tool", json_size(tool), name) for (name, _), tool in tools]
+    others = [WeighedPiece("message", 1, number=1)]
+    if not blocks and body.get("system"):
+        others.append(WeighedPiece("system", characters(body["system"])))
+    if not tools and body.get("tools"):
+        others.append(WeighedPiece("tool", json_size(body["tools"])))
+    counted = piece_tokens([*asked, *others], opened.raw.prompt_parts, 1)
+    return counted[: len(asked)] if counted else []
+
+
+def _note(length: int, opened: OpenedTrace, counted: Sequence[float], *, shared: bool = False) -> str:
+    """The tokens of something so long: counted, where they were, else about how many; `shared`: by length."""
+    if not counted:
+        return note_of(length, opened)
+    return f"{'~' if shared else ''}{count(round(sum(counted)))} tokens"
 
 
 def note_of(length: int, opened: OpenedTrace) -> str:

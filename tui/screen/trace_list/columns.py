@@ -142,7 +142,10 @@ def did_line(row: TraceSummary) -> Line:
         line += call_words(call)
     if len(row.did) < row.tool_calls:
         line.append((f", +{row.tool_calls - len(row.did)}", "dim"))
-    return line or ([(line_text(row.said, 400), "")] if row.said else [])
+    if line or not row.said:
+        return line
+    said = line_text(row.said, 400)
+    return [(f"“{said}”" if row.purpose == "title" else said, "")]
 
 
 def call_words(call: CallSummary) -> Line:

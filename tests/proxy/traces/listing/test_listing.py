@@ -188,8 +188,11 @@ def test_calls_are_listed_newest_first_and_counted_by_tool(folder: Folder) -> No
 def test_a_row_says_what_a_side_request_is_for() -> None:
     schema = {"type": "object", "properties": {"title": {"type": "string"}}}
     body = {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
-    trace = trace_of(1, lane="auxiliary", request=TraceRequest(body=body))
-    assert summarize(trace, "a.json", 1).purpose == "title"
+    said = {"content": [{"type": "text", "text": '{"title": "Add  an export"}'}]}
+    answer = TraceResponse(status=200, message=said)
+    trace = trace_of(1, lane="auxiliary", request=TraceRequest(body=body), response=answer)
+    row = summarize(trace, "a.json", 1)
+    assert (row.purpose, row.said) == ("title", "Add an export")
 
 
 def test_a_row_says_what_the_answer_did(folder: Folder) -> None:

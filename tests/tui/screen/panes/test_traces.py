@@ -12,6 +12,8 @@ from proxy.events.tool_call import ToolCall
 from proxy.events.types import Event, Usage
 from proxy.traces.listing.calls_page import CallPage, ListedCall, ToolFigures
 from proxy.traces.schema import CallSummary, TraceSummary
+from proxy.traces.summary import summarize
+from tests.proxy.trace_making import trace_of
 from tests.tui.stage import drawn, lines_of, loaded
 from tests.tui.trace_samples import SampleHost, sample_trace
 from tui.client.event_text import cleaned
@@ -21,7 +23,7 @@ from tui.screen.app import ControlCenter
 from tui.screen.choices.remembered import Remembered
 from tui.screen.styled_line import Line, line_width, plain_text
 from tui.screen.trace_list.column_memory import ColumnMemory
-from tui.screen.trace_list.columns import HELP, USUAL, columns
+from tui.screen.trace_list.columns import HELP, USUAL, columns, did_line
 from tui.screen.trace_list.detail import detail_lines, detail_title
 from tui.screen.trace_list.list_query import SORTS
 from tui.screen.trace_list.listed_calls import records, tool_stats
@@ -372,3 +374,9 @@ def test_hostile_text_is_drawn_as_text_on_one_line(cells: int) -> None:
 )
 def test_who_asked_is_told_by_what_it_is(fields: dict[str, Any], told: str) -> None:
     assert cell("WHO", TraceSummary(id="a", time=1.0, **fields), 10) == told
+
+
+def test_a_title_is_quoted_as_streams_quotes_it() -> None:
+    for purpose, said in (("title", "“Add an export”"), ("", "Add an export")):
+        row = summarize(trace_of(1), "a", 1).model_copy(update={"purpose": purpose, "said": "Add an export"})
+        assert plain_text(did_line(row)) == said

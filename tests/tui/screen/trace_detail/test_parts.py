@@ -181,6 +181,19 @@ def test_tools_say_whether_they_were_used() -> None:
     assert re.search(r"Bash .*never used", text)
 
 
+def test_system_and_tools_take_the_tokens_that_the_engine_counted() -> None:
+    tools = [{"name": "Read", "description": "Reads."}, {"name": "Bash"}]
+    body = {"system": [{"type": "text", "text": text} for text in ("one", "three")], "tools": tools}
+    counts = {"system": 800, "tool Read": 90, "tool Bash": 30, "message 1 (user)": 7, "tools": 0}
+    parts = [CountedPart(name=name, tokens=tokens) for name, tokens in counts.items()]
+    trace = trace_of(1, request=TraceRequest(body={**body, "messages": MESSAGES[:1]}), prompt_parts=parts)
+    offered = shown(trace, "Tools offered")
+    assert re.search(r"2 tools +120 tokens +2 never used in this conversation 120 tokens", offered)
+    assert re.search(r"Read +90 tokens", offered)
+    system = [block.note for block in PARTS[2].blocks(OpenedTrace(trace))]
+    assert system == ["800 tokens", "~300 tokens", "~500 tokens"]
+
+
 def test_system_blocks_have_their_breakpoints_and_say_what_was_not_sent() -> None:
     system = [
         {"type": "text", "text": "billing"},
