@@ -140,14 +140,15 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         scheduler.end_soon()
 
     server = EngineServer(config, on_exit)
-    scheduler.start()
-    if watch_stdin:
-        watch_parent(server.end, grace_s=ENDS_WITHIN_S)
-    host, port = listener.getsockname()[:2]
-    announce(listening=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-    log.info("listening on %s:%d; matrix products by %s", host, port, device.name)
-    _watch_loading(engine, server, memory)
-    server.run(sockets=[listener])
+    with server.capture_signals():  # before the server does: the model is loaded and tried beside its start
+        scheduler.start()
+        if watch_stdin:
+            watch_parent(server.end, grace_s=ENDS_WITHIN_S)
+        host, port = listener.getsockname()[:2]
+        announce(listening=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        log.info("listening on %s:%d; matrix products by %s", host, port, device.name)
+        _watch_loading(engine, server, memory)
+        server.run(sockets=[listener])
     cancel_trials()
     engine.close()
     scheduler.stop(CHUNK_S if scheduler.loaded is not None else 0)  # loading cannot be interrupted

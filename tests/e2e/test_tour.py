@@ -173,4 +173,4 @@ def cancel(screen: TerminalSession, ask: Ask) -> None:
     finally:
         os.kill(engine, signal.SIGCONT)
     session.result()
-    screen.wait_for(r"▶0 ")
+    screen.wait_for(r"▶ ?0 ")

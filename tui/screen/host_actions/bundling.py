@@ -82,8 +82,6 @@ class BundlingApp(AskingApp):
     @work(name="bundle", group="bundle", exclusive=True, exit_on_error=False)
     async def action_bundle(self) -> None:
         """Make a bug bundle, after a question."""
-        if self.plays:
-            return  # which the player says of every key that needs a host
         if self.bundler is None:
             self.notify_user("Nobody can make a bug bundle here.", "warning")
             return

@@ -84,6 +84,9 @@ class PlayingApp(ControlCenter):
         )
         return traces, httpx.ASGITransport(app=played_api(host), raise_app_exceptions=False)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not without_host(self, f"app.{action}") and super().check_action(action, parameters)
+
     def on_key(self, event: events.Key) -> None:
         """Say why nothing comes of a key that would change something on a host."""
         screen = self.screen
