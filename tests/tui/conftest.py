@@ -13,8 +13,13 @@ os.environ.pop("NO_COLOR", None)
 os.environ.pop("TEXTUAL_THEME", None)
 
 import pytest
+import textual.app
 import textual.constants
+import textual.pilot
+import textual.screen
 from pytest_textual_snapshot import normalize_svg
+
+from tests.tui.idle import LOOK_S, wait_until_idle
 
 # Not by its variable: pytest has loaded Textual with a plugin by now, which has read it. Else the colours
 # would be those of the terminal that the tests are started in.
@@ -73,6 +78,14 @@ def _mark(cells: str, svg: str) -> str:
 def screens(request: pytest.FixtureRequest, tmp_path: Path) -> Screens:
     """`screens.compare(name, picture)` for each, then `screens.verdict()`; `make snapshots` redraws them."""
     return Screens(bool(request.config.getoption("--snapshot-update")), tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys and pauses wait for the event loop; what changed is drawn within such a wait."""
+    for module in (textual.app, textual.pilot):
+        monkeypatch.setattr(module, "wait_for_idle", wait_until_idle)
+    monkeypatch.setattr(textual.screen, "UPDATE_PERIOD", LOOK_S / 4)
 
 
 @pytest.fixture(autouse=True)
