@@ -39,17 +39,18 @@ if TYPE_CHECKING:
 keep_transformers_index()
 
 # How long an example takes says more of the machine than of the code.
-hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.register_profile("house", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=500)
 hypothesis.settings.load_profile("house")
 
 ROOT = Path(__file__).parents[1]
 MOST_WORKERS = 4  # each may have an engine, a proxy and a client beside it
-SPARE_WORKERS = 1  # many tests wait for a process: with one more the cores have something to do
+SPARE_WORKERS = 2  # many tests wait for a process: with two more the cores have something to do
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A worker a core and one more for whole folders; what is picked by file or name is soon over without."""
+    """A worker a core and two more for whole folders; what is picked by file or name is soon over without."""
     folders = all(os.path.isdir(argument) for argument in config.args)
     if config.option.keyword or not folders:
         return 0

@@ -115,7 +115,7 @@ def test_a_long_string_of_the_familys_marks_is_read_in_time(family: Family) -> N
     for mark in MARKS[family.name]:
         content = (mark + " ") * (30_000 // (len(mark) + 1))
         made: list[tuple[str, dict[str, Any]]] = [("Write", {"file_path": "/a", "content": content})]
-        assert read_by(1, family, family.write(made, TOOLS), TOOLS).calls == made
+        assert read_by(3, family, family.write(made, TOOLS), TOOLS).calls == made
 
 
 TEXTS = ["null", "None", "true", "False", "5", "5.0", "", "\n", "\n\n", " ", "\nx\n", "[1]", '{"a": 1}', '"']
