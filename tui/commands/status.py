@@ -65,6 +65,10 @@ def status_facts(state: HostState, traces: int | None, *, now: float) -> dict[st
     """What `--json` prints; null: not known."""
     engine, counters = state.engine, state.counters
     memory = engine.memory
+    restored = counters.cache_read_input_tokens
+    told = (
+        backend_kind(state.backend) == "mlx" or restored > 0
+    )  # other servers need not say what they restore
     return {
         "running": True,
         "url": state.url,
@@ -86,7 +90,7 @@ def status_facts(state: HostState, traces: int | None, *, now: float) -> dict[st
         "requests_finished": counters.finished,
         "requests_failed": counters.failed,
         "requests_cancelled": counters.cancelled,
-        "hit_rate": ratio(counters.cache_read_input_tokens, counters.prompt_tokens),
+        "hit_rate": ratio(restored, counters.prompt_tokens) if told else None,
         "prompt_tokens": counters.prompt_tokens,
         "output_tokens": counters.output_tokens,
         "tokens_per_s": state.tokens_per_s or None,
@@ -121,6 +125,9 @@ def status_lines(state: HostState, facts: dict[str, Any]) -> list[tuple[str, str
         if facts[f"requests_{name}"] or name == "finished"
     ]
     prompt = facts["prompt_tokens"]
+    hit_rate = f"{percent(facts['hit_rate'])} of {count(prompt)} prompt tokens"
+    if facts["hit_rate"] is None:
+        hit_rate = f"not reported by the server, which read {count(prompt)} prompt tokens"
     traces, error = facts["traces"], facts["last_error"]
     held = f", {size(facts['traces_bytes'])}" if facts["traces_bytes"] else ""
     return [
@@ -134,7 +141,7 @@ def status_lines(state: HostState, facts: dict[str, Any]) -> list[tuple[str, str
             f"{count(facts['requests_running'])} running, {count(facts['requests_queued'])} queued; "
             + ", ".join(ended),
         ),
-        ("hit rate", f"{percent(facts['hit_rate'])} of {count(prompt)} prompt tokens" if prompt else ""),
+        ("hit rate", hit_rate if prompt else ""),
         ("speed", f"{rate(state.tokens_per_s)} tokens/s, newest answer" if state.tokens_per_s else ""),
         ("traces", f"{plural(traces, 'trace')}{held} in {state.home}/traces" if traces is not None else ""),
         ("disk", f"{size(facts['disk_free_bytes'])} free" if facts["disk_free_bytes"] else ""),

@@ -245,7 +245,8 @@ def _hit_rate(session: Mapping[str, Any], state: Mapping[str, Any]) -> Part:
     usage = _object(_object(session.get("context_window")).get("current_usage"))
     for counted in (usage, _object(state.get("counters"))):
         share = ratio(_number(counted.get(_PROMPT[2])), sum(_number(counted.get(name)) for name in _PROMPT))
-        if share is not None:
+        # A server other than the engine need not say what it restores.
+        if share is not None and (share > 0 or state.get("backend", "mlx") == "mlx"):
             colour = _GREEN if share >= _GOOD else _YELLOW if share >= _FAIR else _RED
             return f"hit rate {percent(share)}", colour
     return "", ""

@@ -76,6 +76,17 @@ def test_what_is_not_known_is_left_out_and_null_in_json() -> None:
     }  # fmt: skip
 
 
+def test_a_server_that_reports_no_reuse_is_told_no_hit_rate() -> None:
+    for restored, told in (
+        (0, "not reported by the server, which read 1.0k prompt tokens"),
+        (500, "50% of 1.0k"),
+    ):
+        counters = Totals(input_tokens=1000 - restored, cache_read_input_tokens=restored)
+        other = BUSY.model_copy(update={"backend": "openai", "counters": counters})
+        assert shown(other)["hit rate"].startswith(told)
+        assert status_facts(other, None, now=0.0)["hit_rate"] == (restored / 1000 or None)
+
+
 def test_a_host_that_stops_and_one_without_an_engine_say_so() -> None:
     stopping = BUSY.model_copy(update={"stopping": True, "backend": "lmstudio"})
     lines = shown(stopping)

@@ -63,6 +63,7 @@ FULL = "Qwen3-Coder-30B · 41.2 tok/s · context 13.6k/131k 10% · hit rate 88% 
         ),
         ({}, {}, "no host on 127.0.0.1:1", "anyclaude-tui · no host on 127.0.0.1:1"),
         ({}, STATE, "", "Qwen3-Coder-30B · 41.2 tok/s · context 131k · hit rate 100% · 2 running, 1 queued"),
+        ({}, {"model": "m", "backend": "openai", "counters": {"input_tokens": 9}}, "", "m"),
         ({}, {"model": "M", "engine": {"state": "loading", "progress": 0.4}}, "", "M · engine loading 40%"),
         ({}, {"model": "M", "engine": {"state": "failed"}}, "", "M · engine failed"),
         ({}, {"model": "M", "engine": {"state": "stopped"}, "stopping": True}, "", "M · stopping"),
