@@ -317,7 +317,7 @@ class ControlCenter(LeadingApp):
     def action_command_palette(self) -> None:
         """Find a command, or what the screen and the index know, on screens that have commands."""
         if hasattr(self.screen, "command_list") and not isinstance(self.screen, PaletteScreen):
-            self.push_screen(PaletteScreen(placeholder=PLACEHOLDER, id="--command-palette"))
+            self.push_screen(PaletteScreen(placeholder=PLACEHOLDER))
 
     def search_themes(self) -> None:
         """The themes, the screen's own first."""

@@ -49,3 +49,17 @@ async def test_the_same_key_of_two_panes_is_that_of_the_pane_that_was_asked_for(
         assert log is not None
         assert log.selected is not None
         assert log.selected.level == "error"
+
+
+@pytest.mark.parametrize("opened", ["colon", "ctrl+t", "5 C", "M", "comma"])
+async def test_a_list_that_was_just_opened_takes_any_key(opened: str) -> None:
+    async with scene() as it:
+        *before, last = opened.split()
+        for moved in ("pageup", "pagedown", "end", "home", "up", "down"):
+            await it.press("1", *before)
+            for key in (last, moved, moved):
+                it.app.post_message(events.Key(key, None))
+            await it.settle()
+            assert it.app._exception is None, moved
+            while it.app.screen is not it.app.main:
+                await it.app.pop_screen()

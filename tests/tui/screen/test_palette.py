@@ -260,3 +260,15 @@ async def test_many_requests_leave_room_for_keys() -> None:
     assert len(found) == MOST
     assert all(isinstance(hit.match_display, Content) for hit in found)
     assert turns >= 40
+
+
+async def test_it_opens_again_while_the_one_before_is_being_removed() -> None:
+    async with scene() as it:
+        for _ in range(3):
+            it.app.action_command_palette()
+            await it.pilot.pause()
+            assert isinstance(it.app.screen, PaletteScreen)
+            it.app.pop_screen()
+        it.app.action_command_palette()
+        await it.pilot.pause()
+        assert it.app._exception is None

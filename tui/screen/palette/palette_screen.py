@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from textual import work
-from textual.command import CommandPalette
-from textual.events import Mount
+from textual.command import CommandList, CommandPalette
+
+from tui.screen.screens.closable import Closable
 
 _GATHER = cast(
     "Callable[[CommandPalette, str], Awaitable[None]]",
@@ -15,16 +16,12 @@ _GATHER = cast(
 )
 
 
-class PaletteScreen(CommandPalette):
-    """Textual's, whose errors would end the app where it is closed before it was mounted or searched."""
+class PaletteScreen(Closable, CommandPalette):
+    """Textual's, whose errors would end the app where it is closed before it was searched, or twice."""
 
-    @property
-    def _is_closed(self) -> bool:
-        return self not in self.app.screen_stack
-
-    def _on_mount(self, event: Mount) -> None:
-        if self._is_closed:
-            event.prevent_default()
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(CommandList).scrollable_content_region:  # before, it has no pages to turn
+            super()._action_command_list(action)
 
     @work(exclusive=True, group="--textual-command-palette-gather-commands")
     async def _gather_commands(self, search_value: str) -> None:

@@ -1,18 +1,35 @@
-"""Screens that may be closed before they are drawn: keys that are pasted are that fast."""
+"""Screens that may be closed before they are drawn, and once more: pasted keys and clicks are that fast."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from textual.await_complete import AwaitComplete
 from textual.events import Event, InputEvent, Mount, Resize
-from textual.widget import Widget
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    _OfScreen = Screen[Any]
+else:
+    _OfScreen = object  # a node of Textual's would hide from the screen what it inherits of styles
 
 
-class Closable(Widget):
-    """Of a screen: what comes to it once it is closed, or has no parts as the app ends, is dropped."""
+class Closable(_OfScreen):
+    """Of a screen: what comes to it once it is closed, or has no parts as the app ends, is dropped.
+
+    What its parts still ask of it then, as the second click on `esc back` does, closes no other screen.
+    """
 
     async def on_event(self, event: Event) -> None:
-        shown: Sequence[Widget] = self.app.screen_stack
-        if isinstance(event, Mount | Resize | InputEvent) and (self not in shown or not self.children):
+        if isinstance(event, Mount | Resize | InputEvent) and (self._is_closed or not self.children):
             return
         await super().on_event(event)
+
+    def dismiss(self, result: Any = None) -> AwaitComplete:
+        """Close the screen, once."""
+        return AwaitComplete.nothing() if self._is_closed else super().dismiss(result)
+
+    @property
+    def _is_closed(self) -> bool:
+        return self not in self.app.screen_stack

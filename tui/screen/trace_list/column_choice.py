@@ -15,6 +15,13 @@ from tui.screen.trace_list.columns import HELP, USUAL
 _TITLES = tuple(HELP)
 
 
+class ColumnList(OptionList):
+    """A list that turns no page before it has lines: Textual's would end the app."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self.scrollable_content_region) or not action.startswith("page_")
+
+
 class ColumnScreen(Box[None]):
     """Shows and hides columns of the list behind it; `choose` gets the titles at each change."""
 
@@ -28,7 +35,7 @@ class ColumnScreen(Box[None]):
         self._choose = choose
 
     def middle(self) -> Widget:
-        return OptionList(*map(self._option, _TITLES), compact=True)
+        return ColumnList(*map(self._option, _TITLES), compact=True)
 
     def needed(self, width: int) -> int:
         return len(_TITLES)
