@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from textual import events
 from textual.widgets import Input
 
 from tests.tui.screen.test_app import Scene, scene
 from tui.screen.screens.diff import DiffScreen
+from tui.screen.screens.trace import TraceScreen
+from tui.screen.trace_list.go_to import GoToScreen
 from tui.screen.widgets.filter_input import FilterInput
 from tui.screen.widgets.line_table import LineTable
 
-_NAMES = {"/": "slash", "\t": "tab", "→": "right"}
+_NAMES = {"/": "slash", "\t": "tab", "→": "right", "←": "left", "↑": "up", "\n": "enter", "\x1b": "escape"}
 
 
 async def type_at_once(it: Scene, keys: str) -> None:
@@ -51,6 +55,33 @@ async def test_the_same_key_of_two_panes_is_that_of_the_pane_that_was_asked_for(
         assert log.selected.level == "error"
 
 
+async def test_a_key_behind_the_one_that_leaves_a_field_is_no_text() -> None:
+    async with scene() as it:
+        await type_at_once(it, "3/Bash\n↑t")
+        assert isinstance(it.app.screen, TraceScreen)
+        pane = it.app.main.current
+        assert pane.filter == "Bash"
+        assert pane.main_table is not None
+        assert pane.main_table.cursor == len(pane.main_table.rows) - 2
+
+        await type_at_once(it, "/Bash\n2/nothing\x1b3")
+        assert it.app.screen.where == "in this part"
+        assert it.app.main.current.place == "tools"
+
+
+async def test_keys_behind_a_box_with_a_field_go_to_what_is_below_it() -> None:
+    async with scene() as it:
+        await type_at_once(it, "5g\x1b4")
+        assert it.app.main.current.place == "health"
+        await type_at_once(it, "5g3d")
+        assert isinstance(it.app.screen, GoToScreen)
+        assert it.app.screen.query_one(Input).value == "3d"
+        await type_at_once(it, "\n4")
+        assert it.app.main.current.place == "health"
+        await type_at_once(it, ":thex←←y\x1b3")
+        assert it.app.main.current.place == "tools"
+
+
 @pytest.mark.parametrize("opened", ["colon", "ctrl+t", "5 C", "M", "comma"])
 async def test_a_list_that_was_just_opened_takes_any_key(opened: str) -> None:
     async with scene() as it:
@@ -63,3 +94,21 @@ async def test_a_list_that_was_just_opened_takes_any_key(opened: str) -> None:
             assert it.app._exception is None, moved
             while it.app.screen is not it.app.main:
                 await it.app.pop_screen()
+
+
+async def test_what_is_removed_holds_no_key_for_ever() -> None:
+    async with scene() as it:
+        for _ in range(3):
+            it.app.post_message(events.Key("t", "t"))
+            for _ in range(2):
+                await asyncio.sleep(0)
+            it.app.post_message(events.Key("slash", "/"))
+            if it.app.screen is not it.app.main:
+                it.app.pop_screen()
+            await it.settle()
+        await type_at_once(it, "4")
+        await type_at_once(it, "3")
+        while it.app.screen is not it.app.main:
+            await it.app.pop_screen()
+        await type_at_once(it, "\x1b3")
+        assert it.app.main.current.place == "tools"
