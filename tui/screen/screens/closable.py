@@ -28,7 +28,7 @@ class Closable(_OfScreen):
 
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Close the screen, once."""
-        return AwaitComplete.nothing() if self._is_closed else super().dismiss(result)
+        return AwaitComplete() if self._is_closed else super().dismiss(result)
 
     @property
     def _is_closed(self) -> bool:
