@@ -256,15 +256,16 @@ class ControlCenter(LeadingApp):
         self.draw_state()
 
     def draw_state(self) -> None:
-        """Draw what is known on the visible screen, whatever was written before."""
+        """Draw what is known on the visible screen, whatever was written before; also below an open box."""
         now, snapshot = self._clock(), self.store.snapshot()
         vitals = self._vital_signs.read(snapshot, self.store.output_rate, now)
         self._terminal_title.show(title_text(vitals), self._driver)
         self.call_if_needed(snapshot, vitals, now)
-        if isinstance(self.screen, MainScreen):
-            self.screen.show(snapshot, vitals)
-        elif isinstance(self.screen, OpenedScreen):
-            self.screen.show(snapshot, title_text(vitals))
+        shown = next(one for one in reversed(self.screen_stack) if isinstance(one, MainScreen | OpenedScreen))
+        if isinstance(shown, MainScreen):
+            shown.show(snapshot, vitals)
+        else:
+            shown.show(snapshot, title_text(vitals))
 
     def _handle_exception(self, error: Exception) -> None:
         self.crash = self.crash or error

@@ -7,6 +7,9 @@ import pytest
 from tests.tui.screen.screens.every_screen import BOXES, stand
 from tests.tui.screen.test_app import scene
 from tests.tui.screen.work import count_bytes, watched
+from tests.tui.stage import drawn
+from tui.client.records import Link
+from tui.screen.widgets.key_bar import KeyBar
 
 SIZES = ((44, 12), (80, 24), (120, 40), (200, 50))
 MOST_BYTES = 9_000  # 0.3 s at 30 kB/s
@@ -39,3 +42,18 @@ async def test_help_opens_and_closes_in_few_bytes(monkeypatch: pytest.MonkeyPatc
             work.start()
             await it.press(key)
             assert 2_000 < work.written < MOST_BYTES, key
+
+
+async def test_what_is_below_a_box_stays_true() -> None:
+    for opened in ("", "context"):
+        async with stand((120, 40)) as it:
+            if opened:
+                await it.open(opened)
+            below = it.app.screen
+            await it.app.push_screen(BOXES["confirm"](it))
+            await it.settle()
+            assert "live" in drawn(below.query_one(KeyBar))[0]
+            it.app.inbox.put(Link("ended", "the host has ended"))
+            it.app.frame()
+            await it.settle()
+            assert "live" not in drawn(below.query_one(KeyBar))[0]
