@@ -261,11 +261,13 @@ class ControlCenter(LeadingApp):
         vitals = self._vital_signs.read(snapshot, self.store.output_rate, now)
         self._terminal_title.show(title_text(vitals), self._driver)
         self.call_if_needed(snapshot, vitals, now)
-        shown = next(one for one in reversed(self.screen_stack) if isinstance(one, MainScreen | OpenedScreen))
-        if isinstance(shown, MainScreen):
-            shown.show(snapshot, vitals)
-        else:
-            shown.show(snapshot, title_text(vitals))
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, MainScreen):
+                screen.show(snapshot, vitals)
+                break
+            if isinstance(screen, OpenedScreen):
+                screen.show(snapshot, title_text(vitals))
+                break
 
     def _handle_exception(self, error: Exception) -> None:
         self.crash = self.crash or error
