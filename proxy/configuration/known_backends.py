@@ -56,6 +56,11 @@ def backend_kind(name: str) -> BackendKind:
     return known.kind if known else "openai"
 
 
+def reports_reuse(backend: str, restored_tokens: float) -> bool:
+    """Whether it is known what was restored: a server other than the engine need not say that."""
+    return backend_kind(backend) == "mlx" or restored_tokens > 0
+
+
 @dataclass(frozen=True, slots=True)
 class KnownSearchEngine:
     """`url` is empty for an engine that people run themselves."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from proxy.events.types import CacheMiss
     from proxy.traces.analysis.why_facts import Phase, PhaseName, Why
 
-_LEAST_S = 0.0005  # of a phase that is shown
+LEAST_S = 0.0005  # of a phase that is shown
 _SHORT = 48  # characters of a text that differs
 _DURING: dict[PhaseName, str] = {
     "sending": "before it was sent upstream",
@@ -253,7 +253,7 @@ class PhaseBar(NamedTuple):
 
 def shown_phases(why: Why, most: int | None = None) -> list[Phase]:
     """The phases that took any time, in their order; of more than `most` the longest."""
-    phases = [phase for phase in why.phases if phase.seconds >= _LEAST_S]
+    phases = [phase for phase in why.phases if phase.seconds >= LEAST_S]
     longest = sorted(phases, key=lambda phase: -phase.seconds)[:most]
     return [phase for phase in phases if phase in longest]
 

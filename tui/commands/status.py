@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any
 
-from proxy.configuration.known_backends import backend_kind
+from proxy.configuration.known_backends import backend_kind, reports_reuse
 from proxy.events.health_types import LogEntry
 from proxy.events.types import HostState
 from tui.client.figures import clock, count, percent, plural, rate, ratio, seconds, size
@@ -66,6 +66,7 @@ def status_facts(state: HostState, traces: int | None, *, now: float) -> dict[st
     engine, counters = state.engine, state.counters
     memory = engine.memory
     restored = counters.cache_read_input_tokens
+    told = reports_reuse(state.backend, restored)
     told = (
         backend_kind(state.backend) == "mlx" or restored > 0
     )  # other servers need not say what they restore

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from proxy.configuration.known_backends import reports_reuse
 from tui.client.figures import count, percent, rate, ratio
 
 HOST_S = 0.5  # for the host's answer
@@ -244,9 +245,9 @@ def _hit_rate(session: Mapping[str, Any], state: Mapping[str, Any]) -> Part:
     """Of the session's newest request, else of all requests of the host."""
     usage = _object(_object(session.get("context_window")).get("current_usage"))
     for counted in (usage, _object(state.get("counters"))):
-        share = ratio(_number(counted.get(_PROMPT[2])), sum(_number(counted.get(name)) for name in _PROMPT))
-        # A server other than the engine need not say what it restores.
-        if share is not None and (share > 0 or state.get("backend", "mlx") == "mlx"):
+        restored = _number(counted.get(_PROMPT[2]))
+        share = ratio(restored, sum(_number(counted.get(name)) for name in _PROMPT))
+        if share is not None and reports_reuse(str(state.get("backend", "mlx")), restored):
             colour = _GREEN if share >= _GOOD else _YELLOW if share >= _FAIR else _RED
             return f"hit rate {percent(share)}", colour
     return "", ""

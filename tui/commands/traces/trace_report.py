@@ -11,12 +11,12 @@ from proxy.traces.schema import Trace, TraceSummary
 from tui.client.event_text import one_line_arguments
 from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds, size
 from tui.client.who import who_asks
+from tui.client.why_text import LEAST_S
 from tui.client.wire_text import hanging, line_text, shorten, width
 from tui.commands.exit_codes import CommandFailed, ExitCode
 
 LABEL_CELLS = 11
 WIDTH = 110
-_LEAST_S = 0.0005  # of a phase that is shown
 _ENGINE_TIMES = {"render_wait_s": "waiting to render", "tokenize_s": "tokenizing", "waiting_s": "waiting"}
 _BELOW = 20  # cells to the left of the second line of a row: its time's
 
@@ -109,7 +109,7 @@ def _timings(trace: Trace) -> Iterator[str]:
     shown = [
         f"{_ENGINE_TIMES.get(name, name[:-2].replace('_', ' '))} {seconds(value)}"
         for name, value in took.items()
-        if value >= _LEAST_S
+        if value >= LEAST_S
     ]
     if shown:
         yield f"engine: {'   '.join(shown)}"

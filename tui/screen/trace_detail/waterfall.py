@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tui.client.event_text import one_line_arguments
 from tui.client.figures import plural, rate, seconds
+from tui.client.why_text import LEAST_S
 from tui.client.wire_text import line_text, shorten, width
 from tui.screen.styled_line import Line
 from tui.screen.trace_detail.opened_trace import OpenedTrace
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from proxy.traces.schema import Trace, TraceSummary, WrittenPart
 
 _NAME, _TOOK = 13, 8  # cells left of the axis
-_LEAST_S = 0.0005  # of a step that is shown
 _MOST_PARTS = 12  # of an answer that are shown one by one
 _LONGEST_WAIT = 2.0  # of the client that the axis goes on for, as often as the request itself took
 _WRITTEN = {"thinking": ("┊", "thinking"), "text": ("▓", "area.decode"), "tool": ("▬", "tool")}
@@ -55,7 +55,7 @@ def steps(opened: OpenedTrace) -> list[Step]:
             marked = True
         if phase.name == "decode" and trace.written:
             found += _written(trace)
-        elif phase.seconds >= _LEAST_S:
+        elif phase.seconds >= LEAST_S:
             note = _note(phase.name, trace, phase.seconds)
             found.append(Step(phase.name, start, end, PHASE_LOOKS[phase.name], note))
     if not marked and first is not None:
