@@ -13,15 +13,14 @@ from hypothesis import strategies as st
 from proxy.events.cache_facts import CacheEntry, CacheHoldings
 from proxy.events.types import Event
 from tests.tui.held_samples import ADA, entry, holdings
+from tests.tui.screen.panes.test_first_run import first_run
 from tests.tui.screen.test_app import Scene, scene
 from tests.tui.stage import drawn, lines_of, loaded
-from tests.tui.trace_samples import SampleHost
 from tests.tui.traffic import Morning
 from tui.client.figures import clock, count
 from tui.client.holdings.rows import HeldRow, held_rows, prefill_s
 from tui.client.records import Link, MissRecord, RequestSnapshot, Snapshot
 from tui.client.wire_text import width
-from tui.screen.app import ControlCenter
 from tui.screen.host_actions.cache_questions import ask_drop, cannot_change, flush_choices
 from tui.screen.panes.cache_parts.held import HELD
 from tui.screen.panes.cache_parts.misses import listed, wanted_note
@@ -155,16 +154,7 @@ async def test_what_is_held_is_asked_again_when_it_changes_and_its_failure_is_sa
 
 
 async def test_an_engine_that_is_not_up_is_not_said_to_be_asked() -> None:
-    app = ControlCenter(clock=lambda: 2000.0)
-    app.client = SampleHost([])
-    async with app.run_test(size=(120, 40)) as pilot:
-        morning = Morning()
-        morning.start_engine()
-        state = morning.state()
-        starting = state.engine.model_copy(update={"state": "starting"})
-        app.inbox.put(state.model_copy(update={"engine": starting}))
-        app.inbox.put(Link("live"))
-        app.frame()
+    async with first_run((120, 40), state="starting") as (app, pilot):
         await pilot.press("2")
         text = "\n".join(drawn(app.main.current.query_one("#held", LineTable)))
         assert "The engine is not up (starting): what the cache holds is not known yet." in text

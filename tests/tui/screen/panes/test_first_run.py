@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 
 from proxy.events.types import EngineMemory, EngineState
 from tests.tui.stage import drawn
@@ -54,19 +57,25 @@ def test_a_model_is_suggested_where_a_lesser_one_runs(
     assert CLAUDE in text
 
 
-async def test_an_empty_screen_leads_to_a_model_and_to_claude_code_by_a_key_each() -> None:
+@asynccontextmanager
+async def first_run(size: tuple[int, int], **engine: str) -> AsyncIterator[tuple[ControlCenter, Pilot[None]]]:
+    """The app on a host that has had no request yet; `engine` are fields of its engine's state."""
     app = ControlCenter(clock=lambda: 2000.0, program=PROGRAM, suggest=lambda: FIT)
     app.client = SampleHost([])
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=size) as pilot:
         while app.model_fit is None:
             await pilot.pause()
         morning = Morning()
         morning.start_engine()
         state = morning.state()
-        demo = state.engine.model_copy(update={"model": "bundled demo model"})
-        app.inbox.put(state.model_copy(update={"engine": demo}))
+        app.inbox.put(state.model_copy(update={"engine": state.engine.model_copy(update=engine)}))
         app.inbox.put(Link("live"))
         app.frame()
+        yield app, pilot
+
+
+async def test_an_empty_screen_leads_to_a_model_and_to_claude_code_by_a_key_each() -> None:
+    async with first_run((120, 40), model="bundled demo model") as (app, pilot):
         await pilot.press("P")
         assert app.clipboard == FIT.command
         await pilot.press("c")
@@ -74,16 +83,7 @@ async def test_an_empty_screen_leads_to_a_model_and_to_claude_code_by_a_key_each
 
 
 async def test_an_empty_list_offers_the_command_for_claude_code_and_nothing_that_needs_a_request() -> None:
-    app = ControlCenter(clock=lambda: 2000.0, program=PROGRAM, suggest=lambda: FIT)
-    app.client = SampleHost([])
-    async with app.run_test(size=(80, 24)) as pilot:
-        while app.model_fit is None:
-            await pilot.pause()
-        morning = Morning()
-        morning.start_engine()
-        app.inbox.put(morning.state())
-        app.inbox.put(Link("live"))
-        app.frame()
+    async with first_run((80, 24)) as (app, pilot):
         assert CLAUDE in "\n".join(drawn(app.main.current.query_one(SessionTree)))
         for pane in "1235":
             await pilot.press(pane)
