@@ -102,11 +102,11 @@ class Redactor:
     def value(self, value: Any, depth: int = 0) -> Any:
         """A JSON value with all texts in it redacted; nothing of it is changed in place.
 
-        What lies deeper than 200 levels becomes text.
+        What lies deeper than 200 levels becomes text. A tuple, which models have in their fields, is a list.
         """
         if isinstance(value, str):
             return self.text(value)
-        if isinstance(value, dict | list) and depth >= _DEEPEST:
+        if isinstance(value, dict | list | tuple) and depth >= _DEEPEST:
             return self.text(plain_text(value))
         if isinstance(value, dict):
             of_pair = _value_of_pair(value)
@@ -114,7 +114,7 @@ class Redactor:
                 self._key(key): REDACTED if key == of_pair else self._field(key, item, depth + 1)
                 for key, item in value.items()
             }
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return [
                 REDACTED if _is_argument(before, item) else self.value(item, depth + 1)
                 for before, item in zip([None, *value], value, strict=False)
@@ -127,7 +127,7 @@ class Redactor:
     def _field(self, key: Any, value: Any, depth: int) -> Any:
         if is_secret_value(key, value):
             return REDACTED
-        if isinstance(value, list) and isinstance(key, str) and is_secret_name(key):
+        if isinstance(value, list | tuple) and isinstance(key, str) and is_secret_name(key):
             return [REDACTED if is_secret_item(item) else self.value(item, depth + 1) for item in value]
         return self.value(value, depth)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.wire.json_text import encode_json
 from proxy.events.errors import NotFound
 from proxy.events.totals import Totals
-from proxy.events.types import Event
+from proxy.events.types import Event, Probe
 from proxy.recordings import reading
 from proxy.recordings.beginning import state_before
 from proxy.recordings.format import Contact, HostAnswer, PastOfHost, Recording, RecordingError
@@ -275,7 +275,11 @@ class TestSecrets:
             story()
             .state()
             .model_copy(
-                update={"engine_log": [f"token {token}"], "url": f"http://ada:{token}@127.0.0.1:8082"}
+                update={
+                    "engine_log": [f"token {token}"],
+                    "url": f"http://ada:{token}@127.0.0.1:8082",
+                    "probes": [(START, Probe(ok=False, detail=f"401: no such token: {token}"))],
+                }
             )
         )
         row = story().rows()[0].model_copy(update={"preview": f"use {token}"})

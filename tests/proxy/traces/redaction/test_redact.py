@@ -180,6 +180,16 @@ def test_what_is_nested_too_deep_for_json_is_kept_as_text_without_its_secrets() 
     assert "[redacted]" in redacted
 
 
+def test_what_a_model_has_as_a_tuple_is_searched_as_a_list_is() -> None:
+    key = "sk-ant-api03-" + "Zq7" * 9
+    value = {"probes": [(1.5, {"detail": f"no {key}"})], "passwords": ("geheim",), "of": ("--api-key", "x1")}
+    assert Redactor().value(value) == {
+        "probes": [[1.5, {"detail": "no [redacted]"}]],
+        "passwords": ["[redacted]"],
+        "of": ["--api-key", "[redacted]"],
+    }
+
+
 def test_long_texts_are_searched_to_their_end() -> None:
     text = "x " * 40_000
     assert redact_shapes(text + "ghp_" + "a1" * 18) == text + "[redacted]"
