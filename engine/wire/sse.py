@@ -16,24 +16,36 @@ class SseReader:
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
-        self._rest = b""
+        self._rest: list[bytes] = []  # in the pieces in which it came
+        self._size = 0  # of the rest
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of each event that is complete with this chunk."""
-        buffer = self._rest + chunk if self._rest else chunk
+        if b"\n" not in chunk:  # it ends no event: one of megabytes is put together once, not for each piece
+            self._keep(chunk)
+            return []
+        buffer = self._taken() + chunk if self._rest else chunk
         if b"\r" in buffer:
             buffer = buffer.replace(b"\r\n", b"\n")
         events = buffer.split(b"\n\n")
-        self._rest = events.pop()
-        if self._limit is not None and len(self._rest) > self._limit:
-            self._rest = b""
+        self._keep(events.pop())
         return [data for event in events if (data := _data(event))]
 
     def end(self) -> list[bytes]:
         """What is left when the stream ends without the empty line that closes an event."""
-        rest, self._rest = self._rest, b""
-        data = _data(rest.rstrip(b"\r\n"))
+        data = _data(self._taken().rstrip(b"\r\n"))
         return [data] if data else []
+
+    def _keep(self, piece: bytes) -> None:
+        if piece:
+            self._rest.append(piece)
+            self._size += len(piece)
+        if self._limit is not None and self._size > self._limit:
+            self._taken()
+
+    def _taken(self) -> bytes:
+        rest, self._rest, self._size = b"".join(self._rest), [], 0
+        return rest
 
 
 def sse_data(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -45,3 +45,19 @@ def test_an_event_without_end_is_dropped_at_the_limit() -> None:
     reader = SseReader(limit=120)
     chunks = [b"data: ", b"x" * 100, b"y" * 100, b"\n\ndata: next\n\n"]
     assert [data for chunk in chunks for data in reader.feed(chunk)] == [b"next"]
+
+
+def test_an_event_of_many_pieces_is_put_together_once() -> None:
+    joined: list[int] = []
+
+    class Counting(SseReader):
+        def _taken(self) -> bytes:
+            rest = super()._taken()
+            joined.append(len(rest))
+            return rest
+
+    reader = Counting()
+    chunks = [b"data: ", *[b"x" * 100] * 1000, b"\n\n"]
+    [event] = [data for chunk in chunks for data in reader.feed(chunk)]
+    assert len(event) == 100_000
+    assert sum(joined) <= 2 * len(event)
