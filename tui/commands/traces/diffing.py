@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from difflib import unified_diff
 
 from proxy.traces.analysis.comparing.diff import PromptDiff, SegmentDiff, diff
+from proxy.traces.analysis.comparing.line_diff import unified_lines
 from proxy.traces.schema import Trace
+from tui.client.differences.rows import DiffRow, diff_rows
+from tui.client.differences.stretches import drawn_text
 from tui.client.figures import count, day_and_clock, percent, ratio, seconds
-from tui.client.wire_text import block_text, hanging, line_text
+from tui.client.wire_text import hanging, line_text, shorten
 from tui.commands.exit_codes import ExitCode
 from tui.commands.invocation import Invocation
 from tui.commands.output import terminal_columns, write_data
@@ -18,6 +20,7 @@ from tui.commands.traces.places import open_trace, traces_folder
 
 _HANG = 8  # cells, of what does not fit into a line
 _MOST_LINES = 40  # of one segment's difference
+_MOST_CELLS = 400  # of a line that has no counterpart
 _MARKS = {"same": "=", "changed": "!", "only in A": "-", "only in B": "+"}
 
 
@@ -102,9 +105,23 @@ def _segments(found: PromptDiff, *, whole: bool) -> Iterator[str]:
 
 
 def _lines(part: SegmentDiff) -> Iterator[str]:
-    a, b = block_text(part.a).split("\n"), block_text(part.b).split("\n")
-    changed = list(unified_diff(a, b, lineterm="", n=1))[2:]
-    for line in changed[:_MOST_LINES]:
-        yield f"    {line_text(line, 400)}"
-    if len(changed) > _MOST_LINES:
-        yield f"    … {len(changed) - _MOST_LINES:,} more lines; --json has both texts"
+    rows = diff_rows(unified_lines(part.a.split("\n"), part.b.split("\n")))
+    lines = [line for row in rows for line in _of_row(row)]
+    yield from (f"    {line}" for line in lines[:_MOST_LINES])
+    if len(lines) > _MOST_LINES:
+        yield f"    … {len(lines) - _MOST_LINES:,} more lines; --json has both texts"
+
+
+def _of_row(row: DiffRow) -> Iterator[str]:
+    match row.kind:
+        case "note":
+            yield f" {row.words}"
+        case "same":
+            yield f" {shorten(drawn_text(row, 'a'), _MOST_CELLS)}".rstrip()
+        case "changed":  # of long lines the part that differs
+            yield f"-{drawn_text(row, 'a')}"
+            yield f"+{drawn_text(row, 'b')}"
+        case _:
+            for sign, line, side in (("-", row.a, "a"), ("+", row.b, "b")):
+                if line is not None:
+                    yield f"{sign}{shorten(drawn_text(row, side), _MOST_CELLS)}"
