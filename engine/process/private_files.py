@@ -6,6 +6,7 @@ This module imports no mlx: engine, proxy and screen keep their state with it.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +46,7 @@ def write_private(path: Path, content: bytes) -> None:
         OSError: it could not be written; what was there before is still there.
     """
     private_folder(path.parent)
-    draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT_SUFFIX}")
+    draft = draft_of(path)
     with naming(path):
         try:
             with open_private(draft, "wb") as file:
@@ -54,6 +55,11 @@ def write_private(path: Path, content: bytes) -> None:
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
+
+
+def draft_of(path: Path) -> Path:
+    """What is written in place of a file until it is whole; no other writer of that file has the same."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}{DRAFT_SUFFIX}")
 
 
 @contextmanager

@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,32 @@ def test_a_failed_write_leaves_the_old_file_and_no_draft(
         write_private(target, b"new")
     assert target.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_two_threads_that_write_one_file_do_not_write_into_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, written, go_on = tmp_path / "file.json", threading.Event(), threading.Event()
+    replace = Path.replace
+
+    def waiting(self: Path, target: Path) -> Path:
+        if threading.current_thread() is not threading.main_thread():
+            written.set()
+            go_on.wait()
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", waiting)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(write_private, target, b"first")
+        written.wait()
+        try:
+            write_private(target, b"second, which is longer")
+            assert target.read_bytes() == b"second, which is longer"
+        finally:
+            go_on.set()
+        first.result()
+    assert target.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_a_file_in_the_folders_place_is_an_error(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from engine.process.private_files import DRAFT_SUFFIX, naming, private_folder
+from engine.process.private_files import draft_of, naming, private_folder
 from engine.wire.json_text import encode_json
 from proxy.recordings.reading import IN_BUNDLE
 from proxy.recordings.secrets import RecordedFacts
@@ -199,7 +199,7 @@ def _write(path: Path, parts: Mapping[str, bytes], now: float) -> int:
     private_folder(path.parent)
     if path.exists():
         raise FileExistsError(17, "something is there already", str(path))
-    draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT_SUFFIX}")
+    draft = draft_of(path)
     moment = max(now, 315_532_800.0)  # zip begins with 1980
     stamp = datetime.fromtimestamp(moment, UTC).timetuple()[:6]
     with naming(path):

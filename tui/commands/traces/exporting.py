@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
-from engine.process.private_files import DRAFT_SUFFIX, naming, open_private
+from engine.process.private_files import draft_of, naming, open_private
 from proxy.configuration.file import expand_home
 from proxy.filters.terms import Term, Time
 from proxy.traces.export.exporting import FORMATS, LOCAL_HOST, ExportFormat, export
@@ -107,7 +106,7 @@ def _write(path: Path, pieces: Iterator[str]) -> None:
         with path.open("wb") as sink:
             sink.writelines(piece.encode() for piece in pieces)
         return
-    draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT_SUFFIX}")
+    draft = draft_of(path)
     with naming(path):
         try:
             with open_private(draft, "wb") as file:
