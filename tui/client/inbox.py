@@ -29,7 +29,10 @@ Arrived: TypeAlias = "Event | HostState | Link | Damaged | Past"
 
 
 class Inbox:
-    """First in, first out; when it is full the oldest go and are counted."""
+    """First in, first out; when it is full the oldest events go and are counted.
+
+    A host's account of itself and how the link to it stands do not come again: they stay.
+    """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._items: deque[Arrived] = deque()
@@ -40,11 +43,19 @@ class Inbox:
         """Add one arrival."""
         self._items.append(item)
         if len(self._items) > self._limit:
-            self._items.popleft()
+            del self._items[self._oldest_event()]
             self._dropped += 1
+
+    def _oldest_event(self) -> int:
+        """Its place; where there is none, that of the oldest arrival."""
+        return next((place for place, item in enumerate(self._items) if not _lasts(item)), 0)
 
     def drain(self, most: int = LIMIT) -> tuple[list[Arrived], int]:
         """Up to `most` arrivals in order, and how many were dropped since the last call."""
         items = [self._items.popleft() for _ in range(min(most, len(self._items)))]
         dropped, self._dropped = self._dropped, 0
         return items, dropped
+
+
+def _lasts(item: Arrived) -> bool:
+    return isinstance(item, Link | Past) or hasattr(item, "counters")  # of the host's account alone
