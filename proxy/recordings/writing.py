@@ -42,8 +42,8 @@ class RecordingWriter:
         """
         # Whatever has its default is left out: readers know it.
         plain = value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else value
-        self.events += kind == "event"
         self._line({"at": round(at, 3), kind: plain})
+        self.events += kind == "event"
 
     def flush(self) -> None:
         """Bring what was written to the disk."""

@@ -129,7 +129,7 @@ class TestTheFile:
             [writer.write("event", one.time, one) for one in told()]
         writer.close()
         recording = read(file.getvalue(), tmp_path)
-        assert len(recording.moments) == writer.events - 1
+        assert len(recording.moments) == writer.events
         assert not recording.cut_off
 
 

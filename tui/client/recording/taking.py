@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from engine.wire.json_text import encode_json
 from proxy.events.types import Event, HostState
 from proxy.recordings.beginning import state_before
 from proxy.recordings.format import Contact, Contents
@@ -130,10 +131,11 @@ class RecordingTaker:
             except HostError as error:
                 self.taken.left_out.append(f"trace {trace_id}: {error}")
                 continue
-            room -= len(trace.model_dump_json())
-            if room < 0:
+            size = len(encode_json(trace.model_dump()))
+            if size > room:  # a smaller one may still have room
                 self.taken.left_out.append(f"trace {trace_id}: over {MOST_BODIES >> 20} MB of traces")
                 continue
+            room -= size
             self._writer.write("trace", trace.time, trace)
             self.taken.traces.append(trace)
 

@@ -96,6 +96,18 @@ async def test_minutes_and_single_traces_are_chosen(host: ScriptedHost) -> None:
     assert {record.received >= START + 90 for record in at_end(recording).requests} == {True}
 
 
+async def test_a_trace_that_is_too_large_takes_no_room_of_others(
+    host: ScriptedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces = sorted(demo().traces(), key=lambda trace: len(trace.model_dump_json()))
+    small, large = traces[0], traces[-1]
+    monkeypatch.setattr("tui.client.recording.taking.MOST_BODIES", len(large.model_dump_json()) // 2)
+    wish = RecordingWish(traces=[large.id, small.id], marked=False)
+    recording, taken = await held(host, wish)
+    assert recording.traces.keys() == {small.id}
+    assert [large.id in left for left in taken.left_out] == [True]
+
+
 async def test_without_contents_no_text_leaves_the_host(host: ScriptedHost) -> None:
     recording, _ = await held(host, RecordingWish("none"))
     (_, answer), *_ = recording.answers["/anyclaude/cache"]
