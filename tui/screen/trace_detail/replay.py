@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from itertools import zip_longest
@@ -164,8 +163,6 @@ class ReplayScreen(OpenedScreen):
                 self._now = new_answer(
                     answer.status, answer.body, model=self._model, duration_s=answer.took_s
                 )
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
             self._problem = line_text(str(error)) or type(error).__name__
         self._draw()
@@ -195,7 +192,6 @@ class ReplayScreen(OpenedScreen):
                 [(f"{key_of('opened.back')} ends the request", "muted")],
                 [],
             ]
-        verdict = self._verdict()
         nothing: Line = []
         drawn: list[Line] = [
             [(" ", ""), *fit(one, left - 1), (" │ ", "rule"), *fit(other, width - left - _GAP)]
