@@ -7,8 +7,8 @@ made of such names (`user_password`). A bare word is taken for a secret where a 
 one, not where code has a variable. Of `token`, a common word of code, only values count that look random. In
 doubt a value is taken: of what a translation says for "password" nobody can tell that it is none.
 
-Values beside their name, below it and in manifests are found by `secret_pairs`, `secret_blocks` and
-`secret_manifests`.
+Values beside their name, below it, in manifests and in columns of tables are found by `secret_pairs`,
+`secret_blocks`, `secret_manifests` and `secret_tables`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from proxy.traces.redaction.secret_lines import QUOTE, is_in_json, line_head
 from proxy.traces.redaction.secret_manifests import values_of_manifests
 from proxy.traces.redaction.secret_names import LAST_WORD, LEADS, SecretName, begin_of_name, secret_name
 from proxy.traces.redaction.secret_pairs import marked_values, value_beside
+from proxy.traces.redaction.secret_tables import values_of_tables
 from proxy.traces.redaction.secret_values import (
     CALL,
     TYPE_NAME,
@@ -82,7 +83,12 @@ def redact_assignments(text: str, lowered: str, redacted: str) -> str:
 
     `lowered` is the text in lower case, of the same length.
     """
-    found = {*_named(text, lowered), *marked_values(text, lowered), *values_of_manifests(text, lowered)}
+    found = {
+        *_named(text, lowered),
+        *marked_values(text, lowered),
+        *values_of_manifests(text, lowered),
+        *values_of_tables(text, lowered),
+    }
     pieces: list[str] = []
     end = 0
     for begin, stop, quote in sorted(found):

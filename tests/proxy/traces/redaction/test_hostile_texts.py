@@ -16,6 +16,7 @@ BEGINNINGS = [
     *("password:\n", "password: |\n ", "password:\n- a b\n", 'passwords: ["a b",', "name: key value: "),
     *("value: 'a', name: key ", "| api_key | a b ", "api_key  a b", "curl -u a", "kind: secret\ndata:\n"),
     *("kind: secret\n", "data:\n", "--token\n- ", '("password", "a', "password: a b c d ", "authorization: "),
+    *("a,password\n", "| password |\n|--|\n", " secret\n---\n a\n", '"a,password\\n', "a;api_key\n1;'x\n"),
     *("\\npassword: a b c #", "\\npassword: a #", "password: |\\n a", 'passwords: ["a", "secrets: ["'),
 ]  # fmt: skip
 SHORT, TIMES_LONGER = 20_000, 16

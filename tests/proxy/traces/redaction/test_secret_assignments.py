@@ -219,6 +219,8 @@ PIECES = st.sampled_from(
             "curl -u ",
             "kind: Secret",
             "data",
+            "id,password\n1,a1b2",
+            "id|password\n--+--\n",
         ),
         *(
             ": ",
