@@ -570,3 +570,12 @@ async def test_a_request_that_comes_again_names_the_failure_that_it_repeats(host
     assert told == ["", "", "", first, "", "", ""]
     assert gone not in told
     assert host.trace(again).retry_of == first
+
+
+async def test_agents_that_ask_the_same_repeat_their_own_failures(host: Host) -> None:
+    question = body_of("Who are you?")
+    theirs = await fail(host.begin(question, agent="a1"))
+    main, same = host.begin(question), host.begin(question, agent="a1")
+    for record in (main, same):
+        await finish(record)
+    assert [host.trace(record).retry_of for record in (main, same)] == ["", theirs]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.events.types import CacheMiss, CacheVerdict, Usage
@@ -64,6 +66,14 @@ def test_a_filter_that_is_not_whole_is_an_error(query: str) -> None:
     [
         (REQUEST, "is:failed is:slow is:missed status:5xx session:9f3c model:qwen", True),
         (REQUEST, "is:running", False),
+        (REQUEST, "status:529", True),
+        (REQUEST, "status:500-528", False),
+        (replace(REQUEST, phase="lost"), "is:failed", True),
+        (replace(REQUEST, phase="cancelled"), "is:failed", False),
+        (replace(REQUEST, ttft_s=10.0), "is:slow", True),
+        (replace(REQUEST, ttft_s=9.9), "is:slow", False),
+        (replace(REQUEST, phase="decode", ended=None), "is:running", True),
+        (replace(REQUEST, phase="decode", ended=None), "took<1h", False),  # nobody knows yet
         (REQUEST, "ttft>10s took=8s tokens>=1k out=40 cache<=10% calls=0", True),
         (REQUEST, "speed>1", False),
         (REQUEST, "tool:Write", False),
@@ -74,6 +84,11 @@ def test_a_filter_that_is_not_whole_is_an_error(query: str) -> None:
 )
 def test_each_record_tells_what_it_knows(row: object, query: str, fits: bool) -> None:
     assert matcher(query, 0.0)(row, "") is fits
+
+
+@pytest.mark.parametrize(("query", "fits"), [("since:1m", True), ("before:1m", False)])
+def test_a_time_includes_its_own_moment(query: str, fits: bool) -> None:
+    assert matcher(query, REQUEST.received + 60.0)(REQUEST, "") is fits
 
 
 def test_completion_gets_the_values_that_rows_have() -> None:

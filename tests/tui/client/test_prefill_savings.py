@@ -40,6 +40,12 @@ def test_an_earlier_host_measured_and_saved_nothing_for_this_one() -> None:
     assert savings.seconds(4000) == pytest.approx(4.0)
 
 
+def test_what_took_longer_to_restore_than_to_prefill_saved_nothing() -> None:
+    savings = PrefillSavings()
+    savings.note(request("a"), ended(1000, 1.0, restored=100, restore_s=9.0), of_this_host=True)
+    assert savings.seconds(100) == 0.0
+
+
 def test_other_servers_are_measured_model_by_model() -> None:
     savings = PrefillSavings()
     savings.note(request("fast", "openai"), ended(1000, 0.1, restored=1000), of_this_host=True)

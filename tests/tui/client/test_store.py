@@ -469,7 +469,9 @@ def test_a_failure_shows_what_became_of_its_last_repeat_and_is_none_for_good() -
     at(store, 6, "c", ("request.finished", {"usage": USAGE}))
     assert [record.repeat for record in store.snapshot().requests] == [(105.0, "done"), (105.0, "done"), None]
     assert store.snapshot().totals.failed_for_good == 0
-    at(store, 7, "d", ("request.received", {"retry_of": "d"}))  # a host that is not ours may say so
+    at(store, 7, "b", ("request.tool_call", {"tool_use_id": "t1", "name": "Read"}))  # told late
+    assert store.snapshot().requests[0].repeat == (105.0, "done")
+    at(store, 8, "d", ("request.received", {"retry_of": "d"}))  # a host that is not ours may say so
     assert store.snapshot().requests[3].repeat is None
 
 

@@ -166,6 +166,40 @@ def test_usual_is_the_median_of_like_requests_of_the_session_before(folder: Fold
     assert explain(asked(8, took=2.5), folder.index).verdict == "usual"
 
 
+def test_two_requests_make_no_usual_and_a_cancelled_one_is_not_like_another(folder: Folder) -> None:
+    left = TraceResponse(status=499, error=ErrorInfo(type="e", message="m"), cancelled=True)
+    folder.put(asked(1), asked(2), asked(3, response=left, took=60.0))
+    assert explain(asked(4), folder.index).usual is None
+    folder.put(asked(5))
+    usual = explain(asked(6), folder.index).usual
+    assert usual is not None
+    assert (usual.requests, usual.took_s) == (3, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("usual", "took", "verdict"),
+    [
+        (0.4, 1.2, "usual"),  # three times as long, and nobody noticed
+        (0.4, 1.5, "slow"),
+        (10.0, 14.0, "usual"),  # four seconds longer, and not half as long again
+        (10.0, 15.0, "slow"),
+    ],
+)
+def test_slow_is_what_took_half_as_long_again_and_a_second_longer(
+    folder: Folder, usual: float, took: float, verdict: str
+) -> None:
+    folder.put(*[asked(number, took=usual) for number in (1, 2, 3)])
+    assert explain(asked(4, took=took), folder.index).verdict == verdict
+
+
+@pytest.mark.parametrize(("first", "verdict"), [(10.0, "slow"), (9.9, "usual")])
+def test_ten_seconds_to_the_first_token_are_slow_whatever_is_usual(
+    folder: Folder, first: float, verdict: str
+) -> None:
+    times = Timings(queued=0.1, first_token=first, last_token=first + 1, done=first + 1)
+    assert explain(trace_of(1, timings=times), folder.index).verdict == verdict
+
+
 def test_where_a_session_is_young_its_model_says_what_is_usual(folder: Folder) -> None:
     folder.put(*[asked(number, session=f"s{number}", upstream_model="Qwen") for number in (1, 2, 3)])
     why = explain(asked(4, session="new", upstream_model="Qwen"), folder.index)
@@ -184,6 +218,20 @@ def test_what_the_request_before_had_is_lost_where_it_is_computed_again(
     assert why.lost_tokens == lost
     assert why.verdict == ("missed" if lost else "usual")
     assert why.lost_s == (pytest.approx(2.0 * 6_000 / 8_000) if lost else None)
+
+
+@pytest.mark.parametrize(("lost", "verdict"), [(255, "usual"), (256, "missed")])
+def test_the_end_of_a_turn_is_no_loss(folder: Folder, lost: int, verdict: str) -> None:
+    folder.put(asked(1, prompt=10_000))
+    restored = 10_000 - lost
+    trace = asked(2, prompt=11_000, restored=restored, cache=missed("diverged", 11_000, restored))
+    assert explain(trace, folder.index).verdict == verdict
+
+
+def test_a_shorter_prompt_cannot_have_lost_more_than_it_has(folder: Folder) -> None:
+    folder.put(asked(1, prompt=90_000))
+    trace = asked(2, prompt=11_000, restored=3_000, cache=missed("diverged", 11_000, 3_000))
+    assert explain(trace, folder.index).lost_tokens == 8_000
 
 
 def test_what_an_eviction_cost_is_lost_also_without_a_request_before(folder: Folder) -> None:
