@@ -29,6 +29,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "=": operator.eq,
 }
 
+_STARS = re.compile(r"\*+")
 _FILES = ("file_path", "notebook_path", "path")
 
 
@@ -97,8 +98,16 @@ def value_pattern(name: str, values: tuple[str, ...]) -> re.Pattern[str]:
     """
     begin = {"file": r"(?:^|[\\/])", "model": ""}.get(name, "^")
     end = "" if name in ("session", "model") else "$"
-    bodies = "|".join(re.escape(value).replace(r"\*", ".*") for value in values)
-    return re.compile(f"{begin}(?:{bodies}){end}", re.DOTALL)
+    return re.compile(f"{begin}(?:{'|'.join(map(_body, values))}){end}", re.DOTALL)
+
+
+def _body(value: str) -> str:
+    """A value as an expression that takes no longer for many stars: what the first fits first is enough."""
+    first, *others = (re.escape(part) for part in _STARS.split(value))
+    if not others:
+        return first
+    *between, last = others
+    return first + "".join(f"(?>.*?{part})" for part in between) + f".*{last}"
 
 
 def file_of(arguments: Any) -> str:

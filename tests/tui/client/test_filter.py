@@ -91,6 +91,22 @@ def test_a_time_includes_its_own_moment(query: str, fits: bool) -> None:
     assert matcher(query, REQUEST.received + 60.0)(REQUEST, "") is fits
 
 
+@pytest.mark.parametrize(
+    ("query", "fits"),
+    [
+        ("file:**/*.py", True),
+        ("file:/w/*src*a*.p*", True),
+        ("file:*a*b", False),
+        ("file:*.py*.py", False),
+        ("file:" + "*a" * 30 + "*b", False),  # of the ways in which that many stars fit, none is tried twice
+        ("file:" + "*a" * 30 + "*.py", True),
+    ],
+)
+def test_any_number_of_stars_is_looked_for_once(query: str, fits: bool) -> None:
+    call = replace(WRITE, input={"file_path": f"/w/src/{'a' * 300}.py"})
+    assert matcher(query, 0.0)(call, "") is fits
+
+
 def test_completion_gets_the_values_that_rows_have() -> None:
     snapshot = Snapshot(requests=(REQUEST,), tools=(WRITE,), tool_stats=(ToolStats("Write"),))
     assert known_values(snapshot) == {
