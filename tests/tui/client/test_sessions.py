@@ -81,6 +81,7 @@ def test_the_context_and_the_turns_left_are_those_of_the_last_counted_turn(told:
     assert session.context_tokens == 14_000
     assert session.growth == 2_000
     assert session.turns_left(41_000) == 5  # 41,000 less 4,000 and 13,000: 10,000 are left
+    assert session.turns_left(20_000) == 0  # it is beyond the place already
     assert session.turns_left(0) is None
 
 

@@ -178,6 +178,44 @@ def test_segments_have_the_tokens_that_the_engine_counted() -> None:
     assert [part.b_tokens for part in facts.segments] == [part.b_tokens for part in found.segments]
 
 
+def diverged(position: int) -> CacheVerdict:
+    miss = CacheMiss(reason="diverged", position=position)
+    return CacheVerdict(prompt_tokens=1000, matched_tokens=position, miss=miss)
+
+
+@pytest.mark.parametrize(
+    ("told", "position", "estimated"),
+    [
+        (430, 430, False),  # within the message: the cache knows it better than a share of characters
+        (20, 450, True),  # in the system text, which is the same: it compared B with another prompt
+        (980, 450, True),  # behind the message
+        (None, 450, True),
+    ],
+)
+def test_of_counted_segments_the_cache_tells_the_place_in_the_one_that_differs(
+    told: int | None, position: int, estimated: bool
+) -> None:
+    fields: dict[str, Any] = {
+        "prompt_parts": counted(system=300, look=100, one=100, two=497),
+        "usage": Usage(input_tokens=1000),
+    }
+    text = "x" * 94  # with the six characters of its role a hundred
+    a = sent(text[:44] + "a" * 50, text, **fields)
+    b = sent(text[:44] + "b" * 50, text, **fields, cache=None if told is None else diverged(told))
+    found = diff(a, b)
+    assert (found.first, found.position, found.estimated) == (2, position, estimated)
+
+
+@pytest.mark.parametrize(("told", "position", "estimated"), [(560, 560, False), (100, 504, True)])
+def test_of_uncounted_segments_the_cache_is_believed_near_the_share_of_characters(
+    told: int, position: int, estimated: bool
+) -> None:
+    told_of: dict[str, Any] = {"usage": Usage(input_tokens=1000), "cache": diverged(told)}
+    b = sent("", system="a" * 500 + "b" * 494, tools=(), **told_of)
+    found = diff(sent("", system="a" * 994, tools=()), b)
+    assert (found.first, found.position, found.estimated) == (0, position, estimated)
+
+
 def test_what_is_the_same_in_both_is_of_one_size() -> None:
     """Their parts give equal texts unequal shares: A's last message has the answer's beginning in it."""
     a = sent("x", prompt_parts=counted(system=101, look=50, one=24))
