@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from engine.wire.json_text import encode_json
 from proxy.events.types import Event, HostState
 from proxy.recordings.format import Contact, Moment, Recording, RecordingHeader
 from tests.tui.demo.plot import demo, demo_recording
@@ -70,6 +73,7 @@ class TestTime:
         hands.now += 10_000
         player.due()
         assert player.at_end
+        assert player.clock() == player.end
         assert not player.playing
         player.toggle()
         assert (player.clock(), player.playing) == (START, True)
@@ -118,6 +122,26 @@ class TestWhatIsShown:
         assert rewind == Rewind(b"kept")
         assert len(items) < 100
 
+    def test_a_way_forward_goes_on_from_what_is_shown_or_from_what_was_kept_behind_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tui.client.recording.player.KEYFRAME_EVERY", 100)
+        player = Player(recording())
+        player.playing = False
+        player.due()
+        for moment in (player.begin + 1, player.end):
+            player.seek(moment)
+            while player.behind:
+                rewind, _ = player.due(100)
+                assert rewind is None
+                player.keep(lambda: b"kept")
+        player.seek(player.begin)
+        assert player.due()[0] == Rewind(b"")
+        player.seek(player.end)
+        rewind, items = player.due()
+        assert rewind == Rewind(b"kept")
+        assert len(items) < 100
+
     def test_the_link_says_that_it_is_recorded(self) -> None:
         link = store_at(10).snapshot().link
         assert (link.state, link.recorded, link.gone) == ("live", True, False)
@@ -160,6 +184,27 @@ class TestIncidents:
         back = player.seek_incident(-1)
         assert back is not None
         assert back.kind == "missed"
+
+    def test_those_of_one_second_are_one(self) -> None:
+        moments = [
+            Moment(START + at, encode_json({"at": at, "event": failed(seq, START + at)}))
+            for seq, at in enumerate((0.0, 10.0, 10.6, 20.0, 20.4, 30.0), 1)
+        ]
+        player = Player(Recording(RecordingHeader(anyclaude_recording=1), moments))
+        player.playing = False
+        there = [round(found.at - START, 1) for _ in range(3) if (found := player.seek_incident(1))]
+        assert there == [10.0, 20.0, 30.0]
+        back = [round(found.at - START, 1) for _ in range(2) if (found := player.seek_incident(-1))]
+        assert back == [20.4, 10.6]  # from behind, the last of them
+
+    def test_a_request_that_was_cancelled_is_none(self) -> None:
+        left = Moment(START, encode_json({"at": START, "event": failed(1, START, cancelled=True)}))
+        assert Player(Recording(RecordingHeader(anyclaude_recording=1), [left])).incidents == ()
+
+
+def failed(seq: int, at: float, **more: Any) -> dict[str, Any]:
+    data = {"error": {"type": "api_error", "message": "m"}, **more}
+    return {"seq": seq, "time": at, "type": "request.failed", "request": f"r{seq}", "data": data}
 
 
 def test_the_demo_has_what_it_is_for() -> None:

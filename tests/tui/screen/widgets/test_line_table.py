@@ -178,8 +178,33 @@ async def test_a_newest_row_that_the_filter_hides_makes_no_row_newer() -> None:
         await pilot.press("up")
         view.show(rows(22), 0)
         assert view.pending == 2
-        view.set_filter("of 2")
+        view.set_filter('"of 2"|"of 18"')
+        assert (view.selected, view.following) == (Row("18", "text of 18"), False)
         assert view.pending == 0
+
+
+async def test_what_is_held_twice_counts_from_the_first_time() -> None:
+    view = table()
+    async with on_stage(view) as pilot:
+        view.show(rows(50), 0)
+        await pilot.press("up")
+        view.show(rows(53), 0)
+        view.hold()
+        assert view.pending == 3
+
+
+async def test_scrolled_away_from_the_newest_row_it_follows_no_more() -> None:
+    view = table()
+    async with on_stage(view) as pilot:
+        view.show(rows(50), 0)
+        await pilot.pause()
+        view.scroll_to(y=0, animate=False, force=True)
+        await pilot.pause()
+        assert not view.following
+        view.show(rows(53), 0)
+        await pilot.pause()
+        assert (view.selected, view.pending) == (Row("49", "text of 49"), 3)
+        assert drawn(view)[1].endswith("text of 0")
 
 
 async def test_a_column_that_says_the_same_of_each_row_is_left_out() -> None:
