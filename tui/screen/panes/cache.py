@@ -200,8 +200,8 @@ class CachePane(Pane):
         shown, left_out = listed(self.snapshot, first_prompts=self._first_prompts)
         self._misses.empty = no_misses(self.snapshot, len(counted), left_out)
         known = self._misses.everything
-        if len(shown) != len(known) or any(old is not new for old, new in zip(known, shown, strict=True)):
-            self._misses.show(shown, self.now)
+        same = len(shown) == len(known) and all(old is new for old, new in zip(known, shown, strict=True))
+        self._misses.show(known if same else shown, self.now)  # also for what an empty list says
         note: Line = list_note(self._misses, gone=self.snapshot.link.gone)
         if left_out:
             gap: Line = [("   ", "")] if note else []
@@ -277,15 +277,20 @@ class CachePane(Pane):
         rows = held_rows(held, snapshot) if held is not None else []
         return shown if rows == shown else rows
 
+    @property
+    def _answers(self) -> bool:
+        """Whether the engine can say what it holds."""
+        engine = self.snapshot.engine
+        return engine is not None and engine.state in _ANSWERS
+
     def _nothing_held(self) -> list[Line]:
         if self.snapshot.link.gone:
             return paragraphs("There is no contact with the host: what the cache holds is not known.")
-        if self._fault:
-            return paragraphs([("What the cache holds cannot be listed.", "bold")], self._fault)
-        engine = self.snapshot.engine
-        if self._held is None and engine is not None and engine.state not in _ANSWERS:
+        if self._held is None and not self._answers:
             state = engine_label(self.snapshot)[0]
             return paragraphs(f"The engine is not up ({state}): what the cache holds is not known yet.")
+        if self._fault:
+            return paragraphs([("What the cache holds cannot be listed.", "bold")], self._fault)
         if self._held is None:
             return paragraphs("Asking the engine what it holds …")
         return paragraphs(
@@ -304,7 +309,7 @@ class CachePane(Pane):
         """Ask the host what is held, if that may have changed since it was asked last."""
         snapshot = self.snapshot
         totals, engine = snapshot.totals, snapshot.engine
-        if self._loading or snapshot.link.gone or engine is None or engine.is_gone:
+        if self._loading or snapshot.link.gone or engine is None or not self._answers:
             return
         wanted = (
             *(totals.cache_insertions, totals.cache_evictions, totals.cache_entries, totals.cache_bytes),

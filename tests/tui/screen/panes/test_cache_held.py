@@ -113,6 +113,24 @@ async def test_under_an_entry_that_an_earlier_host_stored_the_keys_are_of_the_se
         assert "No request has used it since the engine started." in notices(it)
 
 
+async def test_what_is_held_is_asked_when_the_engine_is_up_and_an_empty_list_says_what_is_true_now() -> None:
+    morning = Morning()
+    morning.engine("loading", progress=1.0)
+    async with cache_scene(morning) as it:
+        assert "The engine is not up (loading 100%)" in it.text()
+        assert "No prompt yet, so no miss." in it.text()
+        it.host.held = holdings(morning.now).model_copy(update={"entries": [entry_of_nobody()]})
+        seen = len(morning.events)
+        morning.engine("busy", running=1)
+        morning.request(prompt=4000, until="decode")
+        for event in morning.events[seen:]:
+            it.app.inbox.put(event)
+        await it.settle()
+        await it.settle()
+        assert "Held  1 entry" in it.text()
+        assert "No miss in 1 prompt." in it.text()
+
+
 def entry_of_nobody() -> CacheEntry:
     return CacheEntry.model_validate(entry("3f2a71c09b1d44e0", 254, sessions=[], lane=""))
 
