@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from engine.process.private_files import write_private
-from proxy.timeline.health_history import WEEK_S, HealthHistory, StateMark, epoch_seconds
+from proxy.timeline.health_history import UNCLOSED, WEEK_S, HealthHistory, StateMark, epoch_seconds
 
 HEALTH_FOLDER = "health"  # below the home folder
 VERSION = 1
@@ -67,7 +67,7 @@ def read_health(path: Path, history: HealthHistory, *, now: float) -> Coverage |
     except (ValueError, KeyError, TypeError) as error:
         raise HealthFileDamaged(str(error)[:200]) from None
     if found.marks and found.marks[-1].state != "off":  # that host had no time to say that it ends
-        found.marks.append(StateMark(known.until, "off"))
+        found.marks.append(StateMark(known.until, "off", UNCLOSED))
     marks = [[mark.time, mark.state, mark.detail, mark.by_you] for mark in found.marks if mark.time <= now]
     kept = found.dump() | {"marks": marks}
     history.load(kept["samples"], kept["marks"], kept["spans"])

@@ -25,13 +25,15 @@ _THINNING = ((86_400.0, 900.0), (3600.0, 45.0), (0.0, 1.0))
 _TEXT = 400  # characters of a mark
 _LATEST = 1e12
 UP = frozenset({"ready", "busy"})
+UNCLOSED = "killed, or this machine went off"  # detail of an `off` whose host could not say when that was
 
 
 @dataclass(frozen=True, slots=True)
 class StateMark:
     """The engine, or the upstream, was in another state from here on.
 
-    `ready` and `busy` are one. Of an upstream there are `connects` and `refused`; `host` is the host's start.
+    `ready` and `busy` are one. Of an upstream there are `connects` and `refused`; `host` is the host's start,
+    `off` its end: with `UNCLOSED` the last that is known of it.
     """
 
     time: float

@@ -8,6 +8,7 @@ import logging
 import shutil
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from proxy.events.bus import EventBus
 from proxy.events.health_types import HostDisk, HostHistory
 from proxy.events.types import Event, EventData
 from proxy.timeline.health_file import HealthFileDamaged, health_path, read_health, write_health
-from proxy.timeline.health_history import WEEK_S, HealthHistory, Span, StateMark
+from proxy.timeline.health_history import UNCLOSED, WEEK_S, HealthHistory, Span, StateMark
 from proxy.timeline.log_book import FeedHandler, LogBook
 
 _log = logging.getLogger("anyclaude.health")
@@ -140,6 +141,9 @@ class HealthKeeper:
                 Span(start, max(start, end), str(session), 1, int(bool(failed)), str(request), tokens)
             )
         past.spans = type(past.spans)(sorted(past.spans, key=lambda span: span.start))
+        if past.marks and past.marks[-1].detail == UNCLOSED:  # requests may have ended since the last save
+            seen = max([past.marks[-1].time, *(span.end for span in past.spans)])
+            past.marks[-1] = replace(past.marks[-1], time=seen)
         return min(since, past.spans[0].start) if past.spans else since
 
     async def _save(self) -> None:

@@ -172,11 +172,11 @@ class LogReader:
 
 
 def lines_of_earlier_hosts(marks: Iterable[StateMark]) -> Iterator[tuple[float, LogFact]]:
-    """The log of hosts before the last one, as far as their history tells it: a time and a line each."""
+    """The log of earlier hosts and the start of the last one, as their history tells it: times and lines."""
     marks = list(marks)
     starts = [place for place, mark in enumerate(marks) if mark.state == "host"]
     before = ""
-    for mark in marks[: starts[-1]] if starts else ():
+    for mark in marks[: starts[-1] + 1] if starts and starts[-1] else ():
         if fact := _earlier_line(mark, before):
             yield mark.time, fact
         before = mark.state
@@ -187,6 +187,8 @@ def _earlier_line(mark: StateMark, before: str) -> LogFact | None:
     match mark.state:
         case "host":
             return LogFact("host", "info", "the host started")
+        case "off" if mark.detail:
+            return LogFact("host", "warning", f"the host was last seen here; it did not close{because}")
         case "off":
             return LogFact("host", "info", "the host ended")
         case "exited":

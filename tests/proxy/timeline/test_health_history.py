@@ -17,7 +17,7 @@ from proxy.events.health_types import HostDisk, HostHistory
 from proxy.events.types import PAYLOADS
 from proxy.timeline.buckets import TIERS, HealthSample, HealthSamples
 from proxy.timeline.health_file import HealthFileDamaged, health_path, read_health, write_health
-from proxy.timeline.health_history import KEPT_SPANS, WEEK_S, HealthHistory, Span, StateMark
+from proxy.timeline.health_history import KEPT_SPANS, UNCLOSED, WEEK_S, HealthHistory, Span, StateMark
 from proxy.timeline.health_keeper import SAVE_S, HealthKeeper
 
 NOW = 1_790_000_000.0
@@ -155,7 +155,7 @@ def test_a_host_that_was_killed_is_not_drawn_as_running_until_the_next_start(tmp
     assert read_health(path, again, now=NOW + 600) is not None
     assert list(again.marks) == [
         StateMark(NOW, "ready"),
-        StateMark(NOW + 60, "off"),
+        StateMark(NOW + 60, "off", UNCLOSED),
         StateMark(NOW + 600, "host"),
     ]
     assert again.samples.cells(NOW, 60, 1, NOW + 600)[0] == HealthSample(memory_bytes=7)
@@ -179,6 +179,19 @@ class Index:
     def select(self, statement: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         assert parameters[:2] == (NOW - WEEK_S, NOW)
         return [(NOW - 100, 20.0, 4.0, "s1", 0, 80, "r1")]
+
+
+async def test_a_host_that_was_killed_is_last_seen_at_the_end_of_its_last_request(tmp_path: Path) -> None:
+    path = health_path(tmp_path, "mlx")
+    write_health(
+        path, history((-300, "engine.state", {"state": "ready"})).dump(), since=NOW - 300, now=NOW - 150
+    )
+    made = HealthKeeper(EventBus(clock=lambda: NOW), tmp_path, "mlx", started=NOW, clock=lambda: NOW)
+    made.start(Index(), list)
+    await made.recalled.wait()
+    [off] = [mark for mark in made.history.marks if mark.state == "off"]
+    assert (off.time, off.detail) == (NOW - 80, UNCLOSED)
+    await made.close()
 
 
 async def test_a_host_begins_with_what_earlier_ones_left_and_leaves_its_own(tmp_path: Path) -> None:

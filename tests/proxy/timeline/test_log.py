@@ -11,7 +11,7 @@ import pytest
 from proxy.events.bus import EventBus
 from proxy.events.causes import RESTART_REQUESTED
 from proxy.events.types import PAYLOADS, EventData
-from proxy.timeline.health_history import StateMark
+from proxy.timeline.health_history import UNCLOSED, StateMark
 from proxy.timeline.log_book import KEPT_FAULTS, KEPT_LINES, NOTICED, FeedHandler, LogBook
 from proxy.timeline.log_levels import LineLevels, level_of, without_level
 from proxy.timeline.log_reader import LogFact, LogReader, lines_of_earlier_hosts
@@ -209,8 +209,16 @@ def test_what_earlier_hosts_went_through_is_in_the_log_of_the_next_one() -> None
         (5.0, "info", "you restarted the engine"),
         (6.0, "error", "the engine failed: no restart helped"),
         (7.0, "info", "the host ended"),
+        (8.0, "info", "the host started"),
         (9.0, "info", "now"),
     ]
+
+
+def test_a_host_that_could_not_close_is_not_said_to_have_ended_when_it_was_last_seen() -> None:
+    marks = [StateMark(1.0, "host"), StateMark(2.0, "off", UNCLOSED), StateMark(9.0, "host")]
+    _, (at, fact), _ = lines_of_earlier_hosts(marks)
+    assert (at, fact.level) == (2.0, "warning")
+    assert fact.text == f"the host was last seen here; it did not close: {UNCLOSED}"
 
 
 def test_an_upstream_that_came_back_is_told_of_earlier_hosts_too() -> None:
@@ -219,6 +227,7 @@ def test_an_upstream_that_came_back_is_told_of_earlier_hosts_too() -> None:
     assert [(at, fact.source, fact.level) for at, fact in told] == [
         (1.0, "upstream", "error"),
         (2.0, "upstream", "info"),
+        (3.0, "host", "info"),
     ]
 
 

@@ -99,6 +99,12 @@ def _incident(
             again = next((one for one in marks[first + 1 :] if one.state in ("host", *_NEXT)), None)
             ran = f"until {clock(again.time)} ({seconds(again.time - mark.time)})" if again else "since then"
             what = "No host ran" if mark.state == "off" else "The engine was stopped"
+            if mark.detail and mark.state == "off":
+                last = (
+                    f"The host did not close{_because(mark.detail)}. It was last seen at {clock(mark.time)}"
+                )
+                then = f", and one ran again at {clock(again.time)}" if again else ""
+                return [("What", f"{last}{then}.")]
             return [("What", f"{what} from {clock(mark.time)}, {ran}."), ("Lost", _nothing_lost(snapshot))]
         case "refused":
             return _outage(snapshot, mark, back, until, took)

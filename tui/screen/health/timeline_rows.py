@@ -59,7 +59,7 @@ def timeline_lines(
     shown = cursor if cursor is not None else axis.place(now)
     marks = state_cells(history.marks, axis)
     rows = [_axis(axis, cursor), _state(history, snapshot, axis, marks, samples, cursor)]
-    rows += [_probes(snapshot, samples, axis, cursor, shown)]
+    rows += [_probes(snapshot, marks, samples, axis, cursor, shown)]
     other = uses_other_backend(snapshot)
     if not other:
         rows += _memory(snapshot, marks, samples, cursor, shown, with_limit=height >= 7)
@@ -195,12 +195,16 @@ def _incidents(history: HealthHistory, axis: Axis, *, none: str) -> Line:
 
 def _probes(
     snapshot: Snapshot,
+    marks: Sequence[StateMark | None],
     samples: Sequence[HealthSample | None],
     axis: Axis,
     cursor: int | None,
     shown: int | None,
 ) -> Line:
-    """The height is the latency, of several the longest; a cross where one failed. Of now the last one."""
+    """The height is the latency, of several the longest; a cross where one failed. Of now the last one.
+
+    Where no process ran, none was probed, and what an earlier one answered is not of now.
+    """
     answered = [sample.latency_s for sample in samples if sample is not None and sample.latency_s]
     top = max([*answered, 0.02])
     line: Line = []
@@ -208,10 +212,13 @@ def _probes(
     probed = [place for place, sample in enumerate(samples) if sample is not None and sample.probes]
     now = axis.place(axis.now)
     between = range(probed[0], (axis.cells if now is None else now) + 1) if probed else range(0)
-    for place, sample in enumerate(samples):
+    for place, (mark, sample) in enumerate(zip(marks, samples, strict=True)):
+        nobody = mark is not None and mark.state in _NO_PROCESS
+        if nobody and (shown is None or place <= shown):
+            last = None
         if sample is None or not sample.probes:
-            later = axis.start + place * axis.step > axis.now
-            line.append(("▁" if place in between else " " if later else "·", "track"))
+            later = axis.start + place * axis.step > axis.now or nobody
+            line.append(("▁" if place in between and not nobody else " " if later else "·", "track"))
         elif sample.failed:
             line.append(("✗", "bad"))
         else:
@@ -244,10 +251,7 @@ def _memory(
     limit = limit or (limits[-1] if limits else 0)
     values = [sample.memory_bytes or None if sample is not None else None for sample in samples]
     known = [(place, value) for place, value in enumerate(values) if value]
-    at = next((value for place, value in reversed(known) if shown is None or place <= shown), 0.0)
-    if cursor is None and held:
-        at = float(held)
-    style = "bad" if limit and at > limit else ""
+    at = 0.0
     line: Line = []
     before: float | None = None
     first = known[0][0] if known else len(values)
@@ -258,9 +262,12 @@ def _memory(
         # Between two probes it is what it was, and without a process it is none.
         before = value or (0.0 if mark is not None and mark.state in _NO_PROCESS else before)
         drawn = before if first <= place <= last else None
+        at = before or 0.0 if shown is None or place <= shown else at
         over = drawn is not None and limit and drawn > limit
         top = float(limit) or _most(values)
         line += [_OVER] if over else sparkline([drawn], 1, "area.lane.main", top)
+    at = float(held) if cursor is None and held else at
+    style = "bad" if limit and at > limit else ""
     whole = size(at) if at else "·"
     if limit and not with_limit:
         most, _, unit = size(limit).partition(" ")
