@@ -99,7 +99,7 @@ class Metrics:
     def _ended(self, request: str | None, outcome: str, data: RequestFinished | RequestFailed) -> None:
         lane = self._lanes.pop(request or "", "main")
         self._requests.labels(lane, outcome, str(data.status)).inc()
-        usage, timings = data.usage, data.timings
+        usage, timings = data.read, data.timings
         for kind, tokens in (
             ("input", usage.input_tokens),
             ("cache_creation", usage.cache_creation_input_tokens),

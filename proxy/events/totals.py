@@ -66,12 +66,12 @@ class Totals:
                 self.repeated += bool(data.retry_of)
             case "request.finished":
                 self.finished += 1
-                self._count_usage(data.usage)
+                self._count_usage(data.read)
             case "request.failed":
                 self.cancelled += data.cancelled
                 self.cancelled_by_you += data.cancelled and data.error.cause == CANCELLED_BY_YOU
                 self.failed += not data.cancelled
-                self._count_usage(data.usage)
+                self._count_usage(data.read)
             case "request.tool_call":
                 self.tool_calls += 1
                 self.tool_calls_invalid += data.verdict in INVALID_VERDICTS

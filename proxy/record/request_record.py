@@ -264,8 +264,14 @@ class RequestRecord:
             self.note(estimated)
         if not self._end(TraceResponse(status=status, error=error, cancelled=cancelled), message, usage):
             return
+        cache = self._trace.cache
         event = RequestFailed(
-            status=status, error=error, usage=usage, timings=self._trace.timings, cancelled=cancelled
+            status=status,
+            error=error,
+            usage=usage,
+            timings=self._trace.timings,
+            cancelled=cancelled,
+            reached_tokens=cache.reached_tokens if cache is not None else None,
         )
         await self._write("request.failed", event)
 

@@ -21,6 +21,7 @@ from proxy.events.types import (
     ErrorInfo,
     Event,
     EventData,
+    RequestFailed,
     RequestFinished,
     RequestReceived,
     RequestToolResult,
@@ -226,6 +227,9 @@ async def test_a_request_that_ended_before_its_answer_tells_how_far_its_prompt_w
     cache = host.trace(record).cache
     assert cache is not None
     assert (cache.reached_tokens, cache.kept_tokens) == (reached, kept)
+    told = host.events("request.failed")[-1].payload()
+    assert isinstance(told, RequestFailed)
+    assert told.reached_tokens == reached
 
 
 async def test_the_trace_has_when_each_part_of_the_answer_was_written(host: Host) -> None:
