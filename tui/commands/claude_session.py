@@ -177,9 +177,17 @@ async def _running_host(invocation: Invocation, settled: Settled) -> str | None:
     say(f"joined the host on {public_url(url)} ({state.backend}{model})")
     say(f"requests go to {destination_of(state)}, according to that host")
     for name in ("backend_name", "backend_url", "model", "home"):
-        if invocation.options.get(name):
+        asked = invocation.options.get(name)
+        if asked and not _is_as_asked(name, str(asked), state):
             say(f"{SETTINGS[name].option} is ignored: the running host has its own")
     return url
+
+
+def _is_as_asked(name: str, asked: str, state: HostState) -> bool:
+    """Whether the running host has this value, as far as it tells its own."""
+    if name == "home":
+        return Path(asked).expanduser().resolve() == Path(state.home).expanduser().resolve()
+    return asked == {"backend_name": state.backend, "model": state.model}.get(name)
 
 
 async def _running(url: str, token: str, *, must: bool = False) -> HostState | None:

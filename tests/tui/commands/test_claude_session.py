@@ -239,6 +239,25 @@ def test_a_host_on_the_port_is_joined(client: Path) -> None:
     assert "--model is ignored" in said
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "ignored"),
+    [
+        ("--home", "/home", False),
+        ("--home", "/home/../home/", False),
+        ("--home", "/elsewhere", True),
+        ("--backend", "mlx", False),
+        ("--backend", "lmstudio", True),
+    ],
+)
+def test_only_what_a_joined_host_has_otherwise_is_said_to_be_ignored(
+    client: Path, tmp_path: Path, option: str, value: str, ignored: bool
+) -> None:
+    with scripted_host() as host:
+        port = host.url.rsplit(":", 1)[1]
+        _, _, said = run(client, "--port", port, option, value, "claude")
+    assert (f"{option} is ignored" in said) is ignored, said
+
+
 def test_the_session_begins_when_the_model_is_ready(client: Path) -> None:
     with (
         scripted_host(engine="loading") as host,
