@@ -132,7 +132,7 @@ def load_model(
     check_weights(name, size)
     read_weights(model, path, name, on_progress)
     window = context_window_of(config, path, weights.files)
-    on_progress(1.0, f"{name} is loaded")
+    on_progress(1.0, f"trying {name} out")  # loaded it is when it can serve: its thread says so
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,

@@ -256,7 +256,7 @@ class Scheduler:
                 clock=self._clock,
                 memory=self._memory,
             )
-            self._heartbeat = self._clock()
+            self._on_progress(1.0, f"{self._loaded.name} is loaded")
             self._settled.set()
             self._serve(self._loop)
         except Exception as error:

@@ -113,7 +113,7 @@ def _measured(loaded: LoadedModel, before: int | None, on_progress: OnProgress) 
         before=before,
         measured_for=machine_description(),
     )
-    on_progress(1.0, f"{loaded.name} is loaded")
+    on_progress(1.0, f"trying {loaded.name} out")
     log.info("%s: %s, measured now on %s", loaded.name, fit, fit.measured_for)
     if before not in (None, fit.chunk_tokens):
         log.info(

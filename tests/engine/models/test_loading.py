@@ -89,7 +89,7 @@ def test_progress_grows_to_one_and_counts_bytes(folder: Path, monkeypatch: pytes
     parts = [done for done, _ in seen]
     assert parts == sorted(parts)
     assert len({part for part in parts if 0 < part < 1}) > 5
-    assert seen[-1] == (1.0, "model is loaded")
+    assert seen[-1] == (1.0, "trying model out")
 
 
 def test_the_fingerprint_follows_the_weights(folder: Path) -> None:

@@ -91,7 +91,8 @@ async def test_a_bad_request_fails_alone(
 async def test_a_loop_in_a_long_call_is_seen_as_stalled(shelf: ModelShelf) -> None:
     clock, gate = Clock(), Gate(PROMPT[0])
     with running(observed(shelf.tiny(), gate), clock=clock, stall_after_s=60) as scheduler:
-        assert scheduler.health().state == "ready"
+        loaded = scheduler.health()
+        assert (loaded.state, loaded.detail) == ("ready", f"{shelf.tiny().name} is loaded")
         stuck = scheduler.submit(ask(PROMPT, 1), asyncio.get_running_loop())
         assert await asyncio.to_thread(gate.reached.wait, 30)
         assert scheduler.health().state == "busy"
