@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from engine.wire.feed import PhaseTimes
 from proxy.events.types import CacheVerdict, ErrorInfo, RequestPrefill, Timings, Usage
 from proxy.traces.schema import Trace, TraceResponse
 from proxy.traces.summary import summarize
@@ -105,6 +106,29 @@ def test_a_request_without_an_answer_has_decoded_nothing() -> None:
     assert plain_text(phases(row, trace)).split()[::3] == ["waiting", "prefill"]
     refused = ended_early(timings=Timings(done=0.5), cache=None, usage=Usage())
     assert "decode" not in plain_text(phases(summarize(refused, "p", 1), refused))
+
+
+@pytest.mark.parametrize(
+    ("backend", "first", "expected"),
+    [
+        ("mlx", 1.0, "prefill decode"),
+        ("openai", 1.0, "upstream decode"),
+        ("claude", None, "upstream"),
+        ("mlx", None, "upstream"),  # it never began with the prompt
+    ],
+)
+def test_what_another_server_does_before_its_first_token_is_not_called_a_prefill(
+    backend: str, first: float | None, expected: str
+) -> None:
+    timings = Timings(first_token=first, last_token=first and 3.0, done=3.0)
+    engine = {"engine": PhaseTimes(prefill_s=1.0)} if expected.startswith("prefill") else {}
+    failed = TraceResponse(status=529, error=ErrorInfo(type="api_error", message="m", cause="no upstream"))
+    response = {} if first else {"response": failed}
+    trace = trace_of(1, backend=backend, timings=timings.model_copy(update=engine), **response)
+    row = summarize(trace, "p", 1)
+    names = ("waiting", "prefill", "upstream", "decode", "took")
+    assert [word for word in plain_text(phases(row, trace)).split() if word in names] == expected.split()
+    assert ("prefill" in plain_text(phases(row, None))) is (backend == "mlx" and first is not None)
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def _turn_line(number: int, row: TraceSummary, here: bool, most: int, width: int
         ("▶ " if here else "  ", "accent"),
         (f"{number:>4}  ", f"{'bold' if here else 'muted'} {click}".strip()),
         (clock(row.time), f"{'bold' if here else 'muted'} {click}".strip()),
-        (f"  {count(usage.prompt_tokens):>6}  ", ""),
+        (f"  {count(usage.prompt_tokens) if usage.prompt_tokens else '·':>6}  ", ""),
         *bar(shares, _TURN_BAR, ""),
         (f"  {seconds(row.duration_s):>6}  ", ""),
     ]

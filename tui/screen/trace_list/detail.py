@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from proxy.configuration.known_backends import backend_kind
 from proxy.events.totals import INVALID_VERDICTS
 from proxy.filters.matching import file_of
 from tui.client.figures import clock, count, plural, seconds
@@ -66,9 +67,13 @@ def detail_lines(row: TraceSummary, trace: Trace | None, width: int, height: int
 
 
 def phases(row: TraceSummary, trace: Trace | None) -> Line:
-    """Waiting, prefill and decode with bars in proportion; without the trace the two that are known."""
+    """Waiting, prefill and decode with bars in proportion; without the trace the two that are known.
+
+    Another server does not say when it reads a prompt: all until its first token is its time.
+    """
+    reads = "prefill" if backend_kind(row.backend) == "mlx" else "upstream"
     ends: list[tuple[str, float | None, str]] = [
-        ("prefill", row.ttft_s, "prefill"),
+        (reads, row.ttft_s, "prefill"),
         ("decode", row.duration_s, "decode")
         if row.ttft_s is not None
         else ("took", row.duration_s, "neutral"),
@@ -78,14 +83,14 @@ def phases(row: TraceSummary, trace: Trace | None) -> Line:
 
         times = trace.timings
         # The proxy hears of short prefills with their first token: the engine's own times decide, as in Why.
-        reading = [one.start for one in phases_of(trace) if one.name in ("prefill", "upstream")]
+        reading = [one for one in phases_of(trace) if one.name in ("prefill", "upstream")]
         begun = times.prefill_start if times.prefill_start is not None else times.queued
-        begun = reading[0] if reading else begun
+        begun, reads = (reading[0].start, reading[0].name) if reading else (begun, reads)
         if times.first_token is not None:
-            ends = [("prefill", times.first_token, "prefill"), ("decode", times.last_token, "decode")]
+            ends = [(reads, times.first_token, "prefill"), ("decode", times.last_token, "decode")]
         elif begun is not None:  # its end came before its answer
-            ends = [("prefill", times.done, "prefill")]
-        ends.insert(0, ("waiting", begun, "neutral"))
+            ends = [(reads, times.done, "prefill")]
+        ends.insert(0, ("waiting", begun or None, "neutral"))
     whole = max((end for _, end, _ in ends if end is not None), default=0.0)
     line: Line = []
     at = 0.0
