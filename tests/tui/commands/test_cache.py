@@ -109,7 +109,10 @@ def test_each_change_is_asked_for_and_told(
 def test_what_was_done_names_what_stayed() -> None:
     told = done_text("flush", done(disk_files=3, disk_bytes=5_000_000, pinned_tokens=2_000))
     assert "and 3 files (5.0 MB)" in told
-    assert told.endswith("2.0k pinned tokens stayed")
+    assert told.endswith("10,980 tokens are nowhere any more; 2.0k pinned tokens stayed")
+    nothing = done_text("flush", done(tokens=0, memory_bytes=0))
+    assert nothing == "the prefix cache is flushed: 0 B of memory"
+    assert done_text("flush", done(tokens=1)).endswith("1 token is nowhere any more")
     assert "until the engine ends" in done_text("pin", done(lasting=False))
     assert "10,980 tokens on disk stay" in done_text("pin", done(memory_bytes=0))
 

@@ -102,9 +102,10 @@ def done_text(action: str, done: CacheDone, name: str = "") -> str:
     room = size(done.memory_bytes)
     disk = f" and {plural(done.disk_files, 'file')} ({size(done.disk_bytes)})" if done.disk_files else ""
     kept = f"; {count(done.pinned_tokens)} pinned tokens stayed" if done.pinned_tokens else ""
+    lost = f"; {tokens} {'is' if done.tokens == 1 else 'are'} nowhere any more" if done.tokens else ""
     if action == "drop":
         return f"{named} is dropped: {tokens}, {room} of memory{disk}"
-    return f"the prefix cache is flushed: {room} of memory{disk}; {tokens} are nowhere any more{kept}"
+    return f"the prefix cache is flushed: {room} of memory{disk}{lost}{kept}"
 
 
 def eviction_words(gone: CacheEviction) -> str:

@@ -86,7 +86,7 @@ class ModelsScreen(OpenedScreen):
         order = sorted(found.models, key=lambda one: (not one.loaded, one.condition != "ready"))
         self._table.show(order, 0.0)
         self._table.select(0)
-        room = f"the engine may take {size(found.limit_bytes)}: {line_text(found.limit_reason)}"
+        room = f"the engine may take {size(found.limit_bytes)} ({line_text(found.limit_reason)})"
         self.query_one("#models-heading", Heading).set_text(note=[(room, "muted")])
         self._draw()
 
