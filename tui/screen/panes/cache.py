@@ -267,11 +267,8 @@ class CachePane(Pane):
         snapshot, held = self.snapshot, self._held
         now = [(record.session, record.lane, record.phase == "queued") for record in snapshot.active]
         drawn_for = held, len(snapshot.requests), snapshot.saved_s, now
-        if (
-            self._drawn_for is not None
-            and self._drawn_for[0] is held
-            and self._drawn_for[1:] == drawn_for[1:]
-        ):
+        before = self._drawn_for
+        if before is not None and before[0] is held and before[1:] == drawn_for[1:]:
             return shown
         self._drawn_for = drawn_for
         rows = held_rows(held, snapshot) if held is not None else []
