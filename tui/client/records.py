@@ -191,6 +191,11 @@ class SessionSnapshot:
         record = self.counted
         return record.prompt_tokens + record.output_tokens if record is not None else 0
 
+    def was_counted_since(self, moment: float) -> bool:
+        """Whether the model that was loaded at this moment has counted its context."""
+        record = self.counted
+        return record is not None and record.received >= moment
+
     def turns_left(self, window: int) -> int | None:
         """Turns until the client compacts in a window of so many tokens; None: nothing tells."""
         record = self.counted
@@ -334,6 +339,7 @@ class Snapshot:
     tool_stats: tuple[ToolStats, ...] = ()  # most used first
     misses: tuple[MissRecord, ...] = ()
     engine: EngineState | None = None
+    model_since: float = 0.0  # when another model was loaded: what was counted before counts by that one
     restart_limit: int = 5
     probes: tuple[tuple[float, Probe], ...] = ()
     memory: tuple[tuple[float, int], ...] = ()

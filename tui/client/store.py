@@ -241,6 +241,7 @@ class Store:
             tool_stats=self._tools.stats(),
             misses=rest.history("misses"),
             engine=rest.engine,
+            model_since=rest.model_since,
             restart_limit=rest.restart_limit,
             probes=rest.history("probes"),
             memory=rest.history("memory"),

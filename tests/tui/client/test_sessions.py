@@ -6,9 +6,15 @@ from typing import Any
 
 import pytest
 
+from proxy.events.causes import CANCELLED_BY_YOU
 from proxy.events.types import Event
 from tui.client.records import SessionSnapshot
+from tui.client.reducers.history import Buckets
 from tui.client.store import Store
+from tui.screen.panes.session_cells import context_gauge
+from tui.screen.panes.session_tree import SessionTree
+from tui.screen.styled_line import plain_text
+from tui.screen.widgets.vital_signs import vital_signs
 
 
 class Told:
@@ -26,6 +32,11 @@ class Told:
     def turn(self, request: str, tokens: int = 0, **received: Any) -> None:
         self.event("received", request, **{"session": "s", "preview": "later"} | received)
         self.event("finished", request, usage={"input_tokens": tokens})
+
+    def engine(self, state: str, model: str) -> None:
+        self._seq += 1
+        data = {"state": state, "model": model, "context_tokens": 100_000}
+        self.store.apply(Event(seq=self._seq, time=float(self._seq), type="engine.state", data=data))
 
     @property
     def sessions(self) -> tuple[SessionSnapshot, ...]:
@@ -85,6 +96,34 @@ def test_the_context_and_the_turns_left_are_those_of_the_last_counted_turn(told:
     assert session.turns_left(0) is None
 
 
+def test_what_another_model_counted_tells_no_share_of_this_one_s_window() -> None:
+    told = Told()
+    told.engine("loading", "/models/one")
+    told.engine("ready", "one")
+    told.turn("1", tokens=40_000)
+    assert seen_gauge(told) == "context ████░░░░░░ 40%"
+    assert vital_signs(told.store.snapshot(), Buckets(), 9.0).context == 0.4
+    told.engine("restarting", "one")
+    told.engine("ready", "one")
+    assert seen_gauge(told) == "context ████░░░░░░ 40%"
+    told.engine("loading", "/models/two")
+    told.engine("ready", "two")
+    assert seen_gauge(told) == "40.0k tokens of context"
+    assert vital_signs(told.store.snapshot(), Buckets(), 9.0).context is None
+    told.turn("2", tokens=50_000)
+    assert seen_gauge(told).startswith("context █████░░░░░ 50%")
+
+
+def seen_gauge(told: Told) -> str:
+    """What the first session's row says of its context."""
+    snapshot = told.store.snapshot()
+    tree = SessionTree(id="tree")
+    tree.show_sessions(snapshot.sessions, 100_000, 9.0, snapshot.model_since)
+    [row, *_] = [row for row in tree.rows if row is not None]
+    assert row.found is not None
+    return plain_text(context_gauge(row.found, row.window, 42))
+
+
 def test_a_turn_that_was_cancelled_tells_nothing_of_the_growth(told: Told) -> None:
     told.turn("1", 10_000)
     told.event("received", "2", session="s")
@@ -92,6 +131,30 @@ def test_a_turn_that_was_cancelled_tells_nothing_of_the_growth(told: Told) -> No
     told.event("failed", "2", error=error, cancelled=True, usage={"input_tokens": 10_100})
     told.turn("3", 12_000)
     assert told.sessions[0].growth == 2_000  # not the median of 100 and 1,900
+
+
+@pytest.mark.parametrize(
+    ("cause", "stream", "messages", "turns"),
+    [
+        (CANCELLED_BY_YOU, False, 3, ["1", "4"]),
+        (CANCELLED_BY_YOU, True, 3, ["1", "2", "4"]),  # you cancelled what the user asked again
+        (CANCELLED_BY_YOU, False, 5, ["1", "2", "4"]),
+        ("client left", False, 3, ["1", "2", "4"]),
+    ],
+)
+def test_what_a_client_sends_again_after_you_cancelled_it_is_no_turn(
+    told: Told, cause: str, stream: bool, messages: int, turns: list[str]
+) -> None:
+    ended = {"error": {"type": "cancelled", "message": "m", "cause": CANCELLED_BY_YOU}, "cancelled": True}
+    told.event("received", "1", session="s", messages=3)
+    told.event("failed", "1", **ended)
+    told.event("received", "2", session="s", messages=messages, stream=stream)
+    told.event("failed", "2", error={"type": "cancelled", "message": "m", "cause": cause}, cancelled=True)
+    told.event("received", "3", session="s", lane="auxiliary", purpose="title")
+    told.turn("4", messages=5)
+    [session] = told.sessions
+    assert [one.id for one in session.agents[0].requests] == turns
+    assert len(session.requests) == 4  # of all it is said how many there were
 
 
 def test_a_request_tells_what_it_does(told: Told) -> None:

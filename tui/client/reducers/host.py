@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from proxy.timeline.health_history import UP
 from tui.client.event_text import cleaned
 from tui.client.figures import clock
 from tui.client.records import LogLine, MissRecord, RequestSnapshot
@@ -24,6 +25,8 @@ class HostReducer:
 
     def __init__(self) -> None:
         self.engine: EngineState | None = None
+        self.model_since = 0.0
+        self._model = ""  # that was up last
         self.restart_limit = 5
         self.disk: HostDisk | None = None
         self._histories: dict[str, deque[Any]] = {
@@ -71,6 +74,10 @@ class HostReducer:
     def _engine_state(self, event: Event, data: Any, fresh: bool) -> None:
         if data.memory_bytes > 0:
             self._add("memory", (event.time, data.memory_bytes))
+        if data.state in UP and data.model:
+            if self._model not in ("", data.model):
+                self.model_since = event.time
+            self._model = data.model
         if fresh:
             self.engine = data
             if data.probe is not None:

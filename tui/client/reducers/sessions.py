@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from proxy.anthropic.compaction import growth
+from proxy.events.causes import CANCELLED_BY_YOU
 from tui.client.records import AgentSnapshot, RequestSnapshot, SessionSnapshot
 
 _GROWTH_FROM = 40  # of the last turns, those that grew
@@ -77,12 +78,28 @@ class SessionReducer:
 
 
 def agents_of(records: Iterable[RequestSnapshot]) -> tuple[AgentSnapshot, ...]:
-    """The agents of one session's requests, main first."""
+    """The agents of one session's requests, main first.
+
+    What a client sends again by itself after a person cancelled it is refused and no turn of its own.
+    """
     found: dict[str, list[RequestSnapshot]] = {}
     for record in records:
-        found.setdefault(_agent(record)[0], []).append(record)
+        own = found.setdefault(_agent(record)[0], [])
+        if not (own and _is_refused_repeat(record, own[-1])):
+            own.append(record)
     agents = (AgentSnapshot(*_agent(own[0]), tuple(own)) for own in found.values())
     return tuple(sorted(agents, key=lambda agent: agent.lane != "main"))
+
+
+def _is_refused_repeat(record: RequestSnapshot, before: RequestSnapshot) -> bool:
+    """Whether it is the fallback without a stream of the request that was cancelled before it."""
+    return (
+        record.cause == before.cause == CANCELLED_BY_YOU
+        and record.phase == before.phase == "cancelled"
+        and not record.stream
+        and record.messages == before.messages
+        and record.prefill is None
+    )
 
 
 def _agent(record: RequestSnapshot) -> tuple[str, str, str]:

@@ -153,7 +153,7 @@ class SessionTree(LineTable[TreeRow]):
             id=id,
         )
         self._sessions: Sequence[SessionSnapshot] = ()
-        self._window = 0
+        self._window, self._model_since = 0, 0.0
         self._moment = 0.0
         self._folds: dict[str, bool] = {}  # as the user wants them: unfolded or not
         self._held: dict[str, _Held] = {}
@@ -165,9 +165,15 @@ class SessionTree(LineTable[TreeRow]):
         self.order = order
         self._build()
 
-    def show_sessions(self, sessions: Sequence[SessionSnapshot], window: int, now: float) -> None:
-        """Show `sessions`; `window`: tokens that prompt and answer share, 0: not known."""
+    def show_sessions(
+        self, sessions: Sequence[SessionSnapshot], window: int, now: float, model_since: float = 0.0
+    ) -> None:
+        """Show `sessions`; `window`: tokens that prompt and answer share, 0: not known.
+
+        What was counted before `model_since` was counted by another model: it tells no share of the window.
+        """
         self._sessions, self._window, self._moment = sessions, window, now
+        self._model_since = model_since
         several = len(asked_models(one.requests[-1] for one in sessions)) > 1
         self.leave_out(*([] if several else ["MODEL"]))
         self._build()
@@ -225,7 +231,7 @@ class SessionTree(LineTable[TreeRow]):
         held: dict[str, _Held] = {}
         for found in sorted(self._sessions, key=order_key(self.order, now)):
             tick, unfolded = _tick(found, now), self._is_unfolded(found)
-            key = (unfolded, differ, self._window, tick)
+            key = (unfolded, differ, self._window, self._model_since, tick)
             known = self._held.get(found.id)
             if known is None or known.found is not found or known.key != key:
                 shown = found.requests
@@ -258,7 +264,7 @@ class SessionTree(LineTable[TreeRow]):
             found=found,
             sign="▾ " if unfolded else "▸ ",
             marks=tuple(mark for mark, shown in zip(marks, differ, strict=True) if mark and shown),
-            window=self._window,
+            window=self._window if found.was_counted_since(self._model_since) else 0,
             running=bool(found.active),
             tick=tick,
         )

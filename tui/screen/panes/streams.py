@@ -153,7 +153,8 @@ class StreamsPane(Pane):
         tree = self.main_table
         if not self.snapshot.sessions:
             tree.empty = first_steps(self.snapshot, own_command("claude"), self._fit)
-        tree.show_sessions(self.snapshot.sessions, _window(self.snapshot), self.now)
+        seen = self.snapshot
+        tree.show_sessions(seen.sessions, _window(seen), self.now, seen.model_since)
         self._draw_heading()
         self._update_turns(tree.selected)
         self._show_turn()

@@ -148,7 +148,11 @@ def _fullest(snapshot: Snapshot, now: float) -> tuple[float | None, str]:
     window = snapshot.engine.context_tokens if snapshot.engine is not None else 0
     if window <= 0:
         return None, ""
-    open_ones = [one for one in snapshot.sessions if one.id and one.updated >= now - RECENT_S]
+    open_ones = [
+        one
+        for one in snapshot.sessions
+        if one.id and one.updated >= now - RECENT_S and one.was_counted_since(snapshot.model_since)
+    ]
     fullest = max(open_ones, key=lambda one: one.context_tokens, default=None)
     if fullest is None or not fullest.context_tokens:
         return None, ""
