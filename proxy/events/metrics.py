@@ -9,6 +9,7 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, generate_latest
 
+from proxy.events.totals import usage_as_read
 from proxy.events.types import (
     CacheChanged,
     CacheMissed,
@@ -99,7 +100,7 @@ class Metrics:
     def _ended(self, request: str | None, outcome: str, data: RequestFinished | RequestFailed) -> None:
         lane = self._lanes.pop(request or "", "main")
         self._requests.labels(lane, outcome, str(data.status)).inc()
-        usage, timings = data.read, data.timings
+        usage, timings = usage_as_read(data), data.timings
         for kind, tokens in (
             ("input", usage.input_tokens),
             ("cache_creation", usage.cache_creation_input_tokens),

@@ -11,9 +11,21 @@ from typing import TYPE_CHECKING, Any
 from proxy.events.causes import CANCELLED_BY_YOU
 
 if TYPE_CHECKING:
-    from proxy.events.types import CacheChanged, EngineState, Usage
+    from proxy.events.types import CacheChanged, EngineState, RequestFailed, RequestFinished, Usage
 
 INVALID_VERDICTS = frozenset({"invalid", "unparsed", "unknown_tool"})
+
+
+def usage_as_read(ended: RequestFinished | RequestFailed) -> Usage:
+    """The usage of a request without what it did not reach of its prompt."""
+    usage, reached = ended.usage, getattr(ended, "reached_tokens", None)
+    if reached is None or reached >= usage.prompt_tokens:
+        return usage
+    prefilled = max(0, reached - usage.cache_read_input_tokens)
+    cached = min(usage.cache_creation_input_tokens, prefilled)
+    return usage.model_copy(
+        update={"cache_creation_input_tokens": cached, "input_tokens": prefilled - cached}
+    )
 
 
 @dataclass(slots=True)
@@ -66,12 +78,12 @@ class Totals:
                 self.repeated += bool(data.retry_of)
             case "request.finished":
                 self.finished += 1
-                self._count_usage(data.read)
+                self._count_usage(data.usage)
             case "request.failed":
                 self.cancelled += data.cancelled
                 self.cancelled_by_you += data.cancelled and data.error.cause == CANCELLED_BY_YOU
                 self.failed += not data.cancelled
-                self._count_usage(data.read)
+                self._count_usage(usage_as_read(data))
             case "request.tool_call":
                 self.tool_calls += 1
                 self.tool_calls_invalid += data.verdict in INVALID_VERDICTS

@@ -191,11 +191,6 @@ class RequestFinished(EventData):
     trace: str = ""  # trace file, relative to the traces folder; empty when tracing is off
     title: str = ""  # of its session, which the client had asked for
 
-    @property
-    def read(self) -> Usage:
-        """The usage: all of the prompt was read."""
-        return self.usage
-
 
 class RequestFailed(EventData):
     status: int = 500
@@ -205,18 +200,6 @@ class RequestFailed(EventData):
     trace: str = ""
     cancelled: bool = False  # the client left, or a person cancelled it: the cause of `error` says so
     reached_tokens: int | None = None  # of the prompt, restored or prefilled; None: all, or not known
-
-    @property
-    def read(self) -> Usage:
-        """The usage without what was not reached of the prompt."""
-        reached, usage = self.reached_tokens, self.usage
-        if reached is None or reached >= usage.prompt_tokens:
-            return usage
-        prefilled = max(0, reached - usage.cache_read_input_tokens)
-        cached = min(usage.cache_creation_input_tokens, prefilled)
-        return usage.model_copy(
-            update={"cache_creation_input_tokens": cached, "input_tokens": prefilled - cached}
-        )
 
 
 class Probe(EventData):
