@@ -90,6 +90,7 @@ def status_facts(state: HostState, traces: int | None, *, now: float) -> dict[st
         "requests_queued": engine.queue,
         "requests_finished": counters.finished,
         "requests_failed": counters.failed,
+        "requests_repeated": counters.repeated,
         "requests_cancelled": counters.cancelled,
         "hit_rate": ratio(restored, counters.prompt_tokens) if told else None,
         "prompt_tokens": counters.prompt_tokens,
@@ -110,7 +111,7 @@ def _errors(state: HostState) -> list[LogEntry]:
 
 def status_lines(state: HostState, facts: dict[str, Any]) -> list[tuple[str, str]]:
     """Title and text of each line; an empty text is left out."""
-    engine = state.engine
+    engine, counters = state.engine, state.counters
     up = seconds(facts["uptime_s"])
     ends = ", stopping after the requests that run" if state.stopping else ""
     progress = (
@@ -125,6 +126,8 @@ def status_lines(state: HostState, facts: dict[str, Any]) -> list[tuple[str, str
         for name in ("finished", "failed", "cancelled")
         if facts[f"requests_{name}"] or name == "finished"
     ]
+    if counters.failed and counters.repeated:
+        ended[1] += f" ({count(min(counters.failed, counters.repeated))} repeated)"
     prompt = facts["prompt_tokens"]
     hit_rate = f"{percent(facts['hit_rate'])} of {count(prompt)} prompt tokens"
     if facts["hit_rate"] is None:

@@ -58,6 +58,14 @@ def test_one_screen_has_all_of_it() -> None:
     }
 
 
+def test_failures_that_were_repeated_are_told_apart() -> None:
+    counters = Totals(requests=12, finished=4, failed=8, repeated=8)
+    assert (
+        "4 finished, 8 failed (8 repeated)"
+        in shown(BUSY.model_copy(update={"counters": counters}))["requests"]
+    )
+
+
 def test_what_is_not_known_is_left_out_and_null_in_json() -> None:
     fresh = BUSY.model_copy(
         update={
