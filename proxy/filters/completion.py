@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from proxy.filters.terms import FIGURES, KEYS, STATES
+from proxy.filters.terms import FIGURES, KEYS, LANES, STATES
 
 _FIXED: Mapping[str, tuple[str, ...]] = {
-    "lane": ("main", "subagent", "compaction", "auxiliary"),
+    "lane": LANES,
     "status": ("200", "4xx", "5xx"),
     "is": tuple(STATES),
     "since": ("today", "yesterday", "7d", "12h", "90m"),

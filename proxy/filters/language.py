@@ -15,11 +15,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import zip_longest
 
 from proxy.filters.moments import moment_of
 from proxy.filters.terms import (
     FIGURES,
     KEYS,
+    LANES,
     STATES,
     Comparison,
     Condition,
@@ -35,7 +37,8 @@ from proxy.filters.terms import (
 )
 
 _KEY = re.compile(r"([A-Za-z_-]+):(?!//)")
-_COMPARED = re.compile(r"([A-Za-z_-]+)(<=|>=|<|>|=)")
+_SIGN = re.compile(r"<=|>=|<|>|=")
+_COMPARED = re.compile(rf"([A-Za-z_-]+)({_SIGN.pattern})")
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?|\.\d+)([a-z%]*)")
 _UNITS = {
     "seconds": {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0},
@@ -70,7 +73,10 @@ def parse_filter(query: str, *, now: float) -> Filter:
     found = list(pieces(query))
     if len(found) > _MOST:
         raise FilterError(f"more than {_MOST} terms", found[_MOST].start, len(query))
-    for piece in found:
+    for piece, after in zip_longest(found, found[1:]):
+        if after and piece.text.lower() in _FIGURES and _SIGN.match(after.text):
+            example = _FIGURES[piece.text.lower()].example
+            raise FilterError(f"without blanks, as in {example}", piece.start, after.end)
         if piece.text == "|":
             if not alternatives[-1]:
                 raise FilterError("nothing stands before this |", piece.start, piece.end)
@@ -171,7 +177,17 @@ def _field(piece: Piece, key: re.Match[str], now: float) -> Condition:
         if len(values) > 1:
             raise FilterError("one state each: is:failed|is:cancelled", value.start, value.end)
         return _state(values[0])
+    if name == "lane":
+        return Field(name, tuple(map(_lane, values)))
     return Field(name, tuple(_unquoted(part).lower() for part in values))
+
+
+def _lane(piece: Piece) -> str:
+    name = _unquoted(piece).lower()
+    if "*" not in name and not any(name in lane for lane in LANES):
+        reason = f"there is no lane:{name}{_meant(name, list(LANES))}; known: {', '.join(LANES)}"
+        raise FilterError(reason, piece.start, piece.end)
+    return name
 
 
 def _state(piece: Piece) -> State:
@@ -190,7 +206,9 @@ def _status(piece: Piece) -> tuple[int, int]:
     if found := re.fullmatch(r"([1-5])xx", text):
         return int(found[1]) * 100, int(found[1]) * 100 + 99
     if found := re.fullmatch(r"(\d{3})(?:-(\d{3}))?", text):
-        return int(found[1]), int(found[2] or found[1])
+        low, high = int(found[1]), int(found[2] or found[1])
+        if low <= high:
+            return low, high
     raise FilterError("a status is 200, 4xx or 500-529", piece.start, piece.end)
 
 
@@ -214,5 +232,5 @@ def _unquoted(piece: Piece) -> str:
 
 
 def _meant(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    near = get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from engine.wire.chat import Lane
 
 Operator = Literal["<", "<=", ">", ">=", "="]
 
@@ -114,6 +116,7 @@ class Figure:
     help: str
 
 
+LANES: tuple[str, ...] = get_args(Lane)
 KEYS = (
     Key("lane", "lane:subagent", "main, subagent, compaction or auxiliary"),
     Key("model", "model:qwen3*", "asked for or answering"),
