@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -11,7 +12,7 @@ from urllib.parse import parse_qsl
 from engine.wire.json_text import encode_json
 from proxy.traces.schema import Trace
 
-HOST = "http://localhost"  # a trace does not say on which port the host listened
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?")
 
 
 def har_log(version: str) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def har_entry(trace: Trace) -> dict[str, Any]:
         "time": 1e3 * done,
         "request": {
             "method": sent.method,
-            "url": f"{HOST}{sent.path}{query}",
+            "url": f"http://{_host(trace)}{sent.path}{query}",
             "httpVersion": "HTTP/1.1",
             "cookies": [],
             "headers": _pairs(sent.headers.items()),
@@ -54,6 +55,12 @@ def har_entry(trace: Trace) -> dict[str, Any]:
         "_cache": trace.cache.model_dump() if trace.cache else None,
         "_notes": trace.notes,
     }
+
+
+def _host(trace: Trace) -> str:
+    """Where the client found the host, by its own header; `localhost` where that is none."""
+    told = next((value for name, value in trace.request.headers.items() if name.lower() == "host"), "")
+    return told if _HOST.fullmatch(told) else "localhost"
 
 
 def _response(trace: Trace) -> dict[str, Any]:

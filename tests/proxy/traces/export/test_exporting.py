@@ -222,13 +222,63 @@ def test_the_page_loads_and_runs_nothing_whatever_a_prompt_holds() -> None:
 
 def test_the_page_shows_prompt_answer_and_calls() -> None:
     text = exported("html", rich())
-    assert "template 0.250 s" in text
+    assert "template 250 ms" in text
     for words in (
         "7 in the prompt (4 restored",
         "<summary>message 1 (user)</summary>",
-        "call 1: Read, valid",
+        "call 1: Read, valid, failed",
     ):
         assert words in text
+
+
+def answered(content: list[Any], **fields: Any) -> str:
+    """The page of a request with this answer, without its last part, the request as JSON."""
+    response = TraceResponse(status=200, message={"role": "assistant", "content": content})
+    return exported("html", trace_of(response=response, **fields)).partition("request as the client")[0]
+
+
+def test_the_page_shows_an_answer_as_a_person_reads_it() -> None:
+    text = answered(
+        [
+            {"type": "thinking", "thinking": "Let me\nsee", "signature": "s"},
+            {"type": "text", "text": "\nTwo\nlines"},
+            {"type": "tool_use", "id": "t", "name": "Bash", "input": {"command": "ls\n\tpwd", "timeout": 5}},
+        ]
+    )
+    assert "<pre>\n\nTwo\nlines</pre>" in text
+    assert "<summary>thinking</summary><pre>\nLet me\nsee</pre>" in text
+    assert "<summary>calls Bash</summary>" in text
+    assert "<th>command</th><td><pre>\nls\n\tpwd</pre>" in text
+    assert "<th>timeout</th><td><pre>\n5</pre>" in text
+
+
+def test_the_page_of_a_refused_request_has_no_empty_answer_and_no_tokens() -> None:
+    refused = TraceResponse(status=429, error=ErrorInfo(type="rate_limit_error", message="slow down"))
+    text = exported("html", trace_of(response=refused, usage=Usage()))
+    assert "rate limited: slow down" in text
+    assert "<summary>answer</summary>" not in text
+    assert "in the prompt" not in text
+
+
+def test_the_page_keeps_many_tools_behind_one_heading() -> None:
+    tools = [{"function": {"name": name}} for name in ("Read", "Bash")]
+    text = exported("html", trace_of(upstream={"tools": tools, "messages": []}))
+    assert text.index("<summary>2 tools</summary>") < text.index("<summary>tool Read</summary>")
+
+
+@pytest.mark.parametrize(
+    ("header", "url"),
+    [
+        ("127.0.0.1:9000", "http://127.0.0.1:9000/v1/messages"),
+        ("[::1]:8082", "http://[::1]:8082/v1/messages"),
+        ("a b/../x", "http://localhost/v1/messages"),
+        ("", "http://localhost/v1/messages"),
+    ],
+)
+def test_a_har_names_the_host_as_its_client_found_it(header: str, url: str) -> None:
+    trace = trace_of(request=TraceRequest(headers={"Host": header}, body={}))
+    [entry] = json.loads(exported("har", trace))["log"]["entries"]
+    assert entry["request"]["url"] == url
 
 
 def test_a_har_has_each_value_of_a_query() -> None:
