@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from engine.wire.json_text import encode_json
@@ -87,6 +88,23 @@ def new_answer(status: int, message: Any, *, model: str, duration_s: float) -> R
         duration_s=duration_s,
         reports_reuse=bool(counts.get("cache_read_input_tokens")),
     )
+
+
+def compared(then: ReplayedAnswer, now: ReplayedAnswer) -> tuple[bool, str]:
+    """Whether both came out alike, and that as a sentence. Two that failed have no answers to be the same."""
+    match bool(then.error), bool(now.error):
+        case True, True:
+            alike = then.error == now.error
+            return alike, "Both failed, " + ("with the same error." if alike else "with different errors.")
+        case True, False:
+            return False, "Then it did not come to its end, now it did."
+        case False, True:
+            return False, "Then it was answered, now it failed."
+    if then.parts == now.parts:
+        return True, "Both answers are the same."
+    old, new = "\n".join(then.parts).split("\n"), "\n".join(now.parts).split("\n")
+    place = next((number for number, (a, b) in enumerate(zip_longest(old, new), 1) if a != b), 1)
+    return False, f"The answers differ from line {place:,} on."
 
 
 def _parts(message: dict[str, Any]) -> tuple[str, ...]:

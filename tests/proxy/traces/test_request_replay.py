@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from proxy.events.types import ErrorInfo, Usage
-from proxy.traces.request_replay import NoReplay, new_answer, redacted_places, replay_body, stored_answer
+from proxy.traces.request_replay import (
+    NoReplay,
+    compared,
+    new_answer,
+    redacted_places,
+    replay_body,
+    stored_answer,
+)
 from proxy.traces.schema import TraceRequest, TraceResponse
 from tests.proxy.trace_making import body_of, trace_of
 
@@ -70,3 +77,31 @@ def test_an_error_is_told(status: int, body: Any, error: str) -> None:
 def test_the_error_of_then_is_told() -> None:
     failed = TraceResponse(status=500, error=ErrorInfo(type="api_error", message="broke off"))
     assert stored_answer(trace_of(1, response=failed)).error == "api_error: broke off"
+
+
+REFUSED = {"error": {"type": "rate_limit_error", "message": "slow down"}}
+BROKEN = {"error": {"type": "api_error", "message": "boom"}}
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "said"),
+    [
+        (MESSAGE, MESSAGE, (True, "Both answers are the same.")),
+        (
+            MESSAGE,
+            MESSAGE | {"content": MESSAGE["content"][:1]},
+            (False, "The answers differ from line 2 on."),
+        ),
+        (REFUSED, REFUSED, (True, "Both failed, with the same error.")),
+        (REFUSED, BROKEN, (False, "Both failed, with different errors.")),
+        (REFUSED, MESSAGE, (False, "Then it did not come to its end, now it did.")),
+        (MESSAGE, REFUSED, (False, "Then it was answered, now it failed.")),
+    ],
+)
+def test_answers_are_compared_where_there_are_two(
+    then: dict[str, Any], now: dict[str, Any], said: tuple[bool, str]
+) -> None:
+    one, other = (
+        new_answer(429 if "error" in body else 200, body, model="m", duration_s=1.0) for body in (then, now)
+    )
+    assert compared(one, other) == said

@@ -15,6 +15,7 @@ from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.request_replay import (
     NoReplay,
     ReplayedAnswer,
+    compared,
     new_answer,
     redacted_places,
     replay_body,
@@ -93,7 +94,7 @@ def side_by_side(then: ReplayedAnswer, now: ReplayedAnswer, columns: int) -> Ite
     for left, right in zip_longest(_lines("then", then, cells), _lines("now", now, cells), fillvalue=""):
         yield left + " " * (cells - width(left)) + _GAP + right
     yield ""
-    yield "both answers are the same" if then.parts == now.parts else "the answers differ"
+    yield compared(then, now)[1]
 
 
 def _lines(name: str, answer: ReplayedAnswer, cells: int) -> Iterator[str]:
@@ -101,8 +102,9 @@ def _lines(name: str, answer: ReplayedAnswer, cells: int) -> Iterator[str]:
     ttft = f", TTFT {seconds(answer.ttft_s)}" if answer.ttft_s is not None else ""
     for line in (
         f"{name}: {answer.model}",
-        f"{answer.status} {answer.stop_reason}, {seconds(answer.duration_s)}{ttft}",
-        f"{usage.prompt_tokens:,} in ({usage.cache_read_input_tokens:,} read), {usage.output_tokens:,} out",
+        f"{answer.status} {answer.stop_reason}".rstrip() + f", {seconds(answer.duration_s)}{ttft}",
+        f"{usage.prompt_tokens:,} in ({usage.cache_read_input_tokens:,} restored),"
+        f" {usage.output_tokens:,} out",
         answer.error,
     ):
         yield shorten(line_text(line), cells)

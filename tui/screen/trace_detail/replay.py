@@ -201,17 +201,12 @@ class ReplayScreen(OpenedScreen):
         return [*drawn, [(" ", ""), *verdict] if verdict else [], [("─" * width, "rule")]]
 
     def _verdict(self) -> Line:
-        from proxy.traces.request_replay import stored_answer
+        from proxy.traces.request_replay import compared, stored_answer
 
         if self._now is None:
             return []
-        then = stored_answer(self._trace)
-        if then.parts == self._now.parts:
-            return [("= ", "ok"), ("Both answers are the same.", "bold")]
-        old, new = "\n".join(then.parts).split("\n"), "\n".join(self._now.parts).split("\n")
-        pairs = zip_longest(old, new)
-        place = next((number for number, (a, b) in enumerate(pairs, 1) if a != b), 1)
-        return [("≠ ", "warn"), (f"The answers differ from line {place:,} on.", "bold")]
+        alike, sentence = compared(stored_answer(self._trace), self._now)
+        return [("= ", "ok") if alike else ("≠ ", "warn"), (sentence, "bold")]
 
     # -- commands -----------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ async def test_the_host_that_runs_is_asked_and_both_answers_are_shown(
         shown = capsys.readouterr()
         assert [line.split("│")[1].strip() for line in shown.out.splitlines()[-4:-2]] == ["I am", "another."]
         assert "I was it." in shown.out
-        assert shown.out.endswith("the answers differ\n")
+        assert shown.out.endswith("The answers differ from line 1 on.\n")
         assert "1 secret of the request is [redacted] in it" in shown.err
         listed = (await host.client.get("/anyclaude/traces")).json()["traces"]
         assert listed[0]["session"] == ""
