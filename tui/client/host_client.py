@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
+import orjson
 from pydantic import TypeAdapter
 
 from engine.options.kinds import printable
@@ -326,9 +327,12 @@ def _session_part(text: str) -> str:
 
 def _whole(model: type[_Model], answer: httpx.Response, what: str) -> _Model:
     """The host's answer as such a model; `what` it is, for the error."""
+    adapter = _adapter(cast("Hashable", model))
     try:
-        return cast("_Model", _adapter(cast("Hashable", model)).validate_json(answer.content))
+        return cast("_Model", adapter.validate_json(answer.content))
     except ValueError as error:
+        with suppress(ValueError):  # a trace may go deeper than the 200 levels that pydantic parses
+            return cast("_Model", adapter.validate_python(orjson.loads(answer.content)))
         raise HostError(f"{what} could not be read: {_first_line(error)}") from None
 
 

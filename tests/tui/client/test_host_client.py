@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from bench.scripted_upstream import serving
+from engine.wire.json_text import encode_json
 from tests.tui.trace_samples import sample_trace, summaries
 from tests.tui.traffic import Morning
 from tui.client.host_client import BadId, HostClient, HostError
@@ -56,6 +57,15 @@ async def test_it_asks_for_pages_and_for_one_trace() -> None:
         assert (await client.trace("a")).id == ROWS[0].id
     assert asked[0] == "GET /anyclaude/traces?limit=3&offset=200&q=main+%21sub"
     assert asked[1] == "GET /anyclaude/traces?limit=100&around=a&sort=took&reverse=1&from=5.5"
+
+
+async def test_a_trace_is_read_as_deep_as_the_recorder_writes() -> None:
+    deep: Any = "deep"
+    for _ in range(199):
+        deep = [deep]
+    written = encode_json(sample_trace(ROWS[0]).model_copy(update={"upstream": deep}).model_dump())
+    async with host({"/anyclaude/traces/a": Response(written)}) as (client, _):
+        assert (await client.trace("a")).upstream == deep
 
 
 async def test_it_restarts_the_engine_and_cancels_a_request() -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any, Literal
 
+from engine.wire.json_text import encode_json
 from proxy.events.tool_call import ToolCall
 from proxy.traces.call_replay import CallReplay, offered_tools, replay
 from proxy.traces.marks import read_marks
@@ -56,7 +57,8 @@ def run_traces_show(invocation: Invocation, wanted: str, *, tool: int | None, fo
 def _whole(trace: Trace, form: Form, mark: str) -> str:
     match form:
         case "json":
-            return trace.model_dump_json(indent=2) + "\n"
+            document = json.loads(encode_json(trace.model_dump()))  # pydantic writes no more than 255 levels
+            return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         case "detail":
             return trace_report(trace, mark, columns=terminal_columns()) + trace_detail(trace)
         case _:

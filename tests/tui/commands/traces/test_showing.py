@@ -256,3 +256,16 @@ def test_no_id_reaches_the_terminal_as_it_came(
     file.write_bytes(file.read_bytes().replace(b"req_0001", b"req_\\u001b[2J"))
     run_traces_show(invocation_on(tmp_path), "req_0001", tool=tool, form="short")
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_body_that_is_nested_very_deeply_is_shown_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deep: Any = "deep"
+    for _ in range(400):
+        deep = [deep]
+    home_with(tmp_path, trace_of(1))
+    file = next((tmp_path / "traces").rglob("*req_0001.json"))
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"upstream": deep}))
+    assert run_traces_show(invocation_on(tmp_path), "req_0001", tool=None, form="json") == 0
+    assert json.loads(capsys.readouterr().out)["id"] == "req_0001"
