@@ -7,12 +7,14 @@ from typing import Literal, cast, get_args
 
 from textual.app import App
 
-from tui.client.records import RequestSnapshot, SessionSnapshot
+from tui.client.records import AgentSnapshot, RequestSnapshot, SessionSnapshot
 from tui.screen.choices.remembered import Remembered
+from tui.screen.panes.session_cells import runs_tool
 
 SessionOrder = Literal["activity", "name", "context", "requests", "failed", "tokens"]
 ORDERS: tuple[SessionOrder, ...] = get_args(SessionOrder)
-LIVE_S = 60.0  # after its last event a session keeps its place among those that run
+LIVE_S = 60.0  # after its last event a session stays above those that rest
+TOOL_S = 600.0  # a tool, or a question to the user, counts as work for so long
 _NAME = "sessionOrder"  # in what is remembered
 
 
@@ -30,9 +32,19 @@ def order_key(order: SessionOrder, now: float) -> Callable[[SessionSnapshot], tu
     return key
 
 
-def _activity(found: SessionSnapshot, now: float) -> tuple[bool, float]:
-    live = bool(found.active) or now - found.updated < LIVE_S
-    return not live, -found.started if live else -found.updated
+def _activity(found: SessionSnapshot, now: float) -> tuple[bool, bool, float]:
+    """Those at work, those that just were, the others: who follows the first row sees work, if there is any.
+
+    Those of the first two stand in the order of their beginnings, so that a turn does not move them.
+    """
+    rests_s = now - found.updated
+    works = bool(found.active) or (rests_s < TOOL_S and any(map(_runs_tool, found.agents)))
+    live = works or rests_s < LIVE_S
+    return not works, not live, -found.started if live else -found.updated
+
+
+def _runs_tool(agent: AgentSnapshot) -> bool:
+    return runs_tool(agent.requests[-1])
 
 
 def _figure(found: SessionSnapshot, order: SessionOrder) -> int:

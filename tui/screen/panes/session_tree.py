@@ -138,8 +138,8 @@ class _Held(NamedTuple):
 
 
 class SessionTree(LineTable[TreeRow]):
-    """Sessions in an `order`: by activity those that run are on top, in that of their beginnings, the newest
-    first; then the others.
+    """Sessions in an `order`: by activity those at work are on top, then those of the last minute, in that of
+    their beginnings, the newest first; then the others.
 
     Sessions of the last ten minutes are unfolded, and all that a filter finds something in.
     """

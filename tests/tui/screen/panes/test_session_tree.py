@@ -22,7 +22,7 @@ from tui.screen.panes.cache_parts.misses import MISSES
 from tui.screen.panes.doing import doing
 from tui.screen.panes.request_cells import state
 from tui.screen.panes.session_cells import context_gauge, session_state
-from tui.screen.panes.session_order import LIVE_S, ORDERS, order_key
+from tui.screen.panes.session_order import LIVE_S, ORDERS, TOOL_S, order_key
 from tui.screen.panes.session_tree import OPEN_S, SessionTree
 from tui.screen.panes.streams import TURNS, in_order
 from tui.screen.styled_line import line_width, plain_text
@@ -99,6 +99,21 @@ async def test_what_runs_stands_on_top_and_old_sessions_are_folded() -> None:
         assert lines[5].startswith(" ▾ asked in idle")
         assert "✓ idle 1m, 1 request" in lines[5]
         assert lines[7].startswith(" ▸ asked in old")
+
+
+async def test_the_first_row_is_at_work_as_long_as_any_session_is() -> None:
+    """Who follows it looks at what runs, whatever began, or ended, in the meantime."""
+    asks = CallNote("toolu_1", "Bash")
+    ended = NOW - TOOL_S
+    async with on_stage(
+        request("1", "runs", NOW - 3000, phase="decode", ended=None),
+        request("2", "left", ended, stop_reason="tool_use", calls=(asks,)),
+        request("3", "at a tool", NOW - LIVE_S - 1, stop_reason="tool_use", calls=(asks,)),
+        request("4", "told", NOW - 4, stop_reason="tool_use", calls=(replace(asks, failed=False),)),
+        request("5", "answered", NOW - 3),
+    ) as (tree, _):
+        sessions = [row.session for row in tree.rows if row is not None and row.found is not None]
+        assert sessions == ["at a tool", "runs", "answered", "told", "left"]
 
 
 @pytest.mark.parametrize(("cells", "said"), [(22, "✓ idle 13s, 2 requests"), (18, "✓ idle 13s")])
