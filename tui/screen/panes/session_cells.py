@@ -14,6 +14,7 @@ from tui.screen.widgets.vital_signs import FULL, NEARLY_FULL
 
 _GAUGE, _LABELLED = 10, 38  # cells
 UNNAMED = "(nothing asked yet)"
+_ASKING = frozenset({"AskUserQuestion", "ExitPlanMode"})  # tools of Claude Code whose result is your answer
 NO_SESSION = "requests of clients that tell no session"
 
 
@@ -63,6 +64,8 @@ def runs_tool(record: RequestSnapshot) -> bool:
 
 def _tool_runs(record: RequestSnapshot, now: float, cells: int) -> Line:
     took = _clock(max(0.0, now - (record.ended or record.updated)))
+    if any(call.failed is None and call.name in _ASKING for call in record.calls):
+        return [("▸ ", "warn"), (shorten(f"asks you {took}", cells - 2), "warn")]
     return [("▸ ", "tool"), (shorten(f"tool runs {took}", cells - 2), "muted")]
 
 

@@ -37,6 +37,7 @@ arrives. While the first session is selected, all three follow what runs; home f
 context | lane.main | how full the window is, and turns left until the client compacts
 → Edit a.py | tool | the call that is written, or that the last answer made; ✗: it failed
 ▸ tool runs | tool | the client runs the tool, or asks you for permission
+▸ asks you | warn | the client shows you a plan, or a question of the model's
 4 more | dim | subagents that ended before the last four
 sort | {streams.sort}: by activity, name, context, requests, failed for good, tokens
 

@@ -21,7 +21,7 @@ from tui.screen.panes import session_tree
 from tui.screen.panes.cache_parts.misses import MISSES
 from tui.screen.panes.doing import doing
 from tui.screen.panes.request_cells import state
-from tui.screen.panes.session_cells import context_gauge, session_state
+from tui.screen.panes.session_cells import agent_state, context_gauge, session_state
 from tui.screen.panes.session_order import LIVE_S, ORDERS, TOOL_S, order_key
 from tui.screen.panes.session_tree import OPEN_S, SessionTree
 from tui.screen.panes.streams import TURNS, in_order
@@ -120,6 +120,17 @@ async def test_the_first_row_is_at_work_as_long_as_any_session_is() -> None:
 def test_how_a_session_rests_is_said_in_whole_words(cells: int, said: str) -> None:
     [found] = sessions_of(request("1"), request("2", at=NOW - 13))
     assert plain_text(session_state(replace(found, updated=NOW - 13), NOW, cells)) == said
+
+
+@pytest.mark.parametrize("tool", ["AskUserQuestion", "ExitPlanMode"])
+def test_a_question_to_the_user_is_no_tool_that_runs(tool: str) -> None:
+    asked = CallNote("toolu_1", tool)
+    [found] = sessions_of(request("1", at=NOW - 13, stop_reason="tool_use", calls=(asked,)))
+    for said in (session_state(found, NOW, 22), agent_state(found.agents[0], NOW, 22)):
+        assert plain_text(said) == "▸ asks you 13s"
+    told = (replace(asked, failed=False), CallNote("toolu_2", "Bash"))  # it is answered, a command still runs
+    [found] = sessions_of(request("1", at=NOW - 13, stop_reason="tool_use", calls=told))
+    assert plain_text(session_state(found, NOW, 22)) == "▸ tool runs 13s"
 
 
 async def test_a_session_is_unfolded_folded_and_left_by_keys() -> None:
