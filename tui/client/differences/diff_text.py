@@ -21,7 +21,7 @@ def diff_sentence(found: DiffFacts) -> str:
     if found.a.model and found.b.model and found.a.model != found.b.model:
         models = f"{line_text(found.a.model)}, {line_text(found.b.model)}"
         return f"Their models differ ({models}): nothing of A could serve B."
-    where = f"in {line_text(part.name)}"
+    where = _where(part)
     if found.position is None or not found.b.prompt_tokens:
         return f"They part {where}; the tokens of B were not counted."
     about = "~" if found.estimated else ""
@@ -40,6 +40,16 @@ def diff_sentence(found: DiffFacts) -> str:
     )
 
 
+def _where(part: SegmentFacts) -> str:
+    name = line_text(part.name)
+    match part.kind:
+        case "only in B":
+            return f"at {name}, which A does not have there"
+        case "only in A":
+            return f"where A has {name}"
+    return f"in {name}"
+
+
 def _news(found: DiffFacts) -> int:
     """How many of the last segments only B has."""
     number = 0
@@ -55,8 +65,11 @@ def segment_note(found: DiffFacts, place: int) -> str:
     part = found.segments[place]
     if found.first is None or place < found.first:
         return ""
-    if place == found.first and part.kind != "only in B":
+    if place == found.first and part.kind == "changed":
         return "first difference"
+    apart = {"only in A": "only in B", "only in B": "only in A"}.get(part.kind)
+    if apart and any(one.kind == apart and one.name == part.name for one in found.segments):
+        return "moved"
     return {"same": "but behind it", "only in B": "new", "only in A": "gone"}.get(part.kind, "")
 
 

@@ -71,9 +71,10 @@ def _first(found: PromptDiff, segment: SegmentDiff) -> Iterator[str]:
     kind = f"{segment.kind} at its character {segment.at:,}" if segment.kind == "changed" else segment.kind
     yield line_text(f"the first difference is {segment.name}: {kind}")
     before, now_a, now_b = found.around()
+    lacks = "(ends here)" if _is_the_end(found, segment.kind) else "(has no such segment)"
     yield f"  both  {line_text(before)}"
-    yield f"  A     {line_text(now_a) or '(ends here)'}"
-    yield f"  B     {line_text(now_b) or '(ends here)'}"
+    yield f"  A     {line_text(now_a) or lacks}"
+    yield f"  B     {line_text(now_b) or lacks}"
     if found.position is None:
         yield "the tokens of B were not counted"
         return
@@ -82,6 +83,11 @@ def _first(found: PromptDiff, segment: SegmentDiff) -> Iterator[str]:
     share = percent(ratio(found.shared, found.characters))
     yield f"B shares {about}{found.position:,} tokens with A ({share} of its text); the rest,"
     yield f"{about}{found.recomputed:,} tokens, could not come from A{took}"
+
+
+def _is_the_end(found: PromptDiff, kind: str) -> bool:
+    """Whether the one that lacks the first difference has nothing behind it either."""
+    return kind == "changed" or all(part.kind == kind for part in found.segments[found.first :])
 
 
 def _segments(found: PromptDiff, *, whole: bool) -> Iterator[str]:

@@ -6,10 +6,12 @@ The segments are those of what was sent upstream, else of the client's request: 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from hashlib import sha256
-from itertools import accumulate, pairwise, zip_longest
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 from engine.wire.json_text import encode_json
@@ -87,7 +89,10 @@ def diff(a: Trace, b: Trace) -> PromptDiff:
     parts = list(_compared(ours, theirs, *counted))
     first = next((place for place, part in enumerate(parts) if part.kind != "same"), None)
     characters = sum(len(part.b) for part in parts)
-    shared = sum(len(part.b) for part in parts[:first]) + (parts[first].at if first is not None else 0)
+    # What stands at the same place counts, whatever it is called: tokens know nothing of names.
+    met = zip(ours[first:], theirs[first:], strict=False) if first is not None else ()
+    within = next((_shared(one.text, other.text) for one, other in met), 0)
+    shared = sum(len(part.b) for part in parts[:first]) + within
     position, estimated = _position(a, b, shared, parts, first)
     recomputed = None if position is None else b.usage.prompt_tokens - position
     return PromptDiff(
@@ -208,13 +213,19 @@ def _list(value: Any) -> list[Any]:
 def _compared(
     a: list[Segment], b: list[Segment], a_tokens: list[int] | None, b_tokens: list[int] | None
 ) -> Iterator[SegmentDiff]:
-    """Place by place: a prompt has no way to reuse what stands elsewhere."""
-    rows = zip_longest(a, b, a_tokens or [], b_tokens or [])
-    for one, other, *tokens in rows:
-        if one is None:
-            yield SegmentDiff(other.name, "only in B", "", other.text, 0, *tokens)
-        elif other is None:
+    """Each segment beside the one of its name: a tool that is new leaves the others what they are."""
+    for at_a, at_b in _pairs(a, b):
+        one = a[at_a] if at_a is not None else None
+        other = b[at_b] if at_b is not None else None
+        tokens = [
+            None if at is None or counted is None else counted[at]
+            for at, counted in ((at_a, a_tokens), (at_b, b_tokens))
+        ]
+        if other is None:
+            assert one is not None
             yield SegmentDiff(one.name, "only in A", one.text, "", 0, *tokens)
+        elif one is None:
+            yield SegmentDiff(other.name, "only in B", "", other.text, 0, *tokens)
         elif one == other:  # counted once: a share of a larger part, rounded, may differ by a token
             tokens = [next((size for size in reversed(tokens) if size is not None), None)] * 2
             yield SegmentDiff(one.name, "same", one.text, other.text, 0, *tokens)
@@ -222,6 +233,32 @@ def _compared(
             name = one.name if one.name == other.name else f"{one.name} / {other.name}"
             at = _shared(one.text, other.text)
             yield SegmentDiff(name, "changed", one.text, other.text, at, *tokens)
+
+
+def _pairs(a: list[Segment], b: list[Segment]) -> Iterator[tuple[int | None, int | None]]:
+    """Places in A and B that belong together, in the order of both; None: one of them has no such segment."""
+    equal = next((at for at, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), None)
+    equal = min(len(a), len(b)) if equal is None else equal
+    yield from ((at, at) for at in range(equal))
+    ours, theirs = _keys(a[equal:]), _keys(b[equal:])
+    for _, a1, a2, b1, b2 in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        left, right = range(equal + a1, equal + a2), range(equal + b1, equal + b2)
+        if a2 - a1 == b2 - b1 and ours[a1:a2] == theirs[b1:b2]:
+            yield from zip(left, right, strict=True)
+        else:
+            yield from ((at, None) for at in left)
+            yield from ((None, at) for at in right)
+
+
+def _keys(found: list[Segment]) -> list[tuple[str, int]]:
+    """What each is known by: a tool by its name, a message by its number; equal ones by their order."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for one in found:
+        name = one.name if one.name.startswith("tool ") else one.name.partition(" (")[0]
+        keys.append((name, seen[name]))
+        seen[name] += 1
+    return keys
 
 
 def _shared(a: str, b: str) -> int:
@@ -239,14 +276,17 @@ def _position(
         return None, True
     miss = b.cache.miss if b.cache else None
     told = miss.position if miss is not None and miss.reason == "diverged" else None
-    within = parts[first].b_tokens
-    if within is not None:
+    # What B has at the first difference: behind what only A has there.
+    place = next((part for part in parts[first:] if part.kind != "only in A"), None)
+    if place is None and parts[0].b_tokens is not None:
+        return sum(part.b_tokens or 0 for part in parts), False
+    if place is not None and place.b_tokens is not None:
         begin = sum(part.b_tokens or 0 for part in parts[:first])
         # The cache compared B with what it held, which need not have been A: in another part it was not.
-        if told is not None and begin <= told <= begin + within:
+        if told is not None and begin <= told <= begin + place.b_tokens:
             return told, False
-        at, size = parts[first].at, len(parts[first].b)
-        return begin + round(within * at / size if size else 0), bool(at)
+        at, size = shared - sum(len(part.b) for part in parts[:first]), len(place.b)
+        return begin + round(place.b_tokens * at / size if size else 0), bool(at)
     # The prompt with less behind the difference leaves less to estimate: where B goes on from A, nothing.
     theirs, whole = a.usage.prompt_tokens, sum(len(part.a) for part in parts)
     if theirs and whole - shared < characters - shared:

@@ -41,6 +41,15 @@ def facts(kinds: str, *, first: int | None, **more: Any) -> DiffFacts:
             "A begins with all of B and goes on: all of B could be restored from it.",
         ),
         (facts("≠", first=0, position=None), "They part in part 0; the tokens of B were not counted."),
+        (
+            facts("=+=", first=1),
+            "B could restore 16,384 of its 21,377 tokens: it parts from A there, at part 1, which A does not"
+            " have there.",
+        ),
+        (
+            facts("=-=", first=1, estimated=True),
+            "B could restore ~16,384 of its 21,377 tokens: it parts from A there, where A has part 1.",
+        ),
     ],
 )
 def test_the_sentence_says_where_they_part_and_the_cost(found: DiffFacts, said: str) -> None:
@@ -68,3 +77,9 @@ def test_each_segment_says_what_it_means() -> None:
         "new",
         "gone",
     ]
+
+
+def test_a_segment_that_stands_elsewhere_is_moved_not_new() -> None:
+    found = facts("=+=-+", first=1)
+    found.segments[3].name = found.segments[1].name
+    assert [segment_note(found, place) for place in range(1, 5)] == ["moved", "but behind it", "moved", "new"]

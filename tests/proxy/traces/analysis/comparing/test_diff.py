@@ -86,13 +86,67 @@ def test_it_opens_at_the_first_difference() -> None:
     ("a", "b", "kinds"),
     [
         (sent("x"), sent("x", system="Other."), ["changed", "same", "same"]),
-        (sent("x"), sent("x", tools=()), ["same", "changed", "only in A"]),
+        (sent("x"), sent("x", tools=()), ["same", "only in A", "same"]),
         (sent("x", "y"), sent("x"), ["same", "same", "same", "only in A"]),
     ],
     ids=["system", "tools", "shorter"],
 )
 def test_each_kind_of_difference_is_named(a: Trace, b: Trace, kinds: list[str]) -> None:
     assert [part.kind for part in diff(a, b).segments] == kinds
+
+
+def tool(name: str, **parameters: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+
+BASH, EDIT, GREP, READ_FILE = (tool(name) for name in ("Bash", "Edit", "Grep", "Read"))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "kinds"),
+    [
+        ((BASH, READ_FILE), (BASH, GREP, READ_FILE), "= = +Grep = ="),
+        ((BASH, GREP, READ_FILE), (BASH, READ_FILE), "= = -Grep = ="),
+        ((BASH, EDIT, READ_FILE), (BASH, GREP, READ_FILE), "= = -Edit +Grep = ="),
+        ((BASH, EDIT, GREP), (GREP, BASH, EDIT), "= +Grep = = -Grep ="),
+        ((BASH, EDIT), (GREP, BASH, tool("Edit", x=1)), "= +Grep = ≠Edit ="),
+        ((BASH, BASH), (BASH, tool("Bash", x=1), BASH), "= = ≠Bash +Bash ="),
+    ],
+    ids=["added", "removed", "replaced", "moved", "added and changed", "of one name"],
+)
+def test_a_tool_that_is_new_or_gone_leaves_the_others_what_they_are(
+    a: tuple[Any, ...], b: tuple[Any, ...], kinds: str
+) -> None:
+    signs = {"same": "=", "changed": "≠", "only in A": "-", "only in B": "+"}
+    one, other = sent("x", tools=a), sent("x", tools=b)
+    found = diff(one, other)
+    told = [
+        signs[part.kind] + (part.name.removeprefix("tool ") if part.kind != "same" else "")
+        for part in found.segments
+    ]
+    assert " ".join(told) == kinds
+    # Each segment of both, in their order, and where they part is a place in the text.
+    for side, trace in (("a", one), ("b", other)):
+        texts = [text for part in found.segments if (text := getattr(part, side))]
+        assert texts == [segment.text for segment in segments(trace)]
+    whole = ["".join(segment.text for segment in segments(trace)) for trace in (one, other)]
+    assert whole[0][: found.shared] == whole[1][: found.shared]
+    assert whole[0][found.shared] != whole[1][found.shared]
+
+
+def test_where_a_had_a_tool_more_is_counted_too() -> None:
+    parts = {name: CountedPart(name=name, tokens=40) for name in ("tool Bash", "tool Grep", "tool Read")}
+    system, end = CountedPart(name="system", tokens=100), CountedPart(name="message 1 (user)", tokens=20)
+    a = sent("x", tools=(BASH, GREP, READ_FILE), prompt_parts=[system, *parts.values(), end])
+    del parts["tool Grep"]
+    b = sent("x", tools=(BASH, READ_FILE), prompt_parts=[system, *parts.values(), end])
+    b.usage = Usage(input_tokens=200)
+    found = diff(a, b)
+    assert found.first is not None
+    assert found.segments[found.first].name == "tool Grep"
+    assert 140 < (found.position or 0) < 180
+    shorter = diff(sent("x", "y", tools=(BASH, READ_FILE), prompt_parts=b.prompt_parts), b)
+    assert (shorter.position, shorter.recomputed, shorter.estimated) == (200, 0, False)
 
 
 def test_the_cache_s_own_figure_is_taken_where_there_is_one() -> None:
