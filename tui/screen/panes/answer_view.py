@@ -135,10 +135,8 @@ class AnswerView(Stack):
         if not (record.said.strip() or record.calls):
             return failed
         cut = "…" if len(record.said) >= SAID else ""
-        told = (
-            "Only the end of this answer and its calls are held here; "
-            f"its trace has all of it ({key_of('main.open_trace')})."
-        )
+        part = "the end of this answer's text" if cut else "the last text of this answer"
+        told = f"Held here: {part}, and its calls. Its trace has all of it ({key_of('main.open_trace')})."
         lines: list[Line] = [[], [(told, "dim")], []]
         if record.said.strip():
             style = PIECE_STYLES["thinking" if record.thinks else "text"]
