@@ -60,3 +60,15 @@ def test_the_drawing_fits_whatever_the_figures_are(
     lines = [*window_lines(found, cells), *growth_lines(found, cells, 5)]
     assert len(lines) == 7
     assert max(map(line_width, lines)) <= cells
+
+
+@pytest.mark.parametrize("turns", [2, 50, 51, 300])
+def test_growth_is_that_of_the_whole_session_however_many_turns_it_has(turns: int) -> None:
+    found = budget(100, 200, None, turns)
+    for number, turn in enumerate(found.turns, 1):
+        turn.prompt_tokens = number
+    found.turns[turns // 2].prompt_tokens = turns  # before a compaction: one turn of many
+    drawn = [plain_text(line)[9:] for line in growth_lines(found, 60, 8)]
+    top = [at for at, sign in enumerate(drawn[0]) if sign == "█"]
+    assert len(drawn[0]) // 2 - 2 <= top[0] <= len(drawn[0]) // 2 + 1
+    assert drawn[-2][0] != "█" or turns == 2

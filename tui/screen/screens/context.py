@@ -150,6 +150,9 @@ class ContextScreen(OpenedScreen):
             sizes = [row.part.tokens if row.part is not None else 0 for row in rows]
             self._parts.select(sizes.index(max(sizes)))
         self._draw_things()
+        turn = self._budget.turn
+        note = f"turns 1 to {turn:,}" if turn > 1 else ""
+        self.query_one("#growth-heading", Heading).set_text(note=[(note, "muted")] if note else [])
         self.query_one("#context-head", Canvas).paint()
         self.query_one("#context-growth", Canvas).paint()
 
@@ -296,7 +299,8 @@ def growth_lines(budget: ContextBudget, cells: int, rows: int) -> list[Line]:
     prompts = [turn.prompt_tokens for turn in budget.turns[: budget.turn]]
     top = max([budget.compacts_at or 0, *prompts, 1])
     room = max(1, cells - _LABEL - 3)
-    prompts = prompts[-room:]
+    if (many := len(prompts)) > room:  # several turns a cell, of which the largest prompt is drawn
+        prompts = [max(prompts[at * many // room : (at + 1) * many // room]) for at in range(room)]
     values: Sequence[float] = [
         one for one in prompts for _ in range(min(_WIDEST, max(1, room // len(prompts))))
     ]
