@@ -288,7 +288,7 @@ class TracesPane(Pane):
             total = max(page.total, start + len(page.traces))
             self._rows = rows.with_page(start, page.traces, total, by_time=query.by_time)
             self._loaded_query, self._loaded_at = query, self.now
-            if note_repeats(self._repeats, page.traces, self._rows):
+            if note_repeats(self._repeats, page.traces, self._rows, self.snapshot.requests):
                 self.main_table.clear_drawn()
         self._busy, self._around = False, ""
         self._draw()
