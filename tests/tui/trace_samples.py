@@ -496,6 +496,10 @@ class SampleHost:
         longest = max(phases, key=lambda phase: phase.seconds)
         return Why(
             trace=trace_id,
+            time=trace.time,
+            session=trace.session,
+            lane=trace.lane,
+            agent_type=trace.agent_type,
             verdict="slow",
             took_s=took,
             phases=phases,

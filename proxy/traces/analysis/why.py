@@ -9,6 +9,7 @@ from __future__ import annotations
 from statistics import median
 
 from engine.wire.feed import PhaseTimes
+from proxy.anthropic.side_requests import purpose
 from proxy.configuration.known_backends import backend_kind
 from proxy.events.causes import TOO_LONG, cause_of
 from proxy.events.types import Timings
@@ -54,6 +55,11 @@ def explain(trace: Trace, index: TraceIndex) -> Why:
     longest = max(phases, key=lambda phase: phase.seconds, default=None)
     return Why(
         trace=trace.id,
+        time=trace.time,
+        session=trace.session,
+        lane=trace.lane,
+        agent_type=trace.agent_type,
+        purpose=purpose(body, trace.lane) if isinstance(body := trace.request.body, dict) else "",
         verdict=_verdict(trace, usual, lost),
         took_s=times.done,
         ttft_s=times.first_token,

@@ -65,6 +65,11 @@ class Why(BaseModel):
     """What explains one request."""
 
     trace: str
+    time: float = 0.0  # when it came, epoch seconds; 0: not told
+    session: str = ""
+    lane: str = "main"
+    agent_type: str = ""
+    purpose: str = ""  # of a side request
     verdict: Verdict
     took_s: float | None = None
     ttft_s: float | None = None

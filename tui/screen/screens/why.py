@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from tui.client.figures import seconds
+from tui.client.figures import day_and_clock, seconds
 from tui.client.records import Snapshot
+from tui.client.who import who_asks
 from tui.client.why_text import phase_bars, shown_phases, why_advice, why_sentence, why_usual
 from tui.client.wire_text import line_text, wrap
 from tui.screen.keymap import bindings
+from tui.screen.panes.request_cells import asker, session
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.box import Box
 from tui.screen.screens.opened import OpenedScreen
@@ -83,9 +85,10 @@ class WhyScreen(Box[None], OpenedScreen):
 
 
 def why_lines(why: Why, width: int, height: int = 40) -> list[Line]:
-    """The sentence, what is usual, what to do, and the phases as bars on one axis: the longest that fit."""
+    """Which request it is, the sentence, what is usual, what to do, and the longest phases as bars."""
     style = {"failed": "bad", "cancelled": "warn", "slow": "warn", "missed": "warn"}.get(why.verdict, "")
-    lines = _paragraph(why_sentence(why), f"bold {style}".strip(), width)
+    lines: list[Line] = [_whose(why), []] if why.time else []
+    lines += _paragraph(why_sentence(why), f"bold {style}".strip(), width)
     if usual := why_usual(why):
         lines += [[], *_paragraph(f"Usual: {usual}.", "muted", width)]
     if advice := why_advice(why):
@@ -104,6 +107,12 @@ def why_lines(why: Why, width: int, height: int = 40) -> list[Line]:
             ]
         )
     return lines
+
+
+def _whose(why: Why) -> Line:
+    """Its moment, session and asker: what is selected may still run, then this is the one before."""
+    who = asker(why.lane, line_text(who_asks(why.lane, why.agent_type, why.purpose), 40))
+    return [(f" {day_and_clock(why.time)}  ", ""), session(line_text(why.session)), ("  ", ""), who]
 
 
 def _paragraph(text: str, style: str, width: int) -> list[Line]:

@@ -302,3 +302,14 @@ def test_of_several_repeats_the_last_one_tells_the_end(folder: Folder) -> None:
         False,
         2,
     )
+
+
+def test_it_is_told_whose_request_it_is(folder: Folder) -> None:
+    trace = asked(1, session="s-1", lane="subagent", agent_type="Explore")
+    found = explain(trace, folder.index)
+    assert (found.time, found.session, found.lane, found.agent_type) == (
+        trace.time,
+        "s-1",
+        "subagent",
+        "Explore",
+    )
