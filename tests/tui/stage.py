@@ -43,8 +43,13 @@ class Stage(App[None]):
 
 
 def drawn(view: StripView) -> list[str]:
-    """The lines of a widget as they are on the screen, without blanks at their ends."""
+    """The lines of a widget as it would draw them now, without blanks at their ends."""
     return [view.render_line(y).text.rstrip() for y in range(view.size.height)]
+
+
+def painted(view: StripView) -> list[str]:
+    """The lines of a widget as it drew them last: what is on the screen, be it true or not any more."""
+    return [strip.text.rstrip() for _, strip in sorted(view._on_screen.items())]
 
 
 def lines_of(views: Iterable[StripView]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -17,16 +17,16 @@ from tui.screen.engine_label import engine_label, uses_other_backend
 from tui.screen.frames.ground import Stack
 from tui.screen.host_actions.cache_questions import cannot_change
 from tui.screen.keymap import bindings, key_of
+from tui.screen.panes.cache_parts.asked_holdings import ANSWERING, AskedHoldings
 from tui.screen.panes.cache_parts.held import HELD
 from tui.screen.panes.cache_parts.misses import MISSES, listed, miss_lines, no_misses, wanted_note
+from tui.screen.panes.cache_parts.prompts import PROMPTS
 from tui.screen.panes.cache_parts.ranged import RangedUsage
 from tui.screen.panes.cache_parts.totals import cache_block
 from tui.screen.panes.pane import Pane, list_note, paragraphs
-from tui.screen.panes.request_cells import asker, number, restored_bar, restored_share, session
 from tui.screen.styled_line import Line
 from tui.screen.trace_list.source import ListSource
 from tui.screen.widgets.canvas import Canvas, Heading
-from tui.screen.widgets.columns import Column
 from tui.screen.widgets.in_background import in_background
 from tui.screen.widgets.line_table import LineTable
 
@@ -34,17 +34,8 @@ if TYPE_CHECKING:
     from proxy.events.cache_facts import CacheHoldings
     from tui.screen.navigation import NavigatingApp
 
-AGAIN_S = 1.0  # between two questions what the cache holds, while it changes
-_ANSWERS = ("ready", "busy", "stalled")  # states of an engine that can say what it holds
+_Row = TypeVar("_Row")
 _KEYS = frozenset({"pin", "drop", "flush"})
-
-
-def _prefilled(row: RequestSnapshot) -> int:
-    return (row.prefilled_tokens or 0) if row.reports_reuse else 0
-
-
-def _restored(row: RequestSnapshot) -> Line:
-    return [restored_share(row.reused_tokens, row.prompt_tokens, known=row.cache is not None)]
 
 
 def _request(row: HeldRow | MissRecord | RequestSnapshot | None) -> str:
@@ -54,17 +45,11 @@ def _request(row: HeldRow | MissRecord | RequestSnapshot | None) -> str:
     return row.id if isinstance(row, RequestSnapshot) else row.request
 
 
-PROMPTS: tuple[Column[RequestSnapshot], ...] = (
-    Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8, rank=2),
-    Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=6),
-    Column("WHO", lambda row, now, cells: [asker(row.lane, row.who)], 10, rank=1),
-    Column("RESTORED · PREFILLED", lambda row, now, cells: restored_bar(row, cells), 30, least=20, grow=1),
-    Column("REST.", lambda row, now, cells: _restored(row), 5, "right"),
-    Column("PROMPT", lambda row, now, cells: [number(row.prompt_tokens)], 6, "right", rank=3),
-    Column("RESTORED", lambda row, now, cells: [number(row.reused_tokens, "restored")], 8, "right", rank=4),
-    Column("PREFILLED", lambda row, now, cells: [number(_prefilled(row), "prefill")], 9, "right", rank=5),
-    Column("FROM", lambda row, now, cells: [(row.cache.tier if row.cache else "", "muted")], 7, rank=8),
-)
+def _newest_first(rows: Sequence[_Row], shown: Sequence[_Row | None]) -> Sequence[_Row | None]:
+    """Rows from the newest to the oldest: those that are `shown`, as long as they are the same."""
+    turned = rows[::-1]
+    same = len(turned) == len(shown) and all(new is old for new, old in zip(turned, shown, strict=True))
+    return shown if same else turned
 
 
 class CachePane(Pane):
@@ -89,11 +74,7 @@ class CachePane(Pane):
         super().__init__()
         self._source = source
         self._usage = RangedUsage()
-        self._held: CacheHoldings | None = None
-        self._fault = ""
-        self._loaded_for: tuple[Any, ...] = ()
-        self._loaded_at = 0.0
-        self._loading = False
+        self._asked = AskedHoldings()
         self._first_prompts = False
         self._drawn_for: (
             tuple[CacheHoldings | None, int, float | None, list[tuple[str, str, bool]]] | None
@@ -117,6 +98,7 @@ class CachePane(Pane):
                 PROMPTS,
                 key=lambda row: row.id,
                 search=lambda row: row.search_text,
+                newest_first=True,
                 empty=paragraphs(
                     [("No prompt yet.", "bold")],
                     "Each prompt appears here with the tokens that its upstream restored.",
@@ -128,6 +110,7 @@ class CachePane(Pane):
             yield LineTable[MissRecord](
                 MISSES,
                 key=lambda row: f"{row.time}{row.request}{row.position}",
+                newest_first=True,
                 id="misses",
             )
             yield Canvas(self._miss, id="miss")
@@ -166,6 +149,10 @@ class CachePane(Pane):
         }
 
     @property
+    def _held(self) -> CacheHoldings | None:
+        return self._asked.held
+
+    @property
     def _is_elsewhere(self) -> bool:
         return uses_other_backend(self.snapshot)
 
@@ -199,10 +186,8 @@ class CachePane(Pane):
             self._show_held()
         shown, left_out = listed(self.snapshot, first_prompts=self._first_prompts)
         self._misses.empty = no_misses(self.snapshot, len(counted), left_out)
-        known = self._misses.everything
-        same = len(shown) == len(known) and all(old is new for old, new in zip(known, shown, strict=True))
-        self._misses.show(known if same else shown, self.now)  # also for what an empty list says
-        note: Line = list_note(self._misses, gone=self.snapshot.link.gone)
+        self._misses.show(_newest_first(shown, self._misses.everything), self.now)
+        note: Line = list_note(self._misses, "home", gone=self.snapshot.link.gone)
         if left_out:
             gap: Line = [("   ", "")] if note else []
             note = [
@@ -232,14 +217,13 @@ class CachePane(Pane):
             self.update()
 
     def _show_prompts(self, counted: list[RequestSnapshot]) -> None:
-        known = self.main_table.everything
-        if len(counted) != len(known) or any(old is not new for old, new in zip(known, counted, strict=True)):
-            self.main_table.show(counted, self.now)
+        self.main_table.show(_newest_first(counted, self.main_table.everything), self.now)
         self.query_one("#prompts-heading", Heading).set_text(
-            note=list_note(self.main_table, gone=self.snapshot.link.gone)
+            note=list_note(self.main_table, "home", gone=self.snapshot.link.gone)
         )
 
     def _show_held(self) -> None:
+        self._asked.forget_ended(self.snapshot)
         table, held = self._held_table, self._held
         table.empty = self._nothing_held()
         table.show(self._rows(table.everything), self.now)
@@ -251,43 +235,42 @@ class CachePane(Pane):
                 (f"  {len(table.rows)} of {table.total}", "muted"),
             ]
         elif self.snapshot.link.gone and held is not None:
-            note = [(f"as of {clock(self._loaded_at)}", "warn")]
-        elif self._fault and held is not None:
-            note = [(self._fault, "warn")]
+            note = [(f"as of {clock(self._asked.asked_at)}", "warn")]
+        elif self._asked.fault and held is not None:
+            note = [(self._asked.fault, "warn")]
         title: Line = [("Held", "bold")]
         if held is not None and held.entries:
             pinned = sum(entry.pinned_tokens > 0 for entry in held.entries)
             title.append((f"  {plural(len(held.entries), 'entry', 'entries')}", "muted"))
             title.append((f", {pinned} pinned" if pinned else "", "accent"))
         self.query_one("#held-heading", Heading).set_text(title, note)
-        self._ask_again()
+        if self._asked.is_due(self.snapshot, self.now):
+            self.reload()
 
     def _rows(self, shown: Sequence[HeldRow | None]) -> Sequence[HeldRow | None]:
         """The rows now: the same objects where they are equal, as a new one would be a new selection."""
         snapshot, held = self.snapshot, self._held
         now = [(record.session, record.lane, record.phase == "queued") for record in snapshot.active]
         drawn_for = held, len(snapshot.requests), snapshot.saved_s, now
-        before = self._drawn_for
-        if before is not None and before[0] is held and before[1:] == drawn_for[1:]:
+        if (
+            self._drawn_for is not None
+            and self._drawn_for[0] is held
+            and self._drawn_for[1:] == drawn_for[1:]
+        ):
             return shown
         self._drawn_for = drawn_for
         rows = held_rows(held, snapshot) if held is not None else []
         return shown if rows == shown else rows
 
-    @property
-    def _answers(self) -> bool:
-        """Whether the engine can say what it holds."""
-        engine = self.snapshot.engine
-        return engine is not None and engine.state in _ANSWERS
-
     def _nothing_held(self) -> list[Line]:
         if self.snapshot.link.gone:
             return paragraphs("There is no contact with the host: what the cache holds is not known.")
-        if self._held is None and not self._answers:
+        engine = self.snapshot.engine
+        if self._held is None and engine is not None and engine.state not in ANSWERING:
             state = engine_label(self.snapshot)[0]
             return paragraphs(f"The engine is not up ({state}): what the cache holds is not known yet.")
-        if self._fault:
-            return paragraphs([("What the cache holds cannot be listed.", "bold")], self._fault)
+        if self._asked.fault:
+            return paragraphs([("What the cache holds cannot be listed.", "bold")], self._asked.fault)
         if self._held is None:
             return paragraphs("Asking the engine what it holds …")
         return paragraphs(
@@ -302,39 +285,17 @@ class CachePane(Pane):
 
     # -- what the engine holds ----------------------------------------------------------------------------
 
-    def _ask_again(self) -> None:
-        """Ask the host what is held, if that may have changed since it was asked last."""
-        snapshot = self.snapshot
-        totals, engine = snapshot.totals, snapshot.engine
-        if self._loading or snapshot.link.gone or engine is None or not self._answers:
-            return
-        wanted = (
-            *(totals.cache_insertions, totals.cache_evictions, totals.cache_entries, totals.cache_bytes),
-            *(totals.finished, totals.failed, len(snapshot.active), engine.pid),
-        )
-        awaits = (
-            bool(self._fault) and snapshot.link.recorded
-        )  # what is played may have its answer a little later
-        if (wanted == self._loaded_for and not awaits) or 0.0 <= self.now - self._loaded_at < AGAIN_S:
-            return
-        self._loaded_for, self._loaded_at = wanted, self.now
-        self.reload()
-
     def reload(self) -> None:
         """Ask the host what is held."""
-        self._loading = True
+        self._asked.ask(self.snapshot, self.now)
         self.run_worker(self._load(), name="cache", group="cache", exit_on_error=False)
 
     async def _load(self) -> None:
         try:
-            self._held = await cast("NavigatingApp", self.app).load_cache()
-            self._fault = ""
+            self._asked.take(await cast("NavigatingApp", self.app).load_cache())
         except Exception as error:
-            self._fault = line_text(str(error), 300)
-            if self.snapshot.link.recorded:  # what was told later is not known at this moment
-                self._held = None
-        finally:
-            self._loading = False
+            # In what is played, an answer of later is not known at this moment.
+            self._asked.fail(line_text(str(error), 300), forget=self.snapshot.link.recorded)
         if self.is_attached:
             self.update()
 
@@ -342,7 +303,10 @@ class CachePane(Pane):
 
     def reveal(self, held: CacheHoldings | None, row: str) -> None:
         """Select an entry of `held`, or of a cache elsewhere the prompt of a request."""
-        self._held, table = held or self._held, self.main_table
+        if held is not None:
+            self._asked.ask(self.snapshot, self.now)
+            self._asked.take(held)
+        table = self.main_table
         if table.filter:
             self.set_filter("")
         self.update()

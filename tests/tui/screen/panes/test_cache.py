@@ -10,8 +10,8 @@ from proxy.events.totals import Totals
 from proxy.events.types import EngineCache, EngineState, Usage
 from tui.client.records import HostFacts, MissRecord, RequestSnapshot, Snapshot
 from tui.screen.charts import big_digits
-from tui.screen.panes.cache import PROMPTS
 from tui.screen.panes.cache_parts.misses import miss_lines, no_misses
+from tui.screen.panes.cache_parts.prompts import PROMPTS
 from tui.screen.panes.cache_parts.totals import cache_block
 from tui.screen.styled_line import line_width, plain_text
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.events.cache_facts import CacheEntry, CacheHoldings
-from proxy.events.types import Event
+from proxy.events.types import Event, Usage
 from tests.tui.held_samples import ADA, entry, holdings
 from tests.tui.screen.panes.test_first_run import first_run
 from tests.tui.screen.test_app import Scene, scene
-from tests.tui.stage import drawn, lines_of, loaded
+from tests.tui.stage import drawn, lines_of, loaded, painted
 from tests.tui.traffic import Morning
 from tui.client.figures import clock, count
 from tui.client.holdings.rows import HeldRow, held_rows, prefill_s
@@ -103,7 +103,7 @@ async def test_under_an_entry_that_an_earlier_host_stored_the_keys_are_of_the_se
     async with cache_scene() as it:
         it.host.held = holdings(it.morning.now).model_copy(update={"entries": [entry_of_nobody()]})
         it.app.main.current.reload()  # type: ignore[attr-defined]
-        await it.press("right", "up", "left")
+        await it.press("right", "down", "left")
         miss = it.app.store.snapshot().misses[-2]
         assert it.app.main.current.request == miss.request
         await it.press("d")
@@ -169,6 +169,47 @@ async def test_what_is_held_is_asked_again_when_it_changes_and_its_failure_is_sa
         await it.settle()
         await it.settle()
         assert "Nothing is held yet." in it.text()
+
+
+async def test_the_list_of_misses_begins_with_the_newest_and_says_why_it_is_empty() -> None:
+    morning = Morning().play()
+    async with cache_scene(morning) as it:
+        misses = it.app.main.current.query_one("#misses", LineTable)
+        times = [row.time for row in misses.rows if row is not None]
+        assert times == sorted(times, reverse=True)
+        assert misses.cursor == 0
+    async with first_run((120, 40), state="ready") as (app, pilot):
+        await pilot.press("2")
+        misses = app.main.current.query_one("#misses", LineTable)
+        assert "No prompt yet, so no miss." in "\n".join(painted(misses))
+        morning, now = Morning(), Morning().now
+        for event in (
+            morning.emit("request.received", "r", session="s", lane="main", model="m", preview="Hello"),
+            morning.emit("request.finished", "r", usage=Usage(input_tokens=9).model_dump(), took_s=1.0),
+        ):
+            app.store.apply(event.model_copy(update={"seq": app.store.snapshot().seq + 1}))
+        app.main.current.show(app.store.snapshot(), now)
+        await pilot.pause()
+        assert "No miss in 1 prompt." in "\n".join(painted(misses))
+
+
+async def test_what_an_engine_held_that_has_ended_is_not_offered() -> None:
+    morning = Morning().play()
+    async with cache_scene(morning) as it:
+        assert "9f3c1e main" in it.text()
+        morning.engine("restarting")
+        it.app.inbox.put(morning.events[-1])
+        await it.settle()
+        held = it.app.main.current.query_one("#held", LineTable)
+        assert "The engine is not up (restarting)" in "\n".join(drawn(held))
+        assert {"pin", "drop", "flush"} <= it.app.main.current.unavailable
+        it.host.held = CacheHoldings.model_validate({"entries": [entry("aa" * 8, 7_000, sessions=["s-new"])]})
+        morning.wait(2)
+        morning.engine("ready", pid=4711)
+        it.app.inbox.put(morning.events[-1])
+        await it.settle()
+        await it.settle()
+        assert "s-new main" in it.text()
 
 
 async def test_an_engine_that_is_not_up_is_not_said_to_be_asked() -> None:

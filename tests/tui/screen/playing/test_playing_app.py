@@ -7,7 +7,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from proxy.recordings.format import Recording
-from proxy.recordings.playing import NO_ANSWER, NOT_YET, NOTHING_RUNS, PlayedTraces
+from proxy.recordings.playing import NO_ANSWER, NOTHING_RUNS, PlayedTraces
 from proxy.traces.reading import TraceNotFound
 from proxy.traces.schema import TraceSummary
 from tests.tui.demo.plot import BUSY, demo_recording
@@ -158,7 +158,8 @@ async def test_what_only_the_host_knew_is_not_told_before_it_was_asked() -> None
         await pilot.press("2")
         await ready(app, pilot)
         held = app.screen.query_one(CachePane).main_table
-        for moment, words in ((2.0, NOT_YET), (8.0, "Nothing is held yet"), (50.0, "main"), (4.0, NOT_YET)):
+        loading = "The engine is not up (loading"
+        for moment, words in ((2.0, loading), (8.0, "Nothing is held yet"), (50.0, "main"), (4.0, loading)):
             app.player.seek(START + moment)
             await ready(app, pilot)
             await ready(app, pilot)
