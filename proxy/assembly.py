@@ -198,7 +198,8 @@ class Host:
         """
         running = self.totals.running
         if not self.stopping and running and not now:
-            self.notice(f"stopping after the requests that run ({running}); new ones are refused", "info")
+            text = f"stopping after the requests that run ({running}); new ones are refused"
+            self.notice(text, "info", stopping=True)
         self.stopping = self.changes.closed = True
         if now or running <= 0:
             self.ended.set()
@@ -217,10 +218,10 @@ class Host:
         if self.recorder.traces is None:
             await self.store.close()
 
-    def notice(self, text: str, level: Any = "warning") -> None:
+    def notice(self, text: str, level: Any = "warning", *, stopping: bool = False) -> None:
         """Notify people, on screens and in the log."""
         _log.log(_LEVELS.get(level, logging.WARNING), "%s", text, extra={NOTICED: True})
-        self.bus.publish("host.notice", HostNotice(level=level, text=text))
+        self.bus.publish("host.notice", HostNotice(level=level, text=text, stopping=stopping))
 
     def gate(self) -> UpstreamError | None:
         """The error for a request that arrives now; None: it may pass."""

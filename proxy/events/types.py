@@ -294,6 +294,7 @@ class EngineRestart(EventData):
 class HostNotice(EventData):
     level: Literal["info", "warning", "error"] = "info"
     text: str
+    stopping: bool = False  # from here on the host takes no new requests, and ends after those that run
 
 
 class Lost(EventData):

@@ -575,6 +575,7 @@ async def test_a_host_that_is_asked_to_stop_ends_after_the_requests_that_run(tmp
             await upstream.arrivals.acquire()
             asked = await host.client.post("/anyclaude/stop")
             assert (asked.status_code, asked.json()) == (202, {"stopping": True, "running": 1})
+            await host.events(lambda event: event["data"].get("stopping") is True, params={"since": "0"})
             refused = await host.client.post("/v1/messages", json=ASK)
             assert (refused.status_code, "being stopped" in refused.text) == (529, True)
             change = await host.client.post("/anyclaude/settings", json={"changes": {"keepAwake": False}})

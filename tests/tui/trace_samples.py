@@ -614,7 +614,7 @@ class SampleHost:
 
     async def stop(self, *, now: bool = False) -> None:
         """Keep the wish."""
-        self._take("stop")
+        self._take("stop now" if now else "stop")
 
     def _take(self, wish: str) -> None:
         if self.refuses:

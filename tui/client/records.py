@@ -345,6 +345,7 @@ class Snapshot:
     memory: tuple[tuple[float, int], ...] = ()
     log: tuple[LogLine, ...] = ()
     disk: HostDisk | None = None  # None: not known
+    stopping: bool = False  # the host takes no new requests, and ends after those that run
     notices: tuple[LogLine, ...] = ()
     totals: Totals = field(default_factory=Totals)
     prefill_speed: float = 0.0  # tokens a second in long prefills; 0: none was measured

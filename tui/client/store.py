@@ -247,6 +247,7 @@ class Store:
             memory=rest.history("memory"),
             log=self._health.lines(),
             disk=rest.disk,
+            stopping=rest.stopping,
             notices=rest.history("notices"),
             totals=totals,
             prefill_speed=self._savings.speed,

@@ -31,6 +31,8 @@ def engine_label(snapshot: Snapshot) -> Span:
         return gone_label(snapshot)
     if snapshot.link.state == "starting":  # again: what is known is of the host before
         return ("starting", "warn")
+    if snapshot.stopping:
+        return ("stopping", "warn")
     if uses_other_backend(snapshot):
         return upstream_label(snapshot)
     state = snapshot.engine.state

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from textual import on, work
 
 from tui.screen.host_actions.bundling import BundlingApp
-from tui.screen.host_actions.questions import cannot_restart
+from tui.screen.host_actions.questions import cannot_load
 from tui.screen.keys.command import PANES, Command
 from tui.screen.panes.traces import TracesPane
 from tui.screen.reading.asked import ReadAtLength
@@ -110,10 +110,8 @@ class NavigatingApp(BundlingApp):
         """Open the list of models, where this host's engine can load one."""
         from tui.screen.screens.models import ModelsScreen
 
-        if refusal := cannot_restart(self.store.snapshot()):
-            self.notify_user(
-                refusal.replace("No engine can be restarted", "No model can be loaded"), "warning"
-            )
+        if refusal := cannot_load(self.store.snapshot()):
+            self.notify_user(refusal, "warning")
         else:
             self.open(ModelsScreen(lambda: self._host_api().models()))
 

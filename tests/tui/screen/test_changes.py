@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 
-from proxy.changes.change_facts import LocalModel
+from proxy.changes.change_facts import LiveSetting, LocalModel
+from proxy.events.types import HostState
 from tests.tui.screen.test_app import scene
-from tests.tui.stage import drawn
+from tests.tui.stage import drawn, lines_of
 from tests.tui.trace_samples import sample_models
+from tests.tui.traffic import Morning
 from tui.client.records import Snapshot
-from tui.screen.host_actions.changes import model_consequence
+from tui.client.store import Store
+from tui.screen.host_actions.changes import model_consequence, value_text
+from tui.screen.host_actions.questions import cannot_change
 from tui.screen.screens.live_settings import SettingsScreen, read_value
 from tui.screen.screens.models import ModelsScreen
 from tui.screen.widgets.key_bar import KeyBar
@@ -59,11 +63,63 @@ async def test_a_model_that_cannot_be_loaded_is_not(tmp_path: Path) -> None:
         assert it.host.wishes == []
 
 
+async def test_what_cannot_be_loaded_has_no_key_for_it() -> None:
+    async with scene() as it:
+        await it.press("M")
+
+        def offers() -> str:
+            return lines_of([it.app.screen.query_one(KeyBar)])
+
+        assert "load it" not in offers()  # the engine has it
+        await it.press("down")
+        assert "load it" in offers()
+        await it.press("end")
+        assert "load it" not in offers()
+
+
+async def test_while_the_host_ends_nothing_is_offered_that_it_refuses() -> None:
+    async with scene() as it:
+        await it.press("M", "down")
+        it.app.inbox.put(it.morning.emit("host.notice", text="stopping after 3", stopping=True))
+        await it.settle()
+        ends = "No model can be loaded: the host is being stopped."
+        assert ends in it.text()
+        await it.press("enter")
+        assert isinstance(it.app.screen, ModelsScreen)
+        await it.press("escape", "comma")
+        assert "The host is being stopped: nothing changes any more." in it.text()
+        await it.press("enter", "u")
+        assert not it.app.screen.query(".open")
+        await it.press("escape", "4")
+        bar = lines_of([it.app.screen.query_one(KeyBar)])
+        for word in ("restart", "drain", "model"):
+            assert word not in bar
+        assert "stopping" in it.text()
+        assert "The host ends after 3 requests; new ones are refused. S ends it at once." in it.text()
+        await it.press("M")
+        assert it.app.screen is it.app.main
+        await it.press("r")
+        assert it.host.restarts == 0
+        await it.press("S")
+        assert "End the host at once?" in it.text()
+        assert "3 requests will fail" in " ".join(it.text().split())
+        await it.press("enter")
+        assert it.host.wishes == ["stop now"]
+
+
+async def test_a_host_that_was_stopping_before_the_screen_came_is_known_to_be() -> None:
+    store = Store()
+    store.begin(HostState.model_validate(Morning().state().model_dump() | {"stopping": True}))
+    assert store.snapshot().stopping
+    assert cannot_change(store.snapshot())
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"family": ""}, "shows no tool calls"),
         ({"decode_speed": 0.0}, "anyclaude-tui models bench"),
+        ({"decode_speed": 0.0, "name": "bundled demo model"}, "models bench 'bundled demo model'"),
         ({"condition": "broken", "reason": "no config.json"}, "It cannot be loaded: broken, no config.json."),
         ({"loaded": True}, "The engine has this model."),
     ],
@@ -174,3 +230,18 @@ async def test_a_host_that_does_not_answer_is_said() -> None:
 )
 def test_a_typed_value_is_read(text: str, value: Any) -> None:
     assert read_value(text) == value
+
+
+@pytest.mark.parametrize("key", ["backends.mlx.diskCacheBytes", "backends.mlx.prefixCacheBytes"])
+def test_bytes_are_told_in_units_also_where_they_are_the_default(key: str) -> None:
+    setting = LiveSetting(
+        key=key,
+        value=20_000_000_000,
+        default=20_000_000_000,
+        default_text="20000000000",
+        meaning="",
+        allowed="",
+        effect="engine restart",
+        changed=False,
+    )
+    assert value_text(setting, setting.value) == "20.0 GB"

@@ -29,6 +29,7 @@ class HostReducer:
         self._model = ""  # that was up last
         self.restart_limit = 5
         self.disk: HostDisk | None = None
+        self.stopping = False
         self._histories: dict[str, deque[Any]] = {
             "notices": deque(maxlen=NOTICES),
             "misses": deque(maxlen=MISSES),
@@ -47,6 +48,7 @@ class HostReducer:
         """Take the host's own account of its engine."""
         self.engine = state.engine.model_validate(cleaned(state.engine.model_dump()))
         self.disk = state.disk
+        self.stopping = state.stopping
         self._replace(
             "probes",
             ((time, probe.model_validate(cleaned(probe.model_dump()))) for time, probe in state.probes),
@@ -67,6 +69,7 @@ class HostReducer:
             case "host.disk":
                 self.disk = data
             case "host.notice":
+                self.stopping = self.stopping or data.stopping
                 self._add("notices", LogLine(event.time, line_text(data.text), data.level))
             case "cache.missed":
                 self._add("misses", _miss(event, data, request))

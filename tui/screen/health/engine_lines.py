@@ -52,9 +52,12 @@ def engine_lines(snapshot: Snapshot, now: float, width: int) -> list[Line]:
         return [again, [("    ", ""), ("Until it answers, all below is of the one before.", "muted")]]
     if snapshot.link.gone:
         return _gone_lines(snapshot, engine, width)
-    if uses_other_backend(snapshot) and snapshot.host is not None:
-        return _upstream_lines(snapshot, now, width)
-    lines = [_state_line(snapshot, engine, now, width)]
+    other = uses_other_backend(snapshot) and snapshot.host is not None
+    lines = _upstream_lines(snapshot, now, width) if other else [_state_line(snapshot, engine, now, width)]
+    if snapshot.stopping:
+        return [lines[0], [("    ", ""), (shorten(_stopping(snapshot), width - 6), "warn")]]
+    if other:
+        return lines
     advice = with_keys(ADVICE.get(engine.state, ""))
     if engine.state == "loading" and engine.progress is not None:
         loading = bar([(engine.progress, "warn")], min(60, width - 10))
@@ -62,6 +65,12 @@ def engine_lines(snapshot: Snapshot, now: float, width: int) -> list[Line]:
     elif advice:
         lines.append([("    ", ""), (shorten(advice, width - 6), "warn")])
     return lines
+
+
+def _stopping(snapshot: Snapshot) -> str:
+    """That the host ends, what it waits for, and how to wait no longer."""
+    waits = f"after {plural(len(snapshot.active), 'request')}" if snapshot.active else "now"
+    return f"The host ends {waits}; new ones are refused. {key_of('health.stop')} ends it at once."
 
 
 def _gone_lines(snapshot: Snapshot, engine: EngineState, width: int) -> list[Line]:

@@ -81,8 +81,9 @@ class AskingApp(CallingApp):
         if await self._agreed(cannot_stop(snapshot), lambda: ask_stop(snapshot, own=own)):
             with self._reporting("The host was not stopped"):
                 self._stop_asked = True
-                await self._host_api().stop()
-                self.notify_user("The host ends after the requests that run.")
+                await self._host_api().stop(now=snapshot.stopping)
+                when = "now" if snapshot.stopping else "after the requests that run"
+                self.notify_user(f"The host ends {when}.")
 
     @on(StreamsPane.CancelRequested)
     @work(name="cancel", group="cancel", exclusive=True, exit_on_error=False)

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from tui.client.figures import plural, rate, size
 from tui.client.records import Snapshot
 from tui.client.wire_text import line_text
 from tui.screen.choices.own_command import own_command
+from tui.screen.host_actions.questions import cannot_change, cannot_load
 from tui.screen.keymap import key_of
 
 if TYPE_CHECKING:
     from proxy.changes.change_facts import LiveSetting, LocalModel
 
 
+def load_refusal(model: LocalModel, snapshot: Snapshot) -> str:
+    """Why this model cannot be loaded; empty where it can."""
+    if model.loaded:
+        return "The engine has this model."
+    if model.condition != "ready":
+        return f"It cannot be loaded: {line_text(model.condition)}, {line_text(model.reason)}."
+    return cannot_load(snapshot)
+
+
 def model_consequence(model: LocalModel, snapshot: Snapshot) -> list[tuple[str, str]]:
     """What follows from loading this model: sentences with their styles, the gravest first."""
-    if model.loaded:
-        return [("The engine has this model.", "muted")]
-    if model.condition != "ready":
-        return [(f"It cannot be loaded: {line_text(model.condition)}, {line_text(model.reason)}.", "bad")]
+    if refusal := load_refusal(model, snapshot):
+        return [(refusal, "muted" if model.loaded else "bad")]
     lines: list[tuple[str, str]] = []
     told = snapshot.engine.context_tokens if snapshot.engine is not None else 0
     if model.served_tokens and told > model.served_tokens:
@@ -39,12 +48,15 @@ def model_consequence(model: LocalModel, snapshot: Snapshot) -> list[tuple[str, 
         speed = f"{prefill}decode {rate(model.decode_speed)} tokens/s"
         lines.append((f"Measured here: {speed}.", "muted"))
     else:
-        lines.append((f"Its speed: {own_command('models bench')} {line_text(model.name)}", "muted"))
+        bench = f"{own_command('models bench')} {quote(line_text(model.name))}"
+        lines.append((f"Its speed: {bench}", "muted"))
     return [*lines, ("If it does not come up, the model before is loaded again.", "muted")]
 
 
 def setting_consequence(setting: LiveSetting, snapshot: Snapshot) -> str:
     """What follows from another value."""
+    if refusal := cannot_change(snapshot):
+        return refusal
     if setting.effect == "at once":
         return f"It counts at once, until the host ends; {key_of('settings.save')} writes it to your file."
     return (
@@ -85,10 +97,10 @@ def engine_restart(snapshot: Snapshot) -> str:
 
 def value_text(setting: LiveSetting, value: Any) -> str:
     """A value for people; a default without a value of its own in words."""
-    if value == setting.default and setting.default_text and not isinstance(value, bool):
-        return line_text(setting.default_text)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int) and setting.key.endswith("Bytes"):
         return size(value)
+    if value == setting.default and setting.default_text:
+        return line_text(setting.default_text)
     return line_text(str(value))

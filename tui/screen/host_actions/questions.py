@@ -39,12 +39,24 @@ def cannot_restart(snapshot: Snapshot, *, drain: bool = False) -> str:
     """Why no engine can be restarted, or not after its requests; empty where one can."""
     if snapshot.link.gone:
         return "No engine can be restarted: there is no contact with the host."
+    if snapshot.stopping:
+        return "No engine can be restarted: the host is being stopped."
     if snapshot.host is not None and not snapshot.host.runs_engine:
         return "No engine can be restarted: this host runs none."
     if drain and (snapshot.engine is None or snapshot.engine.state not in TAKES_REQUESTS):
         key = key_of("health.restart")
         return f"The engine takes no requests now, so there are none to wait for: {key} restarts it."
     return ""
+
+
+def cannot_load(snapshot: Snapshot) -> str:
+    """Why no other model can be loaded; empty where one can."""
+    return cannot_restart(snapshot).replace("No engine can be restarted", "No model can be loaded")
+
+
+def cannot_change(snapshot: Snapshot) -> str:
+    """Why no setting of the host can be changed; empty where some can."""
+    return "The host is being stopped: nothing changes any more." if snapshot.stopping else ""
 
 
 def cannot_stop(snapshot: Snapshot) -> str:
@@ -89,6 +101,10 @@ def ask_restart(snapshot: Snapshot, *, drain: bool = False) -> Question:
 def ask_stop(snapshot: Snapshot, *, own: bool) -> Question:
     """Whether to end the host, which this screen has started if it is its `own`."""
     active = len(snapshot.active)
+    if snapshot.stopping:
+        fails = f"{plural(active, 'request')} will fail" if active else "No request is running"
+        now = f"{fails}; the host has been told to wait for them. Traces are kept."
+        return Question("End the host at once?", now if active else f"{fails}.", "end it", "wait")
     waits = f"It waits for {plural(active, 'request')}" if active else "No request is running"
     refused = "; new ones are refused, and Claude Code gives up on them after ten tries."
     runs_engine = snapshot.host is not None and snapshot.host.runs_engine

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 
 from tui.client.wire_text import line_text
 from tui.screen.engine_label import uses_other_backend
+from tui.screen.host_actions.questions import cannot_change, cannot_load
 from tui.screen.host_actions.wishes import ModelWanted, SettingsWanted
 from tui.screen.keys.command import Command
 from tui.screen.leads.subject import Subject, entry_of, session_filter
@@ -218,6 +219,9 @@ class LeadingApp(NavigatingApp):
         """Load a model, once the user agrees to what follows."""
         from tui.screen.host_actions.changes import model_consequence
 
+        if refusal := cannot_load(self.store.snapshot()):
+            self.notify_user(refusal, "warning")
+            return
         follows = " ".join(text for text, _ in model_consequence(model, self.store.snapshot()))
         name = line_text(model.name)
         if await self.push_screen_wait(ConfirmScreen(f"Load {name}?", follows, "load it")):
@@ -229,6 +233,9 @@ class LeadingApp(NavigatingApp):
         from tui.screen.host_actions.changes import setting_consequence
         from tui.screen.screens.live_settings import read_value
 
+        if refusal := cannot_change(self.store.snapshot()):
+            self.notify_user(refusal, "warning")
+            return
         follows = setting_consequence(setting, self.store.snapshot())
         question = ConfirmScreen(f"Set {line_text(setting.key)} to {line_text(text, 60)}?", follows, "set it")
         if setting.effect == "at once" or await self.push_screen_wait(question):

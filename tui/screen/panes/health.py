@@ -91,7 +91,7 @@ class HealthPane(Pane):
     def unavailable(self) -> set[str]:
         snapshot = self.snapshot
         found = {"drain"} if cannot_restart(snapshot, drain=True) else set()
-        if cannot_restart(snapshot) and not snapshot.link.gone:  # r starts an ended host of this screen's
+        if cannot_restart(snapshot) and snapshot.link.state != "ended":  # r starts one of this screen's again
             found.add("restart")
         if self.request and (self._line is None or not self._line.request):
             found |= {"diff", "open_trace", "mark", *LEADS}  # they work; the pane's own keys need the room

@@ -14,6 +14,7 @@ from textual.widgets import Input, Label
 
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
 from tui.screen.host_actions.changes import setting_consequence, unproven_text, value_text
+from tui.screen.host_actions.questions import cannot_change
 from tui.screen.host_actions.wishes import SettingSaveWanted, SettingsWanted
 from tui.screen.keymap import bindings
 from tui.screen.keys.command import Command
@@ -27,6 +28,9 @@ from tui.screen.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
     from proxy.changes.change_facts import LiveSetting
+
+
+_CHANGES = ("edit", "default")  # what the host takes no more while it is being stopped
 
 
 class SettingsScreen(OpenedScreen):
@@ -100,14 +104,17 @@ class SettingsScreen(OpenedScreen):
 
     def command_list(self) -> list[Command]:
         """The commands of this screen; while a value is typed, those of its input."""
-        return super().command_list() if self._edited is None else list(WHILE_EDITING)
+        if self._edited is not None:
+            return list(WHILE_EDITING)
+        refused = bool(cannot_change(self.control_center.store.snapshot()))
+        return [one for one in super().command_list() if not (refused and one.action in _CHANGES)]
 
     # -- commands -----------------------------------------------------------------------------------------
 
     @on(LineTable.Opened)
     def action_edit(self) -> None:
         """Edit the selected value; of a switch, the other one is offered."""
-        if (setting := self._selected()) is None:
+        if (setting := self._selected()) is None or self._refused():
             return
         self._edited = setting
         self.query_one("#edited", Label).update(line_text(f"new value of {setting.key}", 60))
@@ -140,13 +147,19 @@ class SettingsScreen(OpenedScreen):
 
     def action_default(self) -> None:
         """Take the selected setting back to its default."""
-        if (setting := self._selected()) is not None:
+        if (setting := self._selected()) is not None and not self._refused():
             self.app.post_message(SettingsWanted({setting.key: None}))
 
     def action_save(self) -> None:
         """Write the selected value to the user's own file."""
         if (setting := self._selected()) is not None:
             self.app.post_message(SettingSaveWanted(setting))
+
+    def _refused(self) -> bool:
+        """Whether nothing can be changed any more, with a word why."""
+        if refusal := cannot_change(self.control_center.store.snapshot()):
+            self.app.notify(refusal, timeout=3, markup=False)
+        return bool(refusal)
 
     def _selected(self) -> LiveSetting | None:
         """The selected setting; None, with a word why, where there is none (yet)."""

@@ -20,6 +20,7 @@ from tui.client.store import Store
 from tui.screen.choices.layouts import ZOOMED, toggle_zoom
 from tui.screen.frames.ground import Ground
 from tui.screen.frames.selection_owner import SelectionOwner
+from tui.screen.host_actions.questions import cannot_change, cannot_restart
 from tui.screen.keymap import bindings, commands, footer
 from tui.screen.keys.command import PANES, Command
 from tui.screen.keys.table import LEADS, WHILE_FILTERING, WHILE_LOOKING, without_host
@@ -180,6 +181,10 @@ class MainScreen(Ground, SelectionOwner, Screen[None]):
             left_out |= _OF_A_REQUEST
         if pane.snapshot.link.gone:
             left_out |= _OF_THE_HOST
+        if cannot_restart(pane.snapshot):
+            left_out.add("models")
+        if pane.snapshot.link.gone or cannot_change(pane.snapshot):
+            left_out.add("settings")
         if pane.place == "streams" and not pane.snapshot.requests and not pane.snapshot.link.recorded:
             words["context"], first = "copy the command", "context"  # as the empty list says
         elif not pane.session:

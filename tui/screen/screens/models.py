@@ -12,14 +12,17 @@ from tui.client.figures import count, rate, size
 from tui.client.records import Snapshot
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
 from tui.screen.clipboard import copy
-from tui.screen.host_actions.changes import model_consequence
+from tui.screen.host_actions.changes import load_refusal, model_consequence
+from tui.screen.host_actions.questions import cannot_load
 from tui.screen.host_actions.wishes import ModelWanted
-from tui.screen.keymap import bindings
+from tui.screen.keymap import bindings, footer
+from tui.screen.keys.command import Command
 from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
 from tui.screen.widgets.in_background import in_background
+from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ class ModelsScreen(OpenedScreen):
     def __init__(self, load: Callable[[], Awaitable[LocalModelList]]) -> None:
         super().__init__()
         self._load = load
-        self._active = 0
+        self._follows_from = (0, "")  # requests that a load waits for, and why there is none at all
         self._problem = ""
 
     @property
@@ -58,9 +61,16 @@ class ModelsScreen(OpenedScreen):
 
     def show(self, snapshot: Snapshot, signs: str) -> None:
         super().show(snapshot, signs)
-        if self.is_mounted and len(snapshot.active) != self._active:
-            self._active = len(snapshot.active)
+        follows_from = len(snapshot.active), cannot_load(snapshot)
+        if self.is_mounted and follows_from != self._follows_from:
+            self._follows_from = follows_from
             self.query_one("#consequence", Canvas).paint()
+
+    def command_list(self) -> list[Command]:
+        """The commands of this screen, but for loading what cannot be loaded."""
+        model, snapshot = self._table.selected, self.control_center.store.snapshot()
+        refused = model is not None and bool(load_refusal(model, snapshot))
+        return [one for one in super().command_list() if not (refused and one.action == "use")]
 
     def action_reload(self) -> None:
         """Look at the machine's models again."""
@@ -95,15 +105,16 @@ class ModelsScreen(OpenedScreen):
 
     def _draw(self) -> None:
         self.query_one("#consequence", Canvas).paint()
+        snapshot = self.control_center.store.snapshot()
+        self.query_one(KeyBar).show(footer(self.command_list()), snapshot)  # whether it can be loaded
 
     @on(LineTable.Opened)
     def action_use(self) -> None:
         """Load the selected model."""
         if (model := self._selected()) is None:
             return
-        if model.loaded or model.condition != "ready":
-            text, _ = model_consequence(model, self.control_center.store.snapshot())[0]
-            self.app.notify(text, timeout=4, markup=False)
+        if refusal := load_refusal(model, self.control_center.store.snapshot()):
+            self.app.notify(refusal, timeout=4, markup=False)
             return
         self.app.post_message(ModelWanted(model.path or model.name))
         self.dismiss()
