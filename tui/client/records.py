@@ -348,7 +348,7 @@ class Snapshot:
     stopping: bool = False  # the host takes no new requests, and ends after those that run
     notices: tuple[LogLine, ...] = ()
     totals: Totals = field(default_factory=Totals)
-    prefill_speed: float = 0.0  # tokens a second in long prefills; 0: none was measured
+    prefill_speed: float = 0.0  # tokens a second in the model's long prefills; 0: none was measured
     saved_s: float | None = None  # prefill that restored tokens saved, estimated; None: not known
     lost: int = 0  # events that the host or this screen had to drop
     damaged: int = 0  # events that could not be read

@@ -139,7 +139,8 @@ class Store:
         if fresh:
             self._totals.observe(event.type, event.request, data)
         if event.type in ("request.finished", "request.failed"):
-            self._savings.note(self._requests.get(event.request), data, of_this_host=event.seq > 0)
+            request, model = self._requests.get(event.request), self._rest.model
+            self._savings.note(request, data, of_this_host=event.seq > 0, engine_model=model)
         if event.type == "host.lost":
             self.lose(data.count, event.time)
         elif event.type == "request.tool_call":
@@ -250,7 +251,7 @@ class Store:
             stopping=rest.stopping,
             notices=rest.history("notices"),
             totals=totals,
-            prefill_speed=self._savings.speed,
+            prefill_speed=self._savings.speed(rest.model),
             saved_s=self._savings.seconds(totals.cache_read_input_tokens),
             lost=self._lost,
             damaged=self._damaged,

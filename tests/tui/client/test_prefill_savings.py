@@ -25,10 +25,10 @@ def test_restored_tokens_times_the_time_of_one() -> None:
     savings = PrefillSavings()
     savings.note(request("a"), ended(511, 9.0, restored=1000), of_this_host=True)
     savings.note(request("a"), ended(9000, None), of_this_host=True)
-    assert savings.speed == 0
+    assert savings.speed() == 0
     assert savings.seconds(1000) is None  # too short to measure, and one without a first token
     savings.note(request("b"), ended(2000, 1.0, restored=500, restore_s=0.25), of_this_host=True)
-    assert savings.speed == 2000
+    assert savings.speed() == 2000
     assert savings.seconds(1500) == pytest.approx(1500 / 2000 - 0.25)  # one engine, two names of its model
     assert savings.seconds(3500) == pytest.approx(3500 / 2000 - 0.25)  # 2000 were restored unseen
 
@@ -44,6 +44,17 @@ def test_what_took_longer_to_restore_than_to_prefill_saved_nothing() -> None:
     savings = PrefillSavings()
     savings.note(request("a"), ended(1000, 1.0, restored=100, restore_s=9.0), of_this_host=True)
     assert savings.seconds(100) == 0.0
+
+
+def test_another_model_of_our_engine_has_its_own_speed() -> None:
+    savings = PrefillSavings()
+    savings.note(request("a"), ended(1000, 1.0), of_this_host=False)  # before the engine's model is known
+    assert savings.speed("first") == 1000
+    savings.note(request("a"), ended(1000, 1.0, restored=100), of_this_host=True, engine_model="first")
+    assert savings.speed("other") == 0
+    savings.note(request("a"), ended(1000, 4.0, restored=100), of_this_host=True, engine_model="other")
+    assert (savings.speed("first"), savings.speed("other")) == (1000, 250)
+    assert savings.seconds(200) == pytest.approx(0.1 + 0.4)
 
 
 def test_other_servers_are_measured_model_by_model() -> None:

@@ -25,11 +25,11 @@ class HostReducer:
 
     def __init__(self) -> None:
         self.engine: EngineState | None = None
-        self.model_since = 0.0
-        self._model = ""  # that was up last
         self.restart_limit = 5
         self.disk: HostDisk | None = None
         self.stopping = False
+        self.model = ""  # the engine's that was up last
+        self.model_since = 0.0  # when it took the place of another one; 0: it is the first that is known
         self._histories: dict[str, deque[Any]] = {
             "notices": deque(maxlen=NOTICES),
             "misses": deque(maxlen=MISSES),
@@ -78,9 +78,9 @@ class HostReducer:
         if data.memory_bytes > 0:
             self._add("memory", (event.time, data.memory_bytes))
         if data.state in UP and data.model:
-            if self._model not in ("", data.model):
+            if self.model not in ("", data.model):
                 self.model_since = event.time
-            self._model = data.model
+            self.model = data.model
         if fresh:
             self.engine = data
             if data.probe is not None:

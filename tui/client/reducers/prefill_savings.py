@@ -31,12 +31,17 @@ class PrefillSavings:
 
     def __init__(self) -> None:
         self._models: dict[tuple[str, str], _Model] = {}
+        self._first = ""  # the first model of our engine that is known, to which what came before counts
 
-    def note(self, request: RequestSnapshot | None, data: Any, *, of_this_host: bool) -> None:
-        """Count the end of `request` (`RequestFinished`, `RequestFailed`); earlier hosts give speeds only."""
+    def note(
+        self, request: RequestSnapshot | None, data: Any, *, of_this_host: bool, engine_model: str = ""
+    ) -> None:
+        """Count the end of `request` (`RequestFinished`, `RequestFailed`); earlier hosts give speeds only.
+
+        Of our engine its own model counts, whatever the client calls it.
+        """
         backend, model = (request.backend, request.model) if request is not None else ("", "")
-        # Our engine has one model, whatever the client calls it.
-        key = (backend, "" if backend_kind(backend) == "mlx" else model)
+        key = (backend, self._of_engine(engine_model) if backend_kind(backend) == "mlx" else model)
         if key not in self._models and len(self._models) >= MOST_MODELS:
             key = ("", "")
         sums = self._models.setdefault(key, _Model())
@@ -51,11 +56,23 @@ class PrefillSavings:
             if cache is not None and math.isfinite(cache.restore_s):
                 sums.restore_s += cache.restore_s
 
-    @property
-    def speed(self) -> float:
-        """Tokens a second of the long prefills that were measured; 0 where there were none."""
-        took = sum(sums.measured_s for sums in self._models.values())
-        tokens = sum(sums.measured_tokens for sums in self._models.values())
+    def _of_engine(self, model: str) -> str:
+        self._first = self._first or model
+        return "" if model == self._first else model
+
+    def speed(self, engine_model: str = "") -> float:
+        """Tokens a second of the long prefills that were measured; 0 where there were none.
+
+        Of our engine only those by this model count.
+        """
+        named = self._of_engine(engine_model)
+        counted = [
+            sums
+            for (backend, model), sums in self._models.items()
+            if backend_kind(backend) != "mlx" or model == named
+        ]
+        took = sum(sums.measured_s for sums in counted)
+        tokens = sum(sums.measured_tokens for sums in counted)
         return tokens / took if took > 0 and tokens < 1e15 else 0.0
 
     def seconds(self, restored: int) -> float | None:

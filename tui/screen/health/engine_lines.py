@@ -216,7 +216,11 @@ def _model(snapshot: Snapshot, engine: EngineState, room: int) -> Line:
     """Its name, and as far as there is room its window and measured speeds."""
     if not engine.model:
         return []
-    speeds = [record.tokens_per_s for record in snapshot.requests if record.phase == "done"]
+    speeds = [
+        record.tokens_per_s
+        for record in snapshot.requests
+        if record.phase == "done" and record.received >= snapshot.model_since
+    ]
     speeds = [speed for speed in speeds if speed > 0][-_SPEEDS:]
     facts = [
         f"a demo model: {key_of('main.models')} loads another one"
