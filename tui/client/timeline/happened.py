@@ -15,6 +15,7 @@ from tui.client.wire_text import line_text
 _BEFORE_S = 3.0  # a request that broke so shortly before an end was noted broke with it
 _NEAR_END_S = 90.0  # of memory that is looked at before an end
 _NAMED = 6  # requests and sessions that are named
+_NOT_UP = ("engine starting", "engine restarting", "engine stopped")  # causes of what met no engine
 _NEXT = ("ready", "connects")
 _TROUBLE = ("exited", "failed", "stalled", "refused", "restarting", "off", "stopped")
 _QUIET_LEVELS = ("info", "debug")
@@ -174,7 +175,7 @@ def _broken(snapshot: Snapshot, start: float, end: float) -> list[tuple[str, str
     repeated = [record for record in broke if record.repeat is not None]
     answered = [record for record in repeated if record.repeat and record.repeat[1] == "done"]
     open_ = [record for record in broke if record.repeat is None]
-    parts = [("Broke", f"{plural(len(broke), 'request')}: {_names(broke)}.")]
+    parts = [_broken_or_refused(broke)]
     if repeated:
         times = ", ".join(sorted({clock(one.repeat[0]) for one in repeated if one.repeat})[:_NAMED])
         done = "all answered: nothing was lost"
@@ -184,6 +185,16 @@ def _broken(snapshot: Snapshot, start: float, end: float) -> list[tuple[str, str
     if open_:
         parts.append(("Lost", f"{_names(open_)} {'was' if len(open_) == 1 else 'were'} not repeated."))
     return parts
+
+
+def _broken_or_refused(broke: Sequence[RequestSnapshot]) -> tuple[str, str]:
+    """How many were broken off, and how many came while no engine was up: each new try counts."""
+    refused = [record for record in broke if record.cause in _NOT_UP]
+    running = [record for record in broke if record.cause not in _NOT_UP]
+    if not running:
+        return ("Refused", f"{plural(len(refused), 'request')}: {_names(refused)}; told to retry.")
+    more = f"; {len(refused)} more, told to retry while it was not up: {_names(refused)}" if refused else ""
+    return ("Broke", f"{plural(len(running), 'request')}: {_names(running)}{more}.")
 
 
 def _nothing_lost(snapshot: Snapshot) -> str:

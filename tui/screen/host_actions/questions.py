@@ -120,6 +120,8 @@ def _running(request: str, snapshot: Snapshot) -> RequestSnapshot | None:
 
 def _cache_after(snapshot: Snapshot) -> str:
     cache = snapshot.engine.cache if snapshot.engine is not None else None
-    if cache is not None and cache.disk_budget_bytes:
+    if cache is None:  # no engine is up: nothing is in memory
+        return "What is on disk of the prefix cache stays."
+    if cache.disk_budget_bytes:
         return f"The prefix cache in memory comes back from disk ({size(cache.disk_bytes)} are there)."
     return "The prefix cache in memory is lost."

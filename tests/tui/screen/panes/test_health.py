@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from proxy.events.causes import RESTART_REQUESTED
 from proxy.events.totals import Totals
-from proxy.events.types import EngineMemory, EngineState, Event, Probe
+from proxy.events.types import EngineCache, EngineMemory, EngineState, Event, Probe
 from proxy.timeline.health_history import HealthHistory
 from tests.tui.stage import lines_of
 from tests.tui.trace_samples import SampleHost, summaries
@@ -30,6 +30,7 @@ from tui.screen.engine_label import engine_label
 from tui.screen.health.engine_lines import engine_lines, fact_lines
 from tui.screen.health.timeline_canvas import TimelineCanvas
 from tui.screen.health.timeline_rows import LABEL, VALUE, timeline_lines
+from tui.screen.host_actions.questions import ask_restart
 from tui.screen.panes.health import HealthPane
 from tui.screen.styled_line import Line, line_width, plain_text
 from tui.screen.widgets.key_bar import KeyBar
@@ -62,6 +63,45 @@ def text_of(snapshot: Snapshot, now: float = 0.0, width: int = 118, rows: int = 
 def test_an_engine_of_ours_that_is_stopped_can_be_started() -> None:
     assert engine_label(snapshot_of("mlx"))[0] == "stopped"
     assert "r starts it" in text_of(snapshot_of("mlx"))
+
+
+def test_the_speeds_are_those_of_the_model_that_is_loaded_now() -> None:
+    store, morning = Store(), Morning()
+
+    def answered(request: str, speed: float) -> None:
+        morning.emit("request.received", request, session="s", lane="main", model="m", preview="Hello")
+        morning.wait(1)
+        morning.emit("request.finished", request, tokens_per_s=speed, usage={"output_tokens": 50})
+
+    morning.engine("ready", model="small", pid=1)
+    answered("r1", 90.0)
+    for event in morning.events:
+        store.apply(event)
+    assert "decode 90.0/s" in text_of(store.snapshot(), morning.now)
+    seen = len(morning.events)
+    morning.wait(5)
+    morning.engine("loading", model="large", pid=2)
+    morning.engine("ready", model="large", pid=2)
+    for event in morning.events[seen:]:
+        store.apply(event)
+    said = text_of(store.snapshot(), morning.now)
+    assert "large" in said
+    assert "decode" not in said
+
+
+@pytest.mark.parametrize(
+    ("engine", "says"),
+    [
+        (EngineState(state="starting"), "What is on disk of the prefix cache stays."),
+        (EngineState(state="ready", cache=EngineCache()), "The prefix cache in memory is lost."),
+        (
+            EngineState(state="ready", cache=EngineCache(disk_budget_bytes=9, disk_bytes=5_000_000)),
+            "comes back from disk (5.0 MB are there)",
+        ),
+    ],
+)
+def test_what_a_restart_costs_the_cache(engine: EngineState, says: str) -> None:
+    assert says in ask_restart(Snapshot(engine=engine)).consequence
 
 
 @pytest.mark.parametrize("backend", ["openai", "lmstudio", "claude"])
@@ -240,6 +280,31 @@ def test_requests_that_broke_with_the_engine_are_not_said_to_be_none(cause: str)
     told = happened(store.snapshot(), store.health, 105.0, 115.0, 130.0).text
     assert "Broke: 1 request: s1." in told
     assert "no request broke" not in told
+
+
+@pytest.mark.parametrize(
+    ("causes", "says"),
+    [
+        (
+            ("engine died", "engine starting", "engine starting"),
+            "Broke: 1 request: s1; 2 more, told to retry while it was not up: s1.",
+        ),
+        (("engine starting",), "Refused: 1 request: s1; told to retry."),
+    ],
+)
+def test_tries_that_met_no_engine_are_told_from_what_broke(causes: tuple[str, ...], says: str) -> None:
+    store = Store()
+    story: list[tuple[float, str, str | None, dict[str, Any]]] = [
+        (100.0, "engine.state", None, {"state": "ready"}),
+        (110.0, "engine.state", None, {"state": "exited", "last_exit": "signal 9"}),
+    ]
+    for number, cause in enumerate(causes):
+        error = {"type": "overloaded_error", "message": "later", "cause": cause}
+        story.append((110.1 + number, "request.received", f"r{number}", {"session": "s1"}))
+        story.append((110.2 + number, "request.failed", f"r{number}", {"error": error, "status": 529}))
+    for seq, (moment, type_, request, data) in enumerate(story, 1):
+        store.apply(Event(seq=seq, time=moment, type=type_, request=request, data=data))
+    assert says in happened(store.snapshot(), store.health, 105.0, 115.0, 130.0).text
 
 
 def test_a_probe_of_the_process_that_ended_is_not_said_of_the_next_one() -> None:
