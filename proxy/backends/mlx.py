@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
@@ -20,6 +21,7 @@ from proxy.events.errors import InvalidRequest, NotFound, UpstreamError, Upstrea
 
 _WHO = ENGINE
 _MOST_SESSION_CHARACTERS = 120
+_PATIENCE_S = 8.0  # with an engine that hangs: who asks the host gives up after 10 s
 _NOT_THERE = ("no_such_entry", "no_cache")
 _FEED_MARK = b'"anyclaude.feed"'
 
@@ -48,6 +50,7 @@ class MlxBackend:
         self._client = ChatClient(base_url, _WHO)
         self._broken_off = AbandonedAnswers(time.monotonic)
         self._model = model
+        self.patience_s = _PATIENCE_S
 
     async def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
         """As `Backend.stream`; what an engine that was killed had generated is given to the next one."""
@@ -88,10 +91,15 @@ class MlxBackend:
         Raises:
             NotFound: it has no such entry, or the engine has no cache.
             InvalidRequest: it refuses, or the engine is of a version without it.
-            UpstreamError: the engine is not there.
+            UpstreamError: the engine is not there, or does not answer.
         """
         path = f"/cache/{action}" if action else "/cache"
-        answer = await self._client.answer("POST" if action else "GET", path, asked or None)
+        try:
+            async with asyncio.timeout(self.patience_s):
+                answer = await self._client.answer("POST" if action else "GET", path, asked or None)
+        except TimeoutError:
+            later = f": it may still {action} what was asked for" if action else ""
+            raise UpstreamUnavailable(f"the engine does not answer{later}") from None
         if answer.status_code in (404, 409):
             error = parse_json(answer.content, _WHO).get("error")
             told = error if isinstance(error, dict) else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from proxy.configuration.settled import HostConfig
 from proxy.events.errors import UpstreamError
 from proxy.events.types import CacheActed
 from tests.proxy.live import serve
-from tui.client.host_client import HostClient, HostError
+from tui.client.host_client import TIMEOUT_S, HostClient, HostError
 
 ENTRY = {"id": "ab12", "tokens": 30, "sessions": ["s1"], "pinned_tokens": 30, "of a later version": 1}
 EVICTION = {"at": 5.0, "cause": "room", "owner": {"session": "s1"}, "by": {"session": "s2", "lane": "main"}}
@@ -39,6 +40,7 @@ class Engine:
         self.asked: list[tuple[str, Any]] = []
         self.headers: dict[str, str] = {}
         self.refusal: tuple[int, Any] | None = None
+        self.hangs, self.released = False, asyncio.Event()
         self.app = Starlette(
             routes=[
                 Route("/v1/cache", self._held),
@@ -48,15 +50,21 @@ class Engine:
         )
 
     async def _held(self, request: Request) -> Response:
+        await self._hang()
         return self._refused() or JSONResponse(HELD)
 
     async def _act(self, request: Request) -> Response:
         self.asked.append((request.path_params["action"], await request.json()))
+        await self._hang()
         return self._refused() or JSONResponse(DONE)
 
     async def _chat(self, request: Request) -> Response:
         self.headers = dict(request.headers)
         return JSONResponse({"error": {"message": "no"}}, 500)
+
+    async def _hang(self) -> None:
+        if self.hangs:
+            await self.released.wait()
 
     def _refused(self) -> Response | None:
         return None if self.refusal is None else JSONResponse(self.refusal[1], self.refusal[0])
@@ -125,6 +133,19 @@ async def test_a_refusal_says_why(tmp_path: Path) -> None:
                 await (client.cache() if status == 200 else client.change_cache_entry("pin", "zz"))
         with pytest.raises(HostError, match="tier=all is none of memory, disk, both"):
             await client.flush_cache("all")
+
+
+async def test_an_engine_that_hangs_is_named_before_who_asked_gives_up(tmp_path: Path) -> None:
+    engine = Engine()
+    async with host_of(engine, tmp_path) as (host, client):
+        assert isinstance(host.backend, MlxBackend)
+        assert host.backend.patience_s < TIMEOUT_S
+        engine.hangs, host.backend.patience_s = True, 0.01
+        with pytest.raises(HostError, match=r"the engine does not answer$"):
+            await client.cache()
+        with pytest.raises(HostError, match="the engine does not answer: it may still drop what was asked"):
+            await client.change_cache_entry("drop", "ab")
+        engine.released.set()
 
 
 async def test_another_backend_has_no_cache_of_ours(tmp_path: Path) -> None:
