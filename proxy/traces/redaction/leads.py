@@ -16,6 +16,22 @@ def places(text: str, literals: tuple[str, ...]) -> Iterator[int]:
         yield from sorted(found)
 
 
+_RUN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{20}")
+
+
+def long_places(text: str, literals: tuple[str, ...]) -> Iterator[int]:
+    """Where one of the literals begins a word of 20 letters, digits, dashes and underscores, in order.
+
+    Such words are few: for many literals it is much faster than to look for each.
+    """
+    for word in _RUN.finditer(text):
+        begin = word.start()
+        if begin and text[begin - 1] == "\\":  # the letter belongs to an escape, as of a line's end
+            begin += 1
+        if text.startswith(literals, begin):
+            yield begin
+
+
 def matches(pattern: re.Pattern[str], text: str, literals: tuple[str, ...]) -> Iterator[re.Match[str]]:
     """What of the text matches, for a pattern of which each match begins with one of the literals."""
     return matches_at(pattern, text, places(text, literals))

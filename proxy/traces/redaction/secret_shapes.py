@@ -12,7 +12,8 @@ import string
 from dataclasses import dataclass
 from functools import lru_cache
 
-from proxy.traces.redaction.leads import matches_at, places
+from proxy.traces.redaction.issued_keys import ISSUED, ISSUED_WITH_DOTS
+from proxy.traces.redaction.leads import long_places, matches_at, places
 from proxy.traces.redaction.secret_assignments import redact_assignments
 
 REDACTED = "[redacted]"
@@ -32,10 +33,12 @@ class SecretShape:
     leads: tuple[str, ...]  # in lower case where `any_case`
     pattern: re.Pattern[str]
     any_case: bool = False
+    long: bool = False  # each match begins with a word of 20 characters or more
 
     def redact(self, text: str, lowered: str) -> str:
         """The text without what has this shape, or the same object if it has none."""
-        begins = places(lowered if self.any_case else text, self.leads)
+        find = long_places if self.long else places
+        begins = find(lowered if self.any_case else text, self.leads)
         pieces: list[str] = []
         end = 0
         for found in matches_at(self.pattern, text, begins):
@@ -82,6 +85,34 @@ SECRET_SHAPES: tuple[SecretShape, ...] = (
     ),
     _key("SG.", r"SG\.[\w-]{16,}\.[\w-]{16,}"),
     _key("eyJ", r"(?<!-)eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),  # a JSON web token
+    SecretShape(
+        tuple(" ".join(leads for leads, _ in ISSUED).split()),
+        re.compile("|".join(pattern for _, pattern in ISSUED), re.ASCII),
+        long=True,
+    ),
+    *(_key(leads, pattern) for leads, pattern in ISSUED_WITH_DOTS),
+    # Addresses that are keys, and the bot that a token is of.
+    _place("hooks.slack.com/", r"(?P<keep>hooks\.slack\.com/(?:services|workflows)/)[A-Z0-9/]{20,}"),
+    _place("/api/webhooks/", r"(?P<keep>/api/webhooks/\d{10,30}/)[\w-]{40,}"),
+    SecretShape((":AA",), re.compile(r"(?P<keep>(?<=\d{8}):)AA[\w-]{30,40}", re.ASCII)),  # Telegram
+    # Digests of passwords, as in shadow and htpasswd.
+    SecretShape(
+        ("$",),
+        re.compile(r"\$(?:apr1|[156y]|2[aby]|argon2(?:id|[id]))\$(?=[./\w]*\d)[./\w$=,+-]{20,}", re.ASCII),
+    ),
+    # A database's password: right behind the option, and as the last of the fields of a .pgpass.
+    SecretShape(
+        ("mysql", "mariadb"),
+        re.compile(
+            rf"(?P<keep>(?:mysql|mariadb)\w{{0,10}}(?:[ \t]+(?!-p)[^\s;|&]{{1,60}}){{0,8}}[ \t]+-p[\"']?)"
+            rf"{_LITERAL_VALUE}{_VALUE}{{4,}}"
+        ),
+    ),
+    _place(":5432:", rf"(?P<keep>:5432:[^\s:]{{1,64}}:[^\s:]{{1,64}}:){_LITERAL_VALUE}{_VALUE}{{6,}}"),
+    _place(
+        'auth" auth\\',
+        r"(?P<keep>auth\\{0,8}\"\s{0,8}:\s{0,8}\\{0,8}\")(?=[a-z]{0,40}[\dA-Z+/=])[\w+/=]{20,}",
+    ),
     _place("bearer", r"(?P<keep>(?<![a-z])bearer\s+)(?:(?=[^\s\"']*\d)[\w.~+/=-]{8,}|[\w.~+/=-]{32,})"),
     _place(
         "authorization",
@@ -94,7 +125,7 @@ SECRET_SHAPES: tuple[SecretShape, ...] = (
     _place("://", rf"(?P<keep>://[^\s/:@\"'<>]{{0,200}}:){_LITERAL_VALUE}[^\s/@\"'<>]{{1,500}}(?=@)"),
     _place(
         "? &",
-        r"(?P<keep>[?&](?:[a-z]+_)?(?:api_?key|key|token|secret|password|passwd|pwd|sig|signature)=)"
+        r"(?P<keep>[?&](?:[a-z]{1,20}[_-]){0,3}(?:api_?key|key|token|secret|password|passwd|pwd|sig|signature)=)"
         rf"{_LITERAL_VALUE}[^\s&\"'#<>\\]+",
     ),
 )

@@ -17,6 +17,9 @@ BEGINNINGS = [
     *("value: 'a', name: key ", "| api_key | a b ", "api_key  a b", "curl -u a", "kind: secret\ndata:\n"),
     *("kind: secret\n", "data:\n", "--token\n- ", '("password", "a', "password: a b c d ", "authorization: "),
     *("a,password\n", "| password |\n|--|\n", " secret\n---\n a\n", '"a,password\\n', "a;api_key\n1;'x\n"),
+    *("mysql a ", "mysql -u a -p", "mysql", "$1$a", "$argon2id$", ":5432:a:b:", 'auth": ', "hvs.", "dp.pt."),
+    *("/api/webhooks/1234567890/", "12345678:AA", "gsk_aaaaaaaaaaaaaaaaaaaa ", "&a_b_c_", "?a-a-a-"),
+    *("MTaaaaaaaaaaaaaaaaaaaaaa.aaaaaa.", "tskey-a-a-", "AKIAAAAAAAAAAAAAAAAA_", "1//0"),
     *("\\npassword: a b c #", "\\npassword: a #", "password: |\\n a", 'passwords: ["a", "secrets: ["'),
 ]  # fmt: skip
 SHORT, TIMES_LONGER = 20_000, 16

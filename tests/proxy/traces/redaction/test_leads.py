@@ -27,3 +27,10 @@ def test_a_search_from_leads_finds_what_a_search_from_everywhere_finds(text: str
     pattern = re.compile(r"(?:ab|b|bca)c{0,9}")
     found = [match.span() for match in leads.matches(pattern, text, LEADS)]
     assert found == [match.span() for match in pattern.finditer(text)]
+
+
+@given(st.text("ab- \\", max_size=60))
+def test_long_words_are_found_by_their_beginnings(text: str) -> None:
+    words = re.finditer(r"(?<![ab-])[ab-]{20,}", text)
+    begins = [word.start() + (text[: word.start()].endswith("\\")) for word in words]
+    assert list(leads.long_places(text, LEADS)) == [at for at in begins if text.startswith(LEADS, at)]

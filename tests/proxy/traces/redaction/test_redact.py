@@ -16,6 +16,7 @@ from proxy.traces.schema import TraceRequest, TraceResponse, WrittenPart
 from tests.proxy.trace_making import call_of, trace_of
 
 ALNUM = string.ascii_letters + string.digits
+HEX = "0123456789abcdef"
 BLOCK = "MIIEowIBAAKCAQEAx7Jq0v8mZk3c9d1b2f4a6e8g0h2j4l6n8p0r2t4v6x8z0B2D"
 
 
@@ -35,6 +36,17 @@ KEYS = st.one_of(
     of(ALNUM, 20, 20).map("glpat-{}".format),
     of(ALNUM, 30, 40).map("xoxb-{}".format),
     of(ALNUM, 20, 30).map("eyJhbGciOiJI.eyJzdWIiOiIx.{}".format),
+    # By whose beginning one knows who issued them.
+    of(ALNUM, 52, 52).map("gsk_{}".format),
+    of(ALNUM, 80, 80).map("xai-{}".format),
+    of(ALNUM, 37, 37).map("r8_{}".format),
+    of(HEX, 64, 64).map("dop_v1_{}".format),
+    of(HEX, 32, 32).map("dapi{}".format),
+    of(HEX, 32, 32).map("SK{}".format),
+    of(HEX, 32, 32).map("shpat_{}".format),
+    of(ALNUM, 40, 40).map("lin_api_{}".format),
+    of(ALNUM, 90, 90).map("hvs.{}".format),
+    of(ALNUM, 43, 43).map("dp.pt.{}".format),
 )
 # What a secret may stand between.
 FRAMES = st.sampled_from(
@@ -101,6 +113,12 @@ def test_harmless_values_come_back_equal_and_untouched(value: Any) -> None:
         "git commit 0123456789abcdef0123456789abcdef01234567",
         "user@example.org, see http://localhost:8081/v1",
         "550e8400-e29b-41d4-a716-446655440000",
+        "cache-key-d41d8cd98f00b204e9800998ecf8427e",
+        '{"auth": "required", "author": "ada"}',
+        "mysql -u root -p ledger; mysql -p; mysqldump --port=3306 ledger",
+        "awk '{print $1$2}', for $5 each, in $6$",
+        "gsk_matmul(a, b), fw_update_the_firmware_of_all_devices(), secret_of_the_whole_family",
+        "https://discord.com/api/webhooks/1234567890/messages",
     ],
 )
 def test_ordinary_text_is_left_alone(text: str) -> None:
@@ -120,6 +138,17 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
         ("?access_token=a.b.c#top", "?access_token=[redacted]#top"),
         ("OPENAI_API_KEY=abcd1234efgh next", "OPENAI_API_KEY=[redacted] next"),
         ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPx", "AWS_SECRET_ACCESS_KEY=[redacted]"),
+        ("bot 1234567890:AA8jpU05mc4J1WRcQ1uhyMDabcdefghijkl", "bot 1234567890:[redacted]"),
+        ("root:$6$a1b2c3d4$MUoTRczcMkBmWtjyVcJtOO:19000:0", "root:[redacted]:19000:0"),
+        ("ada:$apr1$zswz26DX$O4O33i7rlbxRZQSw5AbQTS", "ada:[redacted]"),
+        ("mysqldump -u root -pd1UsjObC ledger", "mysqldump -u root -p[redacted] ledger"),
+        ("db.example.org:5432:ledger:ada:RvMQtKKA8x", "db.example.org:5432:ledger:ada:[redacted]"),
+        ('{"auth":"GIyLza7wk38puJuFrs4nsdXbkJeM3w=="}', '{"auth":"[redacted]"}'),
+        ("https://b/k?X-Amz-Signature=155a0e9d8f27&y=1", "https://b/k?X-Amz-Signature=[redacted]&y=1"),
+        (
+            "https://hooks.slack.com/services/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",
+            "https://hooks.slack.com/services/[redacted]",
+        ),
         ('{"password": "hunter2", "n": 1}', '{"password": "[redacted]", "n": 1}'),
         (r"{\"api_key\": \"hunter22\"}", r"{\"api_key\": \"[redacted]\"}"),
         (
