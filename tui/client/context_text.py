@@ -44,6 +44,12 @@ def about_parts(budget: ContextBudget) -> str:
     return "" if budget.counted_parts else "~"
 
 
+def turn_words(budget: ContextBudget) -> str:
+    """Which turn it is of how many, as its trace counts them: with those that failed or were cancelled."""
+    number = budget.turns[budget.turn - 1].number if budget.turns else 0
+    return f"turn {number or budget.turn} of {budget.requests or len(budget.turns)}"
+
+
 def context_growth(budget: ContextBudget) -> str:
     """Growth a turn, and how many turns are left until the client compacts."""
     if budget.compacts_at is not None and budget.prompt_tokens >= budget.compacts_at:
@@ -132,7 +138,7 @@ def context_report(budget: ContextBudget) -> list[str]:
     who = line_text(budget.session)[:8] or "of no session"
     lane = "" if budget.lane == "main" else f"  {budget.lane}"
     lines = [
-        f"session {who}{lane}  turn {budget.turn} of {len(budget.turns)}  {budget.trace}",
+        f"session {who}{lane}  {turn_words(budget)}  {budget.trace}",
         context_headline(budget),
         context_growth(budget),
         *filter(None, [unused_tools(budget)]),

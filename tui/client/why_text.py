@@ -60,12 +60,17 @@ def why_sentence(why: Why) -> str:
             who = end_of_cancelled(why.error.cause if why.error else "")
             return f"{who[:1].upper()}{who[1:]} after {seconds(why.took_s)}, {during}."
         case "slow":
-            return f"Slow: {_slow(why)}."
+            return _ended(f"Slow: {_slow(why)}")
         case "missed":
-            return f"{_lost(why)}."
+            return _ended(_lost(why))
     if why.miss is not None and why.miss.reason == "cold":
         return f"The first prompt of its kind: {plural(why.prompt_tokens, 'token')} were prefilled."
     return "Within the usual." if why.usual is not None else "Nothing stands out."
+
+
+def _ended(sentence: str) -> str:
+    """With its full stop, unless a text that was shortened ends it."""
+    return sentence if sentence.endswith("…") else f"{sentence}."
 
 
 def why_usual(why: Why) -> str:

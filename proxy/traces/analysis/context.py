@@ -67,7 +67,8 @@ def context_of_trace(trace: Trace, index: TraceIndex, load: Load, *, window: int
     """
     turns = _turns(trace.session.lower(), index) if trace.session and trace.lane == "main" else []
     if all(turn.trace != trace.id for turn in turns):
-        turns = [ContextTurn(trace=trace.id, time=trace.time, prompt_tokens=trace.usage.prompt_tokens)]
+        tokens = trace.usage.prompt_tokens
+        turns = [ContextTurn(trace=trace.id, time=trace.time, prompt_tokens=tokens, number=1)]
     return _budget(trace, turns, index, load, window)
 
 
@@ -102,6 +103,7 @@ def _budget(
         or preview(body.get("messages")),
         turn=turn,
         turns=turns,
+        requests=_requests(trace, index) or len(turns),
         prompt_tokens=prompt,
         counted=bool(trace.usage.prompt_tokens) and not trace.usage_estimated,
         counted_parts=bool(trace.prompt_parts),
@@ -169,7 +171,7 @@ def _thing(those: list[ContextPiece], calls: dict[str, int], places: _Places) ->
         tokens=round(first.tokens),
         counted=places.counted,
         times=len(those),
-        turns=list(dict.fromkeys(numbers)),
+        turns=list(dict.fromkeys(places.turns[number - 1].number for number in numbers)),
         time=turn.time if turn else None,
         trace=turn.trace if turn else "",
         calls=calls.get(first.what, 0) if first.part == "tools" else None,
@@ -242,12 +244,27 @@ def _session(wanted: str, index: TraceIndex) -> str:
 
 def _turns(session: str, index: TraceIndex, *, whole: bool = True) -> list[ContextTurn]:
     ended = " AND NOT failed AND NOT cancelled" if whole else " AND prompt > 0"
+    every = (
+        "SELECT id, time, prompt, failed, cancelled, row_number() OVER (ORDER BY time, id) AS number"
+        " FROM traces WHERE session = ? AND lane = 'main'"
+    )
     rows = index.select(
-        "SELECT id, time, prompt FROM traces WHERE session = ? AND lane = 'main' AND prompt IS NOT NULL"
-        f"{ended} ORDER BY time, id",
+        f"SELECT id, time, prompt, number FROM ({every}) WHERE prompt IS NOT NULL{ended} ORDER BY number",
         (session,),
     )
-    return [ContextTurn(trace=name, time=at, prompt_tokens=prompt) for name, at, prompt in rows]
+    return [
+        ContextTurn(trace=name, time=at, prompt_tokens=prompt, number=number)
+        for name, at, prompt, number in rows
+    ]
+
+
+def _requests(trace: Trace, index: TraceIndex) -> int:
+    """How many there are in its lane, as its trace counts them (`proxy.traces.listing.turns`)."""
+    if not trace.session or trace.lane != "main":
+        return 0
+    asked = "SELECT count(*) FROM traces WHERE session = ? AND lane = 'main'"
+    [(number,)] = index.select(asked, (trace.session.lower(),))
+    return int(number)
 
 
 def _calls(trace: Trace, index: TraceIndex) -> dict[str, int]:

@@ -20,7 +20,7 @@ class ContextThing(BaseModel):
     tokens: int  # of one of them
     counted: bool = False  # by the engine; not: a share by characters
     times: int = 1
-    turns: list[int] = []  # from 1, those that brought it; empty: it is in each
+    turns: list[int] = []  # the numbers of those that brought it; empty: it is in each
     time: float | None = None  # of the first of them
     trace: str = ""  # of the first of them
     calls: int | None = None  # of a tool that is offered: how often the session called it
@@ -51,6 +51,7 @@ class ContextTurn(BaseModel):
     trace: str
     time: float
     prompt_tokens: int
+    number: int = 0  # its place among all requests of the lane, from 1; 0: an earlier host does not tell
 
 
 class ContextBudget(BaseModel):
@@ -66,6 +67,7 @@ class ContextBudget(BaseModel):
     about: str = ""  # the first words of the session's first prompt
     turn: int = 1  # its place in `turns`
     turns: list[ContextTurn] = []  # oldest first
+    requests: int = 0  # of the lane, with those that failed or were cancelled
     prompt_tokens: int
     counted: bool = True  # not: four characters were taken for a token
     counted_parts: bool = False  # by the engine; not: shares by characters

@@ -27,10 +27,8 @@ def why(verdict: str = "slow", *phases: tuple[str, float], **more: Any) -> Why:
     return Why.model_validate({"trace": "req_1", **made, **more})
 
 
-def miss(reason: str) -> dict[str, Any]:
-    found = CacheMiss.model_validate(
-        {"reason": reason, "position": 16_384, "segment": "system", "now": "branch: json-export"}
-    )
+def miss(reason: str, now: str = "branch: json-export") -> dict[str, Any]:
+    found = CacheMiss.model_validate({"reason": reason, "position": 16_384, "segment": "system", "now": now})
     return {"miss": found, "lost_tokens": 4_912, "lost_s": 3.9, "restored_tokens": 16_384}
 
 
@@ -41,6 +39,12 @@ def miss(reason: str) -> dict[str, Any]:
             why("slow", ("waiting", 0.3), ("prefill", 4.0), ("decode", 2.6), **miss("diverged")),
             "Slow: 4.0s of 6.9s was prefill; 4,912 of 21,377 prompt tokens, 23%, were prefilled again"
             " (~3.9s), the prompt changed at token 16,384 in system: now branch: json-export.",
+            "Text that changes stands before the conversation",
+        ),
+        (
+            why("missed", ("prefill", 1.0), **miss("diverged", "you are on branch " + "json-export " * 9)),
+            "4,912 of 21,377 prompt tokens, 23%, were prefilled again (~3.9s), the prompt changed at token"
+            " 16,384 in system: now you are on branch json-export json-export json-…",
             "Text that changes stands before the conversation",
         ),
         (

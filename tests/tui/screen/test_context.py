@@ -72,3 +72,14 @@ def test_growth_is_that_of_the_whole_session_however_many_turns_it_has(turns: in
     top = [at for at, sign in enumerate(drawn[0]) if sign == "█"]
     assert len(drawn[0]) // 2 - 2 <= top[0] <= len(drawn[0]) // 2 + 1
     assert drawn[-2][0] != "█" or turns == 2
+
+
+def test_growth_ends_below_the_line_of_compaction_and_names_the_turns() -> None:
+    found = budget(60, 100, 80, turns=4)
+    for number, turn in zip((2, 3, 7, 12), found.turns, strict=True):
+        turn.number = number
+    lines = [plain_text(line) for line in growth_lines(found, 62, 6)]
+    assert lines[0] == f"     80 ┊{'┄' * 41} compaction"
+    assert lines[-1].split() == ["turn", "2", "3", "7", "12"]
+    assert [lines[-1].index(f" {number}") - 9 for number in (3, 7, 12)] == [11, 23, 35]
+    assert len(lines) == 6

@@ -70,6 +70,18 @@ def test_a_request_says_what_of_its_prompt_was_read(known: dict[str, Any], bar: 
     assert ("restored" in facts) is bool(words)
 
 
+def test_a_number_that_has_no_room_is_left_out_and_not_cut_off() -> None:
+    record = RequestSnapshot(
+        "r", 1.0, 3.0, phase="decode", usage=UNTOLD, backend="mlx", output_tokens=240, ttft_s=1.6
+    )
+    whole = plain_text(answer_facts(record, 7.6)[1])
+    for cells in range(60, 120):
+        said = plain_text(answer_facts(record, 7.6, cells)[1])
+        assert len(said) <= cells
+        assert said in (whole, whole.removesuffix("  TTFT 1.6s"), whole.removesuffix("  240 out  TTFT 1.6s"))
+    assert whole.endswith("240 out  TTFT 1.6s")
+
+
 def ended_early(**fields: Any) -> Trace:
     error = ErrorInfo(type="cancelled", message="m", cause="cancelled by you")
     response = TraceResponse(status=499, error=error, cancelled=True)
@@ -104,6 +116,11 @@ def test_a_request_without_an_answer_has_decoded_nothing() -> None:
     assert plain_text(phases(row, None)).split()[0] == "took"
     assert "decode" not in plain_text(phases(row, trace))
     assert plain_text(phases(row, trace)).split()[::3] == ["waiting", "prefill"]
+    written = trace_of(
+        timings=Timings(queued=0.1, prefill_start=0.2, first_token=1.0, last_token=2.0, done=2.0)
+    )
+    told = plain_text(phases(summarize(written, "p", 1), written))
+    assert "decode ▓" in told, "the shape that it has in Why, and restored tokens have not"
     refused = ended_early(timings=Timings(done=0.5), cache=None, usage=Usage())
     assert "decode" not in plain_text(phases(summarize(refused, "p", 1), refused))
 

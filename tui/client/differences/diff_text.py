@@ -25,18 +25,21 @@ def diff_sentence(found: DiffFacts) -> str:
     if found.position is None or not found.b.prompt_tokens:
         return f"They part {where}; the tokens of B were not counted."
     about = "~" if found.estimated else ""
-    cost = f" Cost ~{seconds(found.cost_s)} of prefill." if (found.cost_s or 0.0) >= 0.001 else ""
+    took = f"~{seconds(found.cost_s)} of prefill" if (found.cost_s or 0.0) >= 0.001 else ""
     if all(one.kind == "only in A" for one in found.segments[found.first :]):
         return "A begins with all of B and goes on: all of B could be restored from it."
     appended = part.kind == "only in B" and found.first >= len(found.segments) - _news(found)
     if appended:
+        cost = f", {took}" if took else ""
         return (
             f"B begins with all of A and goes on: {about}{found.recomputed or 0:,} of its"
-            f" {found.b.prompt_tokens:,} tokens are new.{cost}"
+            f" {found.b.prompt_tokens:,} tokens are new{cost}."
         )
+    # All behind it, also what is new in B: `w` tells how much of it A had, and what that cost.
+    behind = f" The {about}{found.recomputed:,} behind it took {took}." if took and found.recomputed else ""
     return (
         f"B could restore {about}{found.position:,} of its {found.b.prompt_tokens:,} tokens: it parts from A"
-        f" there, {where}.{cost}"
+        f" there, {where}.{behind}"
     )
 
 

@@ -21,7 +21,7 @@ class HeldRow:
     mark: str  # the lines of the tree before its name
     name: str
     asked: str = ""  # the first question of its session, if it is of one
-    state: str = ""  # of its session now: running, waiting, idle; empty: it is of several, or of none
+    state: str = ""  # of its session now: running, queued, idle; empty: it is of several, or of none
     saved_s: float | None = None  # prefill that it spared, estimated as the vital signs do
 
     @property
@@ -50,7 +50,7 @@ def held_rows(held: CacheHoldings, snapshot: Snapshot) -> list[HeldRow]:
         if record.preview and record.lane == "main":
             asked.setdefault(record.session, record.preview)
     running = {(record.session, record.lane) for record in snapshot.active if record.phase != "queued"}
-    waiting = {(record.session, record.lane) for record in snapshot.active} - running
+    queued = {(record.session, record.lane) for record in snapshot.active} - running
     newest: dict[tuple[str, str], float] = {}
     for entry in held.entries:
         for session in entry.sessions[:1]:
@@ -65,7 +65,7 @@ def held_rows(held: CacheHoldings, snapshot: Snapshot) -> list[HeldRow]:
             own, state = entry.sessions[0], "idle"
             if entry.used >= newest[own, entry.lane]:
                 state = "running" if (own, entry.lane) in running else state
-                state = "waiting" if (own, entry.lane) in waiting else state
+                state = "queued" if (own, entry.lane) in queued else state
         saved = prefill_s(snapshot, entry.restored_tokens)
         question = asked.get(own or "", "") if entry.lane in ("main", "") else ""
         rows.append(HeldRow(entry, mark, entry_name(entry), question, state, saved))

@@ -84,7 +84,8 @@ async def make_bundle(
         parts[f"traces/{trace.id}.json"] = encode_json(trace.model_dump())
     left_out += taken.left_out
     parts["versions.json"] = _for_people(_versions(taken))
-    parts["configuration.json"] = _for_people(list(facts.configuration))
+    # A path or an address among the settings may hold a secret too, which its name does not tell.
+    parts["configuration.json"] = _for_people(Redactor(facts.secrets).value(list(facts.configuration)))
     if wish.contents == "none":
         left_out.append("logs: they may contain texts")
     elif taken.host is not None and taken.host.home != str(facts.home):

@@ -66,7 +66,8 @@ def timeline_lines(
     rows.append(_speed(samples, cursor, shown))
     most = max(0, height - len(rows))
     sessions = session_rows(history, snapshot, axis, most)
-    rows += [_session(row, axis, cursor) for row in sessions]
+    others = "other" if len(sessions) > 1 else "session"
+    rows += [_session(row, axis, cursor, others) for row in sessions]
     if not sessions and most:
         empty: Line = [("no request in this time", "dim")]
         rows.append([(" " * (_MARGIN + LABEL), ""), *fit(empty, cells)])
@@ -231,6 +232,8 @@ def _probes(
         last = HealthSample(probes=1, failed=int(not probe.ok), latency_s=probe.latency_s)
     if last is not None and last.failed:
         value = [(f"{last.failed} failed", "bad")]
+    elif cursor is None and _is_gone(snapshot):
+        value = [("·", "dim")]
     elif last is not None:
         value = [(seconds(last.latency_s), "")]
     return _row("probes", line, value, cursor)
@@ -266,7 +269,7 @@ def _memory(
         over = drawn is not None and limit and drawn > limit
         top = float(limit) or _most(values)
         line += [_OVER] if over else sparkline([drawn], 1, "area.lane.main", top)
-    at = float(held) if cursor is None and held else at
+    at = float(held) if cursor is None and (held or _is_gone(snapshot)) else at
     style = "bad" if limit and at > limit else ""
     whole = size(at) if at else "·"
     if limit and not with_limit:
@@ -280,6 +283,11 @@ def _memory(
         drawn_limit = fit([(text, "warn" if near else "dim")], len(samples))
         rows.insert(0, _row("limit", drawn_limit, list(name), cursor))
     return rows
+
+
+def _is_gone(snapshot: Snapshot) -> bool:
+    """Whether what was measured last was of a process that has ended."""
+    return snapshot.engine is not None and snapshot.engine.is_gone
 
 
 def _most(values: Sequence[float | None]) -> float:
@@ -303,13 +311,13 @@ def _speed_words(speed: float) -> str:
     return rate(speed) if speed < 9.95 else count(speed)
 
 
-def _session(row: SessionRow, axis: Axis, cursor: int | None) -> Line:
+def _session(row: SessionRow, axis: Axis, cursor: int | None, others: str) -> Line:
     line = _styled(cell_spans(row.spans, axis))
     now = axis.place(axis.now)
     if row.running and now is not None:
         text = cell_spans(row.spans, axis)[:now]
         line = [*_styled(text), ("▶", "decode")]
-    name = plural(row.others, "other") if row.others else line_text(row.session, 80)[:6] or "no session"
+    name = plural(row.others, others) if row.others else line_text(row.session, 80)[:6] or "no session"
     failed = sum(span.failed for span in row.spans) - row.repeated
     ends: Line = [(f" {failed}✗", "bad")] if failed > 0 else []
     if row.repeated:

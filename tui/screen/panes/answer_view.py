@@ -18,7 +18,7 @@ from tui.screen.frames.ground import Stack
 from tui.screen.keymap import key_of
 from tui.screen.panes.pane import paragraphs, way_to_newest
 from tui.screen.panes.request_cells import asker, session
-from tui.screen.styled_line import Line, joined, joined_lines
+from tui.screen.styled_line import Line, joined, joined_lines, line_width
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.text_tail import TextTail
 
@@ -162,7 +162,7 @@ class AnswerView(Stack):
         self.query_one("#answer-heading", Heading).set_text(title, note)
 
     def _facts(self, width: int, height: int) -> list[Line]:
-        return answer_facts(self._record, self._now) if self._record is not None else []
+        return answer_facts(self._record, self._now, width) if self._record is not None else []
 
 
 def _run(piece: TranscriptPiece) -> tuple[str, str]:
@@ -174,8 +174,8 @@ def _read(pieces: list[TranscriptPiece]) -> CallDraft:
     return read_draft("".join(piece.text for piece in pieces), pieces[-1].tool)
 
 
-def answer_facts(record: RequestSnapshot, now: float) -> list[Line]:
-    """Two lines about one request: the user's text, and the numbers."""
+def answer_facts(record: RequestSnapshot, now: float, width: int = 0) -> list[Line]:
+    """Two lines about one request: the user's text, and as many of the numbers as `width` has room for."""
     asked: Line = [("  › ", "accent"), (record.preview or "(no text)", "" if record.preview else "dim")]
     prompt = record.prompt_tokens
     numbers: list[Line] = []
@@ -188,6 +188,8 @@ def answer_facts(record: RequestSnapshot, now: float) -> list[Line]:
         numbers.append([("TTFT ", "muted"), (seconds(record.ttft_s), "")])
     if record.phase == "failed":
         numbers.insert(0, [(f"HTTP {record.status}", "bad")])
+    while width and len(numbers) > 1 and line_width(joined(numbers, "  ")) > width - 4:
+        numbers.pop()  # a number that is cut off would be another one
     return [asked, [("    ", ""), *joined(numbers, "  ")]]
 
 

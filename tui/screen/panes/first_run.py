@@ -18,15 +18,15 @@ def first_steps(snapshot: Snapshot, claude: str, fit: ModelFit | None) -> list[L
     lines: list[Line] = [[("No request yet.", "bold")], []]
     if model := _running(snapshot):
         word, style = engine_label(snapshot)
-        lines += [[_label("runs"), (model, ""), ("  ● ", style), (word, style)], []]
+        lines += [[_label("runs"), (model, ""), ("  ● ", style), (word, style)]]
     if snapshot.link.recorded:  # there is no host to start Claude Code on
         on, skips = key_of("play.pause"), key_of("play.seek:1")
         told = f"  The first request of this recording appears here: {on} goes on, {skips} skips."
-        return [*lines, [(told, "muted")]]
+        return [*lines, [], [(told, "muted")]]
     # `context` copies the command while there is no session.
     lines.append([*_copies("main.context"), (claude, "accent")])
     lines.append([_label(""), ("in another terminal: Claude Code, whose requests appear here", "muted")])
-    better = _better(snapshot, fit)  # last: a low terminal has no room for all
+    better = _better(snapshot, fit)  # eight lines in all, for which a terminal of 24 lines has room
     return [*lines, [], *better] if better else lines
 
 

@@ -26,8 +26,8 @@ def verdict(call: ToolRecord) -> Span:
 
 def result(call: ToolRecord) -> Span:
     """Whether the client sent a result, and whether it is an error."""
-    if call.answered is None:
-        return ("…", "dim")
+    if call.answered is None:  # of a truncated one none is to come
+        return ("·" if call.verdict == "cut" else "…", "dim")
     return ("✗ error", "bad") if call.is_error else ("✓ ok", "ok")
 
 
@@ -46,7 +46,7 @@ def call_steps(call: ToolRecord) -> Line:
         (f"constrained by {grammar}" if grammar else "", "warn" if call.relaxed else "ok"),
         (repairs, "warn"),
         (verdict_text, verdict_style),
-        (result_text + duration, result_style),
+        (result_text + duration if result_text != "·" else "", result_style),
     ]
     line: Line = []
     for text, style in steps:

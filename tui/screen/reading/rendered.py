@@ -37,6 +37,8 @@ def _make_safe(state: StateCore) -> None:
 def _clean(token: Token) -> None:
     token.content = block_text(token.content)
     token.info = line_text(token.info)
+    if token.type in ("fence", "code_block") and not token.info.strip():
+        token.info = "text"  # a language that is guessed marks what does not fit as errors
     for name, value in token.attrs.items():
         if isinstance(value, str):
             token.attrs[name] = line_text(value)

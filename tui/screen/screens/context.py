@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from textual import events, on
@@ -20,11 +21,12 @@ from tui.client.context_text import (
     part_content,
     reserved_content,
     thing_tokens,
+    turn_words,
     unused_tools,
 )
 from tui.client.figures import clock, count, percent, plural, ratio
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
-from tui.screen.charts import bar, graph
+from tui.screen.charts import BLOCKS, bar, graph
 from tui.screen.clipboard import copy
 from tui.screen.keymap import bindings
 from tui.screen.panes.request_cells import session
@@ -41,7 +43,8 @@ if TYPE_CHECKING:
 
 SHORT = 34  # lines of a screen below which growth is words alone
 _LABEL = 7  # cells left of the graph of growth
-_WIDEST = 6  # cells of a turn in it
+_WIDEST = 12  # cells of a turn in it
+_NAMED_ROWS = 5  # from which on the last one has the turns' numbers
 # Each part differs in shape as well: without colour nothing is lost.
 _LOOKS: dict[PartName, tuple[str, str]] = {
     "tools": ("█", "tool"),
@@ -179,7 +182,7 @@ class ContextScreen(OpenedScreen):
         left: Line = [(" context  ", "accent bold"), session(budget.session), ("  ", "")]
         left.append((line_text(budget.about), ""))
         right: Line = [
-            (f"turn {budget.turn} of {len(budget.turns)}  ", "muted"),
+            (f"{turn_words(budget)}  ", "muted"),
             (clock(budget.time), "muted"),
         ]
         title = spread(left, [*right, (" ", "")], width)
@@ -296,21 +299,50 @@ def _put(line: list[str], at: int, text: str) -> None:
 
 def growth_lines(budget: ContextBudget, cells: int, rows: int) -> list[Line]:
     """The prompt's tokens turn by turn up to this one, below the mark at which the client compacts."""
-    prompts = [turn.prompt_tokens for turn in budget.turns[: budget.turn]]
+    turns = budget.turns[: budget.turn]
+    prompts = [turn.prompt_tokens for turn in turns]
     top = max([budget.compacts_at or 0, *prompts, 1])
     room = max(1, cells - _LABEL - 3)
+    numbers = [one.number or at for at, one in enumerate(turns, 1)]
     if (many := len(prompts)) > room:  # several turns a cell, of which the largest prompt is drawn
         prompts = [max(prompts[at * many // room : (at + 1) * many // room]) for at in range(room)]
-    values: Sequence[float] = [
-        one for one in prompts for _ in range(min(_WIDEST, max(1, room // len(prompts))))
-    ]
+        numbers = [numbers[at * many // room] for at in range(room)]
+    each = min(_WIDEST, max(1, room // max(1, len(prompts))))
+    values: Sequence[float] = [one for one in prompts for _ in range(each)]
+    named = rows >= _NAMED_ROWS
+    rows -= named
     lines = graph(values, len(values), rows, "area.lane.main", float(top))
     labelled: list[Line] = []
     for number, line in enumerate(lines):
         label = count(top) if number == 0 else "0" if number == rows - 1 else ""
         mark = "┊" if number == 0 and top == budget.compacts_at else "│"
+        line = _limit(line, room) if mark == "┊" else line
         labelled.append([(f"{label:>{_LABEL}} ", "muted"), (mark, "warn" if mark == "┊" else "rule"), *line])
+    if named:
+        names = _turn_names(numbers, each, room)
+        labelled.append([(f"{'turn':>{_LABEL}}  {names}", "muted")])
     return labelled
+
+
+def _limit(line: Line, cells: int) -> Line:
+    """The line at which the client compacts, behind what stands there of the graph."""
+    drawn = "".join(text for text, _ in line).replace(" ", "┄").ljust(cells, "┄")
+    said = " compaction"
+    if drawn.endswith("┄" * len(said)):
+        drawn = drawn.removesuffix("┄" * len(said)) + said
+    style = next((style for text, style in line if text.strip()), "")
+    runs = groupby(drawn, key=lambda sign: sign in BLOCKS and sign != " ")
+    return [("".join(signs), style if filled else "warn") for filled, signs in runs]
+
+
+def _turn_names(numbers: Sequence[int], each: int, cells: int) -> str:
+    """The turns' numbers below their cells, as many as stand apart."""
+    named = ""
+    for place, number in enumerate(numbers):
+        at = place * each
+        if (not named or len(named) + 2 <= at) and at + len(str(number)) <= cells:
+            named = f"{named:<{at}}{number}"
+    return named
 
 
 def _what(thing: ContextThing, cells: int) -> Line:

@@ -121,11 +121,11 @@ def _call(number: int, call: ToolCall) -> list[Block]:
 def _how_read(call: ToolCall) -> Block:
     """The steps on one line: text, reader, grammar, repairs, verdict."""
     tokens = plural(len(call.tokens), "token") if call.tokens else plural(len(call.raw), "character")
-    relaxed = f"held by a relaxed grammar ({call.relaxed})"
+    relaxed = f"constrained by a relaxed grammar ({call.relaxed})"
     steps = [
         tokens if call.raw else "",
         f"read as {call.family}" if call.family else "read by the upstream",
-        relaxed if call.relaxed else "held by a grammar" if call.constrained else "",
+        relaxed if call.relaxed else "constrained by a grammar" if call.constrained else "",
         "no grammar" if call.constrained is False else "",
         plural(len(call.repairs), "repair") if call.repairs else "",
         call.verdict.replace("_", " "),

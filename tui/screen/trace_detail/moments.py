@@ -30,13 +30,13 @@ def moments(opened: OpenedTrace) -> list[TraceMoment]:
     """What a trace has a time for, in order."""
     trace, times, usage = opened.trace, opened.trace.timings, opened.trace.usage
     cached = trace.cache
-    looked = f"{cached.matched_tokens:,} of {cached.prompt_tokens:,} tokens in the cache" if cached else ""
+    looked = f"{cached.matched_tokens:,} of {cached.prompt_tokens:,} tokens restored" if cached else ""
     found = [TraceMoment(0.0, "received", note=f"{trace.request.method} {trace.request.path}")]
     for at, what, note in (
         (times.queued, "accepted upstream", line_text(trace.upstream_model)),
         (times.first_byte, "first byte to the client", ""),
         (times.prefill_start, "prefill begins", looked),
-        (times.first_token, "first token", f"{plural(usage.prompt_tokens, 'token')} read"),
+        (times.first_token, "first token", f"behind {plural(usage.prompt_tokens, 'token')} of the prompt"),
     ):
         if at is not None:
             found.append(TraceMoment(at, what, "bold" if what == "first token" else "", note))

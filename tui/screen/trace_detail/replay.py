@@ -84,8 +84,8 @@ class ReplayQuestion(ChoiceBox[str | None]):
         usage = self._trace.usage
         took = f", took {seconds(self._trace.timings.done)} then" if self._trace.timings.done else ""
         about = (
-            f"It reads {plural(usage.prompt_tokens, 'token')}{took}. No tool is run, and its session does not"
-            " see it; the answer gets a trace of its own."
+            f"Its prompt has {plural(usage.prompt_tokens, 'token')}{took}. No tool is run, and its session"
+            " does not see it; the answer gets a trace of its own."
         )
         if self._payee:
             about += f" It goes to {line_text(self._payee)}, which may charge for it."
@@ -285,7 +285,7 @@ def answer_facts(name: str, answer: ReplayedAnswer, when: str) -> list[Line]:
     told = f"   {rate(speed)} tok/s" if speed else ""
     share = percent(ratio(usage.cache_read_input_tokens, usage.prompt_tokens))
     restored = f" {share} restored," if answer.reports_reuse else ""
-    first = f"first token {seconds(answer.ttft_s)}, " if answer.ttft_s is not None else ""
+    first = f", TTFT {seconds(answer.ttft_s)}" if answer.ttft_s is not None else ""
     stop = line_text(answer.stop_reason)
     end = line_text(answer.error) if answer.error else ENDS.get(stop, stop) or str(answer.status)
     sign = ("✗ ", "bad") if answer.error else ("✓ ", "ok")
@@ -296,6 +296,6 @@ def answer_facts(name: str, answer: ReplayedAnswer, when: str) -> list[Line]:
             (f"{when}  " if when else "", ""),
             (line_text(answer.model), "muted"),
         ],
-        [sign, (end, "muted"), (f"   {first}took {seconds(answer.duration_s)}", "")],
+        [sign, (end, "muted"), (f"   took {seconds(answer.duration_s)}{first}", "")],
         [(counts + told, "muted")],
     ]

@@ -14,6 +14,7 @@ from tui.screen.keymap import key_of
 from tui.screen.panes.request_cells import session
 from tui.screen.panes.tools_parts.call_text import argument_pieces
 from tui.screen.styled_line import Line, fit, line_width
+from tui.screen.trace_detail.phase_looks import PHASE_LOOKS
 from tui.screen.trace_list.columns import CLIENT_CLOSED_REQUEST, day_name, did_line, who
 
 if TYPE_CHECKING:
@@ -98,10 +99,15 @@ def phases(row: TraceSummary, trace: Trace | None) -> Line:
         if end is None or end < at:
             continue
         cells = max(1, round((end - at) / (whole or 1.0) * _PHASE_CELLS))
-        line += [("   " if line else "", ""), (f"{name} ", "label"), (shape(style) * cells, style)]
+        line += [("   " if line else "", ""), (f"{name} ", "label"), (_shape(name, style) * cells, style)]
         line.append((f" {seconds(end - at)}", style))
         at = end
     return line or [("no timings", "muted")]
+
+
+def _shape(phase: str, style: str) -> str:
+    """That of the phase in Why, where it has the phase."""
+    return next((sign for name, (sign, _) in PHASE_LOOKS.items() if name == phase), shape(style))
 
 
 def prompt_parts(row: TraceSummary, trace: Trace | None = None) -> Line:

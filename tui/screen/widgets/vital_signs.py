@@ -293,6 +293,9 @@ def _speed(vitals: VitalSigns) -> list[Line]:
 def _restored(vitals: VitalSigns) -> list[Line]:
     share: Line = [(percent(vitals.restored), "restored" if vitals.restored else "dim")]
     saved: Line = [("saved ", "muted"), (_about(vitals.saved_s), "restored" if vitals.saved_s else "dim")]
+    if vitals.restored is None:  # two dots alone would say nothing
+        label: Line = [("restored ", "muted"), *share]
+        return _leading_to("cache", [*label, (" ", ""), *saved], *[label] * 4, [])
     words: list[Line] = []
     for cells in (PROMPTS, PROMPTS // 2, 6) if vitals.shares else ():
         strip = sparkline(vitals.shares, cells, "area.restored", 1.0)

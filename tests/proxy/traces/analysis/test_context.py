@@ -14,6 +14,7 @@ from proxy.events.types import Usage
 from proxy.traces.analysis.context import context_of_session, context_of_trace
 from proxy.traces.analysis.context_facts import ContextBudget
 from proxy.traces.analysis.context_pieces import pieces
+from proxy.traces.listing.turns import turns_around
 from proxy.traces.reading import TraceNotFound, load_trace
 from proxy.traces.schema import CountedPart, Trace, TraceRequest, TraceResponse
 from tests.any_json import any_json, examples
@@ -196,7 +197,12 @@ def test_only_whole_requests_of_the_main_lane_are_turns(folder: Folder) -> None:
         asked(4, prompt=0),
         asked(5, prompt=9_000, session="other"),
     )
-    assert [turn.trace for turn in budget(folder).turns] == ["req_0001"]
+    folder.put(asked(6, prompt=2_000))
+    found = budget(folder)
+    assert [(turn.trace, turn.number) for turn in found.turns] == [("req_0001", 1), ("req_0006", 4)]
+    # As its trace counts them: also those that are no turns here.
+    around = turns_around(load_trace(folder.path, "req_0006"), folder.index)
+    assert (found.turns[-1].number, found.requests) == (around.number, around.total) == (4, 4)
     aside = load_trace(folder.path, "req_0002")
     alone = context_of_trace(aside, folder.index, lambda name: load_trace(folder.path, name))
     assert (alone.trace, alone.lane, [turn.trace for turn in alone.turns]) == (

@@ -29,12 +29,12 @@ def facts(kinds: str, *, first: int | None, **more: Any) -> DiffFacts:
         (facts("==", first=None), "Both prompts are the same."),
         (
             facts("=≠=", first=1),
-            "B could restore 16,384 of its 21,377 tokens: it parts from A there, in part 1. Cost ~3.9s of"
-            " prefill.",
+            "B could restore 16,384 of its 21,377 tokens: it parts from A there, in part 1. The 4,993"
+            " behind it took ~3.9s of prefill.",
         ),
         (
             facts("=++", first=1, estimated=True),
-            "B begins with all of A and goes on: ~4,993 of its 21,377 tokens are new. Cost ~3.9s of prefill.",
+            "B begins with all of A and goes on: ~4,993 of its 21,377 tokens are new, ~3.9s of prefill.",
         ),
         (
             facts("=-", first=1, cost_s=None),

@@ -17,13 +17,15 @@ from tui.client.recording.bundle import BundleFacts, MadeBundle, bundle_path, ma
 from tui.client.recording.taking import RecordingWish
 
 TOKEN = "our-own-token-8412"
+KEY = "hf_Uhf7kvmlP7HVDctQUy1xvCkgafrfwA94hJ"
 
 
 def facts(home: Path) -> BundleFacts:
     (home / "logs").mkdir(exist_ok=True)
     (home / "logs" / "engine.log").write_text(f"loaded\nthe token is {TOKEN}\n")
     (home / "logs" / "host.log").write_text("x" * 600_000 + "\nthe last line\n")
-    return BundleFacts(home, [{"name": "token", "value": None, "set": True}], [TOKEN])
+    folder = {"name": "model", "key": "model", "value": f"/models/{KEY}/x", "set": True}
+    return BundleFacts(home, [{"name": "token", "value": None, "set": True}, folder], [TOKEN])
 
 
 async def made(home: Path, url: str, wish: RecordingWish) -> MadeBundle:
@@ -53,13 +55,13 @@ async def test_it_has_all_that_is_needed_and_no_secret(tmp_path: Path) -> None:
     assert list(parts) == list(bundle.parts)
     assert bundle.left_out == ["logs and the host's configuration: they are in /home where it runs"]
     assert {IN_BUNDLE, "versions.json", "configuration.json", f"traces/{chosen}.json"} <= parts.keys()
-    assert json.loads(parts["configuration.json"])[0]["value"] is None
+    assert [one["value"] for one in json.loads(parts["configuration.json"])] == [None, "/models/[redacted]/x"]
     assert json.loads(parts["versions.json"])["host"]["version"] == "1"
     assert "--play THIS.zip" in parts["README.txt"]
     recording = read_recording(bundle.path)
     assert len(recording.moments) > len(story.events())
     assert chosen in recording.traces
-    assert not any(TOKEN in text for text in parts.values())
+    assert not any(secret in text for text in parts.values() for secret in (TOKEN, KEY))
     assert not any(TOKEN in str(moment.what) for moment in recording.moments)
 
 

@@ -74,8 +74,13 @@ async def first_run(size: tuple[int, int], **engine: str) -> AsyncIterator[tuple
         yield app, pilot
 
 
-async def test_an_empty_screen_leads_to_a_model_and_to_claude_code_by_a_key_each() -> None:
-    async with first_run((120, 40), model="bundled demo model") as (app, pilot):
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+async def test_an_empty_screen_leads_to_a_model_and_to_claude_code_by_a_key_each(
+    size: tuple[int, int],
+) -> None:
+    async with first_run(size, model="bundled demo model") as (app, pilot):
+        said = "\n".join(drawn(app.main.current.query_one(SessionTree)))
+        assert all(words in said for words in (f"P copies  {FIT.command}", f"c copies  {CLAUDE}"))
         await pilot.press("P")
         assert app.clipboard == FIT.command
         await pilot.press("c")

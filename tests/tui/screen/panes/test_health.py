@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from proxy.events.causes import RESTART_REQUESTED
 from proxy.events.totals import Totals
 from proxy.events.types import EngineCache, EngineMemory, EngineState, Event, Probe
+from proxy.timeline.buckets import HealthSample
 from proxy.timeline.health_history import HealthHistory
 from tests.tui.stage import lines_of
 from tests.tui.trace_samples import SampleHost, summaries
@@ -178,6 +179,7 @@ def test_in_a_low_terminal_the_port_that_was_free_and_the_window_can_be_read() -
     assert "it serves 47,384" in text_of(Snapshot(engine=engine, host=host), 9.0, 78, 4)
 
 
+NAMED = (["probes"], ["memory"])
 LEDGER = EngineMemory(
     limit_bytes=25_800_000_000,
     weights_bytes=17_200_000_000,
@@ -316,6 +318,22 @@ def test_a_probe_of_the_process_that_ended_is_not_said_of_the_next_one() -> None
         EngineState(state="restarting", started=800.0),
     ):
         assert "probe" not in text_of(replace(ready, engine=engine), 1000.0).splitlines()[0]
+
+
+@pytest.mark.parametrize("state", ["exited", "failed", "restarting"])
+def test_of_a_process_that_has_ended_no_figure_is_said_to_be_of_now(state: str) -> None:
+    samples = HealthHistory()
+    probes = ((990.0, Probe(ok=True, latency_s=0.003)),)
+    snapshot = Snapshot(engine=EngineState(state="ready", memory_bytes=18_900_000_000), probes=probes)
+    samples.samples.add(990.0, HealthSample(probes=1, memory_bytes=18.9e9, latency_s=0.003))
+
+    def of_now(shown: Snapshot) -> list[str]:
+        lines = timeline_lines(samples, shown, TimelineView(), 1000.0, 100, 6)
+        return [plain_text(line)[-VALUE:].strip() for line in lines if plain_text(line).split()[:1] in NAMED]
+
+    assert of_now(snapshot) == ["3ms", "18.9 GB"]
+    gone = replace(snapshot, engine=EngineState.model_validate({"state": state}))
+    assert of_now(gone) == ["·", "·"]
 
 
 # -- the pane, by its keys -----------------------------------------------------------------------------------

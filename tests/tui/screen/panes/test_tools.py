@@ -70,6 +70,10 @@ WAYS: list[tuple[dict[str, Any], str]] = [
         {**REPAIRS, "family": "", "raw_tokens": 0, "is_error": True, "duration_s": None},
         "6 characters → read by the upstream → 1 repair → ✓ valid → ✗ error",
     ),
+    (
+        {"verdict": "cut", "answered": None, "duration_s": None},
+        "41 tokens → read by hermes → constrained by a grammar → ⊘ truncated",
+    ),
     ({"raw": "", "family": "", "constrained": None, "verdict": "invalid"}, "✗ invalid → ✓ ok 0.25s"),
 ]
 

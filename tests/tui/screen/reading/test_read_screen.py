@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from textual.widgets import Markdown
+from textual.widgets._markdown import MarkdownFence
 
 from tests.tui.screen.test_app import WRITING, Scene, scene
 from tests.tui.screen.test_hostile_texts import HOSTILE, check
@@ -259,6 +260,15 @@ async def test_hostile_texts_stay_in_their_cells(text: str, language: str, size:
         check(it.app)
         await it.press("slash", "a", "enter")
         check(it.app)
+
+
+@pytest.mark.parametrize("code", ["```\n{}\n```\n", "Like this:\n\n    {}\n"])
+async def test_code_without_a_language_is_not_guessed_and_so_has_no_errors(code: str) -> None:
+    async with scene() as it:
+        screen = await opened(it, code.format("class A: x: B[C] -> None: <?php $"), "markdown")
+        fence = screen.query_one(MarkdownFence)
+        assert fence.lexer == "text"
+        assert "class A: x: B[C]" in drawn(it)
 
 
 async def test_html_is_text_and_an_entity_is_what_it_names() -> None:

@@ -148,6 +148,14 @@ def test_what_runs_waits_and_failed_is_on_every_line(vitals: VitalSigns, cells: 
     assert title_text(vitals).isprintable()
 
 
+@pytest.mark.parametrize("cells", [80, 100, 120, 200])
+def test_what_is_not_known_yet_has_its_name(cells: int) -> None:
+    begun = VitalSigns(memory_bytes=17_400_000_000, memory_limit_bytes=51_500_000_000, speeds=(0.0,) * STEPS)
+    line = plain_text(vital_line(begun, cells))
+    assert "restored ·" in line
+    assert "│ · ·" not in line
+
+
 def test_the_title() -> None:
     assert title_text(FULL) == "▶2 ◌1 61 tok/s"
     assert title_text(replace(FULL, running=0, waiting=0)) == "anyclaude: busy"

@@ -8,7 +8,7 @@ from tui.client.wire_text import shorten
 from tui.screen.styled_line import Line
 from tui.screen.widgets.columns import Column
 
-_STATES = {"running": ("▶ running", "decode"), "waiting": ("◌ waiting", "warn"), "idle": ("idle", "muted")}
+_STATES = {"running": ("▶ running", "decode"), "queued": ("◌ queued", "warn"), "idle": ("idle", "muted")}
 
 
 def _name(row: HeldRow, cells: int) -> Line:
