@@ -349,7 +349,7 @@ def sample_models() -> list[LocalModel]:
         model("mlx-community/Devstral-Small-2507-4bit", 13.3, 32_768, family="mistral", decode_speed=24.0),
         model(MODEL, 17.2, 262_144, loaded=True, prefill_speed=1_260.0, decode_speed=61.0),
         model(
-            "mlx-community/GLM-4.6-4bit", 198.0, 202_752, condition="too large", reason="24.0 GB may be taken"
+            "mlx-community/GLM-4.6-4bit", 198.0, 202_752, condition="too large", reason="51.5 GB may be taken"
         ),
         model("someone/Poem-7B-4bit[bold]", 4.1, 32_768, family="", store="LM Studio"),
     ]
@@ -540,7 +540,7 @@ class SampleHost:
         self._take("ask again")
         self.bodies.append(dict(body))
         content = [{"type": "text", "text": ANSWER + " Done."}]
-        usage = {"input_tokens": 20, "cache_read_input_tokens": 180, "output_tokens": 160}
+        usage = {"input_tokens": 24, "cache_read_input_tokens": 20_176, "output_tokens": 160}
         answer = {"content": content, "stop_reason": "end_turn", "usage": usage}
         return WholeAnswer(200, answer, "", 3.0, "req_none")
 
@@ -574,7 +574,8 @@ class SampleHost:
 
     async def models(self) -> LocalModelList:
         """Three models, of which the second is loaded."""
-        return LocalModelList(models=sample_models(), limit_bytes=24_000_000_000, limit_reason="of 32 GB")
+        why = "the working set that the GPU recommends"
+        return LocalModelList(models=sample_models(), limit_bytes=51_500_000_000, limit_reason=why)
 
     async def use_model(self, model: str, *, drain: bool = True) -> Changed:
         """Keep the wish."""

@@ -395,7 +395,7 @@ class Morning:
         self.log("WARNING memory pressure: 58.1 of 64 GB in use")
         reason = "engine exited with signal 9 (out of memory?)"
         told = f"{reason}; 1 request was told to retry"
-        self.engine("exited", detail=told, last_exit=reason, running=0)
+        self.engine("exited", pid=None, detail=told, last_exit=reason, running=0)
         self.probe(ok=False, detail="connection refused")
         self.emit("engine.restart", attempt=1, of=5, delay_s=4.0, reason=told)
         self.engine("restarting", restarts=1, detail="restart 1 of 5 in 4 s")
@@ -411,7 +411,7 @@ class Morning:
         self.call(key, "cut", "the answer ended within the call")
 
     def _now(self) -> None:
-        self.engine("busy", running=2, queue=1, detail="2 requests, 61 tokens/s")
+        self.engine("busy", running=2, queue=1, detail="")
         self.request(session=1, prompt=22_528, reused=9_216, until="prefill", lane="subagent")
         self.now -= 6
         key = self.request(prompt=29_200, reused=28_400, output=420, until="decode", thinking=True)

@@ -34,7 +34,7 @@ def whole_morning() -> tuple[Morning, float]:
         )
     for attempt in range(1, 6):
         told = f"engine exited with {_DIED}"
-        morning.engine("exited", detail=told, last_exit=_DIED, running=0, queue=0)
+        morning.engine("exited", pid=None, detail=told, last_exit=_DIED, running=0, queue=0)
         morning.emit("engine.restart", attempt=attempt, of=5, delay_s=2.0 * attempt, reason=told)
         morning.engine("restarting", restarts=attempt, detail=f"restart {attempt} of 5")
         morning.wait(2.0 * attempt)

@@ -57,7 +57,7 @@ async def test_a_model_that_does_not_come_up_is_told_where_it_was_asked_for() ->
 async def test_a_model_that_cannot_be_loaded_is_not(tmp_path: Path) -> None:
     async with scene() as it:
         await it.press("M", "end", "enter")
-        assert "It cannot be loaded: too large, 24.0 GB may be taken." in it.text()
+        assert "It cannot be loaded: too large, 51.5 GB may be taken." in it.text()
         await it.press("home", "enter")
         assert isinstance(it.app.screen, ModelsScreen)
         assert it.host.wishes == []
