@@ -35,6 +35,7 @@ def session_state(found: SessionSnapshot, now: float, cells: int) -> Line:
     if running:
         queued = len(found.active) - running
         words = f"{running} running" + (f", {queued} queued" if queued else f" of {len(found.requests):,}")
+        words = f"{running}, ◌ {queued} queued" if queued and len(words) > cells - 2 else words
         return [("▶ ", "decode"), (shorten(words, cells - 2), "decode")]
     if found.active:
         return state(found.active[-1], cells)

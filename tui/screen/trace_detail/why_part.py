@@ -130,8 +130,23 @@ def tokens(trace: Trace, width: int) -> list[Line]:
     return [
         [(f"{'prompt':<{LABEL_CELLS}}", "label"), *drawn, (estimated, "muted")],
         *([fit(legend, width)] if shows else []),
-        *([[(f"{'made of':<{LABEL_CELLS}}", "label"), (made, "muted")]] if made else []),
+        *_made_lines(made, width),
         answer,
+    ]
+
+
+def _made_lines(made: str, width: int) -> list[Line]:
+    """The kinds on as many lines as they need: one that is cut off would be another figure."""
+    rows: list[str] = []
+    for kind in made.split("   ") if made else ():
+        if rows and LABEL_CELLS + len(rows[-1]) + 3 + len(kind) <= width:
+            rows[-1] += f"   {kind}"
+        else:
+            rows.append(kind)
+    labels = ("made of", *[""] * len(rows))
+    return [
+        [(f"{label:<{LABEL_CELLS}}", "label"), (row, "muted")]
+        for label, row in zip(labels, rows, strict=False)
     ]
 
 

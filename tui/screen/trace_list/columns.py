@@ -63,7 +63,7 @@ def columns(
         Column("WHO", lambda row, now, cells: who(row, cells), 10, least=name, rank=5),
         Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=9),
         Column("ASKED → DID", lambda row, now, cells: asked_and_did(row, cells), 44, least=asked, grow=3),
-        Column("END", lambda row, now, cells: _end(row, cells, repeats), 19, least=end, most=24, grow=1),
+        Column("END", lambda row, now, cells: _end(row, cells, repeats), 19, least=end, most=28, grow=1),
         Column("PROMPT", lambda row, now, cells: [number(_prompt(row))], 6, "right", rank=3),
         Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=4),
         Column("OUT", lambda row, now, cells: [number(row.usage.output_tokens, "muted")], 5, "right", rank=7),

@@ -133,6 +133,13 @@ def test_a_question_to_the_user_is_no_tool_that_runs(tool: str) -> None:
     assert plain_text(session_state(found, NOW, 22)) == "▸ tool runs 13s"
 
 
+@pytest.mark.parametrize(("cells", "said"), [(22, "▶ 1 running, 1 queued"), (17, "▶ 1, ◌ 1 queued")])
+def test_what_runs_and_waits_of_a_session_is_said_in_whole_words(cells: int, said: str) -> None:
+    runs, waits = (request(phase, phase=phase, ended=None) for phase in ("decode", "queued"))
+    [found] = sessions_of(runs, waits)
+    assert plain_text(session_state(found, NOW, cells)) == said
+
+
 async def test_a_session_is_unfolded_folded_and_left_by_keys() -> None:
     async with on_stage(request("1"), request("2", lane="subagent", agent_type="Explore")) as (tree, pilot):
         assert keys(tree) == ["s/", "s/main", "s/subagent Explore"]

@@ -56,7 +56,7 @@ def test_a_failed_trace_is_listed_by_its_cause_with_the_prompt_that_was_too_long
 def test_how_a_request_ended_has_room_in_the_list(width: int) -> None:
     died = TraceSummary(id="a", time=1.0, error="x", cause="engine died (signal 9)", status=529, marked=True)
     ends = {column.title: cells for column, cells in lay_out(columns({"a": (8.0, "done")}), width)}
-    assert cell("END", died, ends["END"]) == "◆ ✗ engine died"
+    assert cell("END", died, ends["END"]) == "◆ ✗ engine died" + " (signal 9)" * (width == 200)
     repeated = next(one for one in columns({"a": (8.0, "done")}) if one.title == "END")
     assert "↻ 00:00:08 ✓" in "".join(text for text, _ in repeated.cell(died, 0.0, ends["END"]))
 

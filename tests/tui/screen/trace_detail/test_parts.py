@@ -24,7 +24,7 @@ from tui.screen.trace_detail.opened_trace import OpenedTrace
 from tui.screen.trace_detail.parts import PARTS
 from tui.screen.trace_detail.replay import beside
 from tui.screen.trace_detail.waterfall import waterfall
-from tui.screen.trace_detail.why_part import opens
+from tui.screen.trace_detail.why_part import opens, tokens
 from tui.screen.trace_detail.wrapped_calls import wrapped_call
 from tui.screen.widgets.block_layout import Block, lay_out_body
 
@@ -393,3 +393,15 @@ def test_parts_that_were_counted_together_are_named_together() -> None:
     ]
     told = shown(trace_of(usage=Usage(input_tokens=145), prompt_parts=counted), "Why")
     assert "system and tools 137   your messages 8" in told
+
+
+def test_what_a_prompt_is_made_of_takes_the_lines_that_it_needs() -> None:
+    names = ("system", "tools", "message 1 (user)", "message 2 (assistant)", "message 3 (tool)", "x")
+    counted = [CountedPart(name=name, tokens=1_000) for name in names]
+    trace = trace_of(usage=Usage(input_tokens=6_000), prompt_parts=counted)
+    for width in range(40, 140):
+        lines = tokens(trace, width)
+        made = [plain_text(line) for line in lines if (line[1:] or [("", "")])[0][1] == "muted"]
+        assert max(map(len, made)) <= max(width, 30)
+        said = " ".join(" ".join(made).split())
+        assert said == "made of system 1.0k tools 1.0k your messages 2.0k answers 1.0k other 1.0k"
