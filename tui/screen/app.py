@@ -179,8 +179,10 @@ class ControlCenter(LeadingApp):
 
     @property
     def holds_keys(self) -> bool:
-        """In the first moments, once a pane was asked for that is not there yet: they are meant for that."""
-        return bool(self.screen_stack) and self.main.awaits_pane
+        """While a pane that is not there yet, or a find of the palette, was asked for: they are for that."""
+        if not self.screen_stack:
+            return False
+        return self.main.awaits_pane or getattr(self.screen, "awaits_finds", False)
 
     def _start(self) -> None:
         """Start the workers."""

@@ -15,7 +15,17 @@ from tui.screen.trace_list.go_to import GoToScreen
 from tui.screen.widgets.filter_input import FilterInput
 from tui.screen.widgets.line_table import LineTable
 
-_NAMES = {"/": "slash", "\t": "tab", "→": "right", "←": "left", "↑": "up", "\n": "enter", "\x1b": "escape"}
+_NAMES = {
+    "/": "slash",
+    ":": "colon",
+    "?": "question_mark",
+    "\t": "tab",
+    "→": "right",
+    "←": "left",
+    "↑": "up",
+    "\n": "enter",
+    "\x1b": "escape",
+}
 
 
 async def type_at_once(it: Scene, keys: str) -> None:

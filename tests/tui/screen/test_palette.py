@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from textual.command import CommandList, CommandPalette
 from textual.content import Content
+from textual.screen import Screen
 from textual.theme import Theme
 
 from proxy.events.types import Event
 from tests.tui.screen.test_app import Scene, scene
 from tests.tui.screen.test_hostile_texts import check, hostile_scene
+from tests.tui.screen.test_keys_in_order import type_at_once
 from tui.client.records import RequestSnapshot, Snapshot
 from tui.screen.keys.table import COMMANDS
 from tui.screen.palette.commands import WORDS
@@ -22,7 +24,9 @@ from tui.screen.palette.offers import MOST
 from tui.screen.palette.palette_screen import PaletteScreen
 from tui.screen.panes.streams import StreamsPane
 from tui.screen.screens.confirm import ConfirmScreen
+from tui.screen.screens.help import HelpScreen
 from tui.screen.screens.live_settings import SettingsScreen
+from tui.screen.screens.main import MainScreen
 from tui.screen.screens.trace import TraceScreen
 from tui.screen.themes import OWN_THEMES
 
@@ -260,6 +264,40 @@ async def test_many_requests_leave_room_for_keys() -> None:
     assert len(found) == MOST
     assert all(isinstance(hit.match_display, Content) for hit in found)
     assert turns >= 40
+
+
+@pytest.mark.parametrize(
+    ("keys", "place", "screen"),
+    [
+        (":show health\n", "health", MainScreen),
+        (":show health\n1", "streams", MainScreen),  # what is typed behind it comes behind it
+        (":show traces\n?", "traces", HelpScreen),
+        (":zzzz\n", "streams", PaletteScreen),  # nothing is found, and it stays open
+        (":zzzz\n\x1b3", "tools", MainScreen),
+        (":\n\x1b\x1b3", "tools", MainScreen),
+    ],
+)
+async def test_an_enter_takes_what_is_found_for_what_stands_there(
+    keys: str, place: str, screen: type[Screen[Any]]
+) -> None:
+    async with scene() as it:
+        await type_at_once(it, keys)
+        for worker in [one for one in it.app.workers if "gather" in one.group]:
+            await worker.wait()
+        await it.settle()
+        assert it.app.main.current.place == place
+        assert isinstance(it.app.screen, screen)
+        assert not it.app.holds_keys
+
+
+async def test_a_palette_that_is_closed_while_it_searches_holds_no_key() -> None:
+    async with scene() as it:
+        await type_at_once(it, ":show health\n4")
+        while it.app.screen is not it.app.main:
+            await it.app.pop_screen()
+        await it.settle()
+        await type_at_once(it, "3")
+        assert it.app.main.current.place == "tools"
 
 
 async def test_it_opens_again_while_the_one_before_is_being_removed() -> None:
