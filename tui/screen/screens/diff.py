@@ -89,6 +89,7 @@ class DiffScreen(OpenedScreen):
         in_background(self, "diff", self._fetch)
 
     async def _fetch(self, *, sort: bool = True) -> None:
+        shown, self._problem = self._found, ""
         try:
             found = await self._load(*self._ids)
             if found.chosen is not None:
@@ -106,6 +107,10 @@ class DiffScreen(OpenedScreen):
             self._table.empty = [[(self._problem, "bad")], *_ways_on(self._problem)]
             self._table.styles.min_height = 1 + len(self._table.empty)
             self._table.refresh()
+            return
+        if shown is not None and self._problem:  # what is shown stays
+            self._ids = (shown.b.id, shown.a.id)
+            self.app.notify(self._problem, severity="warning", timeout=5, markup=False)
             return
         self._table.show(list(enumerate(self._found.segments)), 0.0)
         if self._found.first is not None:

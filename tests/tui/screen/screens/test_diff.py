@@ -15,6 +15,7 @@ from tests.tui.screen.test_app import Scene, scene
 from tests.tui.stage import drawn
 from tui.client.host_client import HostError
 from tui.screen.choices.remembered import FILE_NAME, Remembered
+from tui.screen.screens.diff import DiffScreen
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.diff_view import DiffView
 from tui.screen.widgets.line_table import LineTable
@@ -64,6 +65,31 @@ async def test_what_was_chosen_for_the_first_of_a_session_is_said_and_stays_so(c
         assert "no turn before: most alike" in drawn(head)[0]
         await it.press("x")
         assert "no turn before: most alike" in drawn(head)[1]
+
+
+async def test_a_swap_that_fails_is_told_and_what_is_shown_stays_whose_it_was() -> None:
+    async with scene((120, 40)) as it:
+        a, b = pair()
+        await compared(it, a, b)
+        screen = it.app.screen
+        assert isinstance(screen, DiffScreen)
+        before = drawn(screen.query_one("#diff-head", Canvas))
+
+        async def gone(of: str, other: str = "") -> DiffFacts:
+            raise HostError("nothing listens there")
+
+        it.host.diff = gone  # type: ignore[method-assign]
+        await it.press("x")
+        assert [note.message for note in it.app._notifications] == ["nothing listens there"]
+        assert screen.request == b.id
+        assert drawn(screen.query_one("#diff-head", Canvas)) == before
+
+        async def back(of: str, other: str = "") -> DiffFacts:
+            return compare(b, a) if of == a.id else compare(a, b)
+
+        it.host.diff = back  # type: ignore[method-assign]
+        await it.press("x")
+        assert screen.request == a.id
 
 
 async def test_where_nothing_can_be_compared_the_way_to_choose_is_told() -> None:
