@@ -44,6 +44,15 @@ async def test_what_is_typed_behind_the_key_of_a_filter_is_in_it(before: str) ->
         assert it.app.main.query_one(FilterInput).query_one(Input).value == "tool:Bash"
 
 
+async def test_a_key_of_ones_own_is_text_in_a_field() -> None:
+    """Textual takes the keys that a field wants from the commands before it gives them the user's keys."""
+    async with scene() as it:
+        it.app.set_keymap({"main.next_pane:1": "x"})
+        await type_at_once(it, "5/axb")
+        assert it.app.screen is it.app.main
+        assert it.app.main.query_one(FilterInput).query_one(Input).value == "axb"
+
+
 async def test_a_key_behind_one_that_moves_the_focus_is_of_what_has_it_then() -> None:
     async with scene() as it:
         await type_at_once(it, "2→d")
