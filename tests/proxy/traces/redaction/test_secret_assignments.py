@@ -95,6 +95,7 @@ CODE = [
     "/etc/passwd:1:root:x:0:0:root:/root:/bin/bash",
     "the password: it has to have 8 characters",
     "Password: required",
+    "Password: strongly recommended",
     "--password PASSWORD, --token <token>, --max-tokens 5",
     "--password is not logged, --password requires --user",
     "tokens.map(token => token.text)",

@@ -18,6 +18,8 @@ BLOCKS = [
     ("token: |\n  a1b2c3d4e5\n", "token: |\n  [redacted]\n"),
     (" 3→password: |\n 4→  hunter2\n 5→b: 1", " 3→password: |\n 4→  [redacted]\n 5→b: 1"),
     ("b:3:password: |\nb:4:  hunter2\nb:5:b: 1", "b:3:password: |\nb:4:  [redacted]\nb:5:b: 1"),
+    ("- passwords:\n  - hunter2\n- pa55ed\n", "- passwords:\n  - [redacted]\n- pa55ed\n"),
+    ("passwords:\n  - hunter2\n    - a1 of it\n", "passwords:\n  - [redacted]\n    - a1 of it\n"),
     ("password: |\r\n  hunter2\r\nb: 1", "password: |\r\n  [redacted]\r\nb: 1"),
     ('secrets: ["password: x1, b", "c2"]', 'secrets: ["password: [redacted], b", "[redacted]"]'),
     ('"passwords": ["a", "too short", "b"]', '"passwords": ["[redacted]", "too short", "[redacted]"]'),

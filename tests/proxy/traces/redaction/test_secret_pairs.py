@@ -71,6 +71,8 @@ def test_a_value_that_is_said_to_be_a_password_goes() -> None:
         "password   string   what the user types",
         "| password | varchar | not null |",
         "| password | text | x |",
+        "| password | citext | x |",
+        "password   bytea",
         "MAX_TOKENS   4096",
         "IDREF|NMTOKEN|ENTITIES|",
         "the password is required",
