@@ -12,7 +12,7 @@ from engine.process.loopback import is_loopback_name
 from engine.wire.json_text import encode_json
 from engine.wire.sse import SseReader
 from proxy.backends.chat_stream import ChatStreamReader, parse_json
-from proxy.backends.faults import fault_of_connection, fault_of_status
+from proxy.backends.faults import fault_of_connection, fault_of_page, fault_of_status
 from proxy.backends.plain_http import PlainTransport
 from proxy.backends.upstream import UpstreamEvent
 
@@ -73,6 +73,8 @@ class ChatClient:
             if response.headers.get("content-type", "").startswith("application/json"):
                 yield reader.take([await response.aread()], last=True)
                 return
+            if response.headers.get("content-type", "").startswith("text/html"):
+                raise fault_of_page(await response.aread(), self.who)
             events = SseReader()
             async for chunk in response.aiter_bytes():
                 arrived = events.feed(chunk)

@@ -163,6 +163,18 @@ def fault_of_connection(error: httpx.HTTPError, who: str, *, system: str = "") -
     )
 
 
+def fault_of_page(raw: bytes, who: str) -> UpstreamError:
+    """The error for a web page with status 200: another program listens there, or a gateway's sign-in."""
+    found = re.search(rb"<title[^>]*>([^<]{1,200})", raw[:20_000], re.IGNORECASE)
+    title = " ".join(found[1].decode("utf-8", "replace").split()) if found else ""
+    named = f' ("{title}")' if title else ""
+    return UpstreamFailed(
+        f"{who} answered with a web page{named}, not as a model's server. Check the backend's baseUrl.",
+        retry=False,
+        cause="no model there",
+    )
+
+
 def broken_off(who: str) -> str:
     """The cause of an answer that ended without a word."""
     return "engine died" if who == ENGINE else "connection lost"

@@ -29,6 +29,7 @@ UPSTREAM_FAULTS = frozenset(
         "rate limited",
         "key refused",
         "no such model",
+        "no model there",
     }
 )
 # Causes that say something about the engine of this host.

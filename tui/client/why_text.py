@@ -37,6 +37,7 @@ _ADVICE = {
     "max_tokens too large": "Prompt and answer share the window: a shorter prompt, or fewer max_tokens.",
     "key refused": "Check apiKey of this backend: config show says where it comes from.",
     "no upstream": "No server listens there: start it, or check baseUrl; doctor tries it.",
+    "no model there": "Another program listens there, or baseUrl lacks its end, mostly /v1; doctor tries it.",
     "engine died": "Memory was perhaps too short: Health has the engine's last words, and its limit.",
     "engine failed": "The engine gave up: Health says why, and starts it again.",
     "queue full": "Too many requests at once: fewer subagents at a time, or a larger queue.",

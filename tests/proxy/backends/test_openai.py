@@ -22,7 +22,7 @@ from proxy.backends.upstream import (
     UpstreamRequest,
 )
 from proxy.configuration.settled import HostConfig
-from proxy.events.errors import UpstreamModelMissing, UpstreamUnavailable
+from proxy.events.errors import UpstreamFailed, UpstreamModelMissing, UpstreamUnavailable
 from tests.proxy.live import Upstream, says, serve
 
 REQUEST = UpstreamRequest({"model": "m", "messages": [{"role": "user", "content": "hi"}]}, "req_1")
@@ -64,6 +64,25 @@ async def test_a_server_that_does_not_stream_is_understood() -> None:
         ToolCallDelta(0, "{}", "c", "Read"),
         Finish("tool_calls", prompt_tokens=7, output_tokens=3),
     ]
+
+
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [
+        (b"<!DOCTYPE html><html><head><title>Sign\n in</title></head>", ' ("Sign in")'),
+        (b"<html><h1>It works</h1>", ""),
+        (b"\xff\xfe", ""),
+    ],
+)
+async def test_a_web_page_is_no_answer_that_was_broken_off(page: bytes, title: str) -> None:
+    async with serve(Upstream([page], content_type="text/html; charset=utf-8")) as url:
+        backend = OpenAIBackend(f"{url}/v1", "m")
+        with pytest.raises(UpstreamFailed) as failed:
+            [step async for batch in backend.stream(REQUEST) for step in batch]
+        await backend.close()
+    assert failed.value.message.startswith(f"openai answered with a web page{title}, not as a model's server")
+    assert failed.value.cause == "no model there"
+    assert failed.value.headers == {"x-should-retry": "false"}
 
 
 async def test_without_a_model_the_first_that_is_listed_answers() -> None:
