@@ -99,6 +99,7 @@ class HealthHistory:
                 self._running[request or ""] = _Running(moment, data.session, counted=moment)
                 while len(self._running) > KEPT_SPANS:  # their ends were lost
                     del self._running[next(iter(self._running))]
+            case "request.queued" | "request.prefill":  # not with its arrival: it may be refused at once
                 self.samples.add(moment, HealthSample(busy=1))
             case "request.delta":
                 self._tokens(moment, request or "", data.output_tokens)

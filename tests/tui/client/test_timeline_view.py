@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.events.types import PAYLOADS
 from proxy.timeline.buckets import HealthSample
 from proxy.timeline.health_history import UNCLOSED, HealthHistory, Span, StateMark
 from tui.client.records import RequestSnapshot, Snapshot
@@ -87,3 +88,18 @@ def test_of_a_host_that_was_killed_it_is_said_when_it_was_last_seen() -> None:
     assert "The host did not close: killed" in told
     assert "It was last seen at" in told
     assert "No host ran from" not in told
+
+
+def test_a_request_that_was_refused_while_the_model_loaded_kept_no_engine_busy() -> None:
+    def engine_row(*more: str) -> str:
+        history = HealthHistory()
+        told = [("engine.state", {"state": "loading"}, 60.0), ("request.received", {"session": "s"}, 31.0)]
+        told += [(f"request.{name}", {}, 30.0) for name in more]
+        told += [("engine.state", {"state": "ready"}, 29.0)]
+        for type_, data, ago in told:
+            history.observe(NOW - ago, type_, "r", PAYLOADS[type_].model_validate(data))
+        [row] = [line for line in shown(history, TimelineView(range=0)) if line.lstrip().startswith("engine")]
+        return row
+
+    assert "█" not in engine_row()
+    assert "█" in engine_row("queued")
