@@ -15,7 +15,10 @@ _SMALLER = 0.6  # of the suggested weights: below it, the one that runs is not t
 
 def first_steps(snapshot: Snapshot, claude: str, fit: ModelFit | None) -> list[Line]:
     """What an empty list of requests says; `claude` is the command that starts Claude Code on this host."""
-    lines: list[Line] = [[("No request yet.", "bold")], []]
+    none = (
+        "No request is known: there is no contact with the host." if snapshot.link.gone else "No request yet."
+    )
+    lines: list[Line] = [[(none, "bold")], []]
     if model := _running(snapshot):
         word, style = engine_label(snapshot)
         lines += [[_label("runs"), (model, ""), ("  ● ", style), (word, style)]]

@@ -313,6 +313,8 @@ class ToolsPane(Pane):
         return [*note, *list_note(self.main_table, gone=self.snapshot.link.gone)]
 
     def _empty(self) -> list[Line]:
+        if self._range == "now" and self.snapshot.link.gone:
+            return paragraphs([("No tool call is known: there is no contact with the host.", "bold")])
         if self._range == "now":
             return paragraphs(
                 [("No tool call yet.", "bold")],
