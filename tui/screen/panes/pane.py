@@ -94,6 +94,9 @@ class Pane(Ground, SelectionOwner, Container):
         if self.main_table is not None:
             self.main_table.mark(request)
 
+    def to_marked(self, request: str) -> None:
+        """Go to the row that was marked, where the other one to compare it with is chosen."""
+
     def set_filter(self, query: str, *, done: bool = True) -> None:
         """Filter the list."""
         if self.main_table is not None:

@@ -145,6 +145,11 @@ class StreamsPane(Pane):
     def mark(self, request: str) -> None:
         self.turns.mark(request)
 
+    def to_marked(self, request: str) -> None:
+        if self.main_table.has_focus and len(self.turns.rows) > 1:  # a row of it stands for many requests
+            self.turns.seek(lambda row: row.id == request)
+            self._to_turns()
+
     def set_filter(self, query: str, *, done: bool = True) -> None:
         self.turns.set_filter(query)
         super().set_filter(query, done=done)

@@ -332,6 +332,8 @@ class MainScreen(Ground, SelectionOwner, Screen[None]):
         if request := self._ended_request():
             self.control_center.marked = "" if self.marked == request else request
             self.show(self._store.snapshot())
+            if self.marked:
+                self.current.to_marked(request)
 
     async def action_context(self) -> None:
         """Show what fills the context window of the selected row's session."""
