@@ -127,7 +127,8 @@ class ScriptedHost:
         return JSONResponse(state.model_dump(mode="json"))
 
     async def _history(self, request: Request) -> Response:
-        return self._refused(request) or JSONResponse({"events": self.history})
+        most = int(request.query_params.get("limit", 100))
+        return self._refused(request) or JSONResponse({"events": self.history[-most:]})
 
     async def _stop(self, request: Request) -> Response:
         if not self.can_stop:

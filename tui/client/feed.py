@@ -11,7 +11,7 @@ from proxy.events.types import HostState
 from tui.client.event_stream import PAUSES_S, Arrival, Break, EventFollower
 from tui.client.host_client import HostClient, HostError
 from tui.client.inbox import Damaged, Inbox, Past
-from tui.client.records import Link, LinkState
+from tui.client.records import EARLIER, Link, LinkState
 
 
 class Feed:
@@ -56,7 +56,7 @@ class Feed:
             return
         self._began = (state.pid, state.started)
         with suppress(HostError):
-            self._inbox.put(Past(await self._client.history()))
+            self._inbox.put(Past(await self._client.history(EARLIER)))
 
     async def refresh(self) -> None:
         """Ask the host for its own account and hand it to the inbox. Raises HostError."""

@@ -155,7 +155,7 @@ class HostClient:
         """The JSON object that a path answers with, as it came."""
         return _fields(await self._ask("GET", path, params=params))
 
-    async def history(self, limit: int = 200) -> list[Event]:
+    async def history(self, limit: int) -> list[Event]:
         """The newest requests from before the events that the host still has, as events."""
         answer = await self._ask("GET", "/anyclaude/history", params={"limit": str(limit)})
         try:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LinkState = Literal["starting", "connecting", "live", "reconnecting", "ended"]
 RequestPhase = Literal["received", "queued", "prefill", "decode", "done", "failed", "cancelled", "lost"]
 RECORDED = "recorded"  # the detail of a link that lives on a recording
+EARLIER = 1000  # requests that a screen begins with, from before its host's events: what a host gives at once
 ACTIVE: frozenset[RequestPhase] = frozenset({"received", "queued", "prefill", "decode"})
 
 

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from proxy.traces.index import MOST_ROWS
 from tests.tui.scripted_host import ScriptedHost, scripted_host
 from tui.client.feed import Feed
 from tui.client.host_client import HostClient
 from tui.client.inbox import Inbox
-from tui.client.records import Snapshot
+from tui.client.records import EARLIER, Snapshot
 from tui.client.store import Store
 
 
@@ -131,3 +132,14 @@ async def test_an_event_that_is_none_is_counted() -> None:
             received(host, "whole")
             snapshot = await reader.until(lambda snapshot: len(snapshot.requests) == 1)
             assert snapshot.damaged >= 1
+
+
+async def test_it_begins_with_as_many_requests_as_a_host_gives_at_once() -> None:
+    with scripted_host() as host:
+        host.history = [
+            {"seq": 0, "time": 1.0, "type": "request.received", "request": f"r{number}", "data": {}}
+            for number in range(EARLIER + 50)
+        ]
+        async with following(host.url) as reader:
+            seen = await reader.until(lambda snapshot: snapshot.earlier > 0)
+        assert (seen.earlier, MOST_ROWS) == (EARLIER, EARLIER)

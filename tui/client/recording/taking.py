@@ -163,7 +163,7 @@ class RecordingTaker:
         self.taken.host = begin
         self._writer.write("state", at, begin)
         try:
-            past = await self._client.history()
+            past = await self._client.history(ROWS)
         except HostError:  # of an older version
             past = []
         self._writer.write("past", at, [self._facts.single(event).model_dump() for event in past])

@@ -21,7 +21,7 @@ restored | restored | share of the prompt tokens since the host started; a cell 
 saved ~6m | restored | restored tokens, at the measured time of prefill; ·: no long one yet
 mem | lane.main | memory of the engine's process, of its limit
 context | lane.main | how full the window of the fullest session of the last hour is
-✗ 1 of 31 | bad | today's requests that failed and were not repeated, of all that are known
+✗ 1 of 31 | bad | today's requests that failed and were not repeated, of all (31+: of the newest)
 ⚑ 1 | warn | what needs you now: Health says more
 """
 )[0]

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tui.client.figures import clock, count, percent, plural, ratio, seconds, size
-from tui.client.records import Snapshot
+from tui.client.records import EARLIER, Snapshot
 from tui.client.reducers.history import Buckets
+from tui.client.reducers.requests import LIMIT
 from tui.client.wire_text import line_text
 from tui.screen.charts import bar, sparkline
 from tui.screen.engine_label import (
@@ -49,6 +50,7 @@ class VitalSigns:
     session: str = ""  # that session
     failed: int = 0  # for good, today
     requests: int = 0  # today
+    more: bool = False  # there may have been more today than the screen knows
     alerts: tuple[str, ...] = ()
     missing: str = ""  # in place of all this: there is no host
     state: str = ""  # of the engine, in a word or two
@@ -80,10 +82,10 @@ class VitalSignsReader:
 def vital_signs(snapshot: Snapshot, rates: Buckets, now: float) -> VitalSigns:
     """The vital signs of `snapshot` as of `now` (epoch seconds)."""
     state = engine_label(snapshot)[0]
-    failed, requests = _today(snapshot, now)
+    failed, requests, more = _today(snapshot, now)
     if snapshot.link.gone:
         missing = f"no contact with the host since {clock(snapshot.link.since)}"
-        return VitalSigns(failed=failed, requests=requests, missing=missing, state=state)
+        return VitalSigns(failed=failed, requests=requests, more=more, missing=missing, state=state)
     if snapshot.link.state == "starting" or (snapshot.host is None and snapshot.engine is None):
         return VitalSigns(missing="waiting for the host …", state=state)
     waiting = sum(record.phase == "queued" for record in snapshot.active)
@@ -107,6 +109,7 @@ def vital_signs(snapshot: Snapshot, rates: Buckets, now: float) -> VitalSigns:
         session=session,
         failed=failed,
         requests=requests,
+        more=more,
         alerts=tuple(_alerts(snapshot, context)),
         state=state,
     )
@@ -131,16 +134,19 @@ def _shares(snapshot: Snapshot) -> tuple[float | None, ...]:
     return tuple(reversed(shares))
 
 
-def _today(snapshot: Snapshot, now: float) -> tuple[int, int]:
-    """Requests of this day that failed and were not repeated, and all of them, as far as they are known."""
+def _today(snapshot: Snapshot, now: float) -> tuple[int, int, bool]:
+    """Requests of this day that failed and were not repeated, all of them, and whether there were more.
+
+    The screen begins with the newest ones and forgets the oldest.
+    """
     day = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     failed = requests = 0
     for record in reversed(snapshot.requests):
         if record.received < day:
-            break
+            return failed, requests, False
         requests += 1
         failed += record.phase == "failed" and record.repeat is None
-    return failed, requests
+    return failed, requests, snapshot.earlier >= EARLIER or requests >= LIMIT
 
 
 def _fullest(snapshot: Snapshot, now: float) -> tuple[float | None, str]:
@@ -355,7 +361,8 @@ def _level(share: float | None, warn: float) -> str:
 
 def _failed(vitals: VitalSigns) -> list[Line]:
     number: Line = [(f"✗{vitals.failed}", "bad" if vitals.failed else "dim")]
-    return _leading_to("traces", [*number, (f" of {vitals.requests:,}", "muted")], number)
+    of = f" of {vitals.requests:,}{'+' if vitals.more else ''}"
+    return _leading_to("traces", [*number, (of, "muted")], number)
 
 
 def _alert(vitals: VitalSigns) -> list[Line]:

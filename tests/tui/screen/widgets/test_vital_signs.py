@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from proxy.events.types import EngineState, Usage
 from tests.tui.traffic import Morning
-from tui.client.records import HostFacts, Link, RequestSnapshot, Snapshot
+from tui.client.records import EARLIER, HostFacts, Link, RequestSnapshot, Snapshot
 from tui.client.reducers.history import Buckets
+from tui.client.reducers.requests import LIMIT
 from tui.client.reducers.sessions import SessionReducer
 from tui.client.store import Store
 from tui.screen.styled_line import line_width, plain_text
@@ -234,3 +235,27 @@ def test_a_process_that_ended_takes_no_memory(state: str) -> None:
     engine = EngineState(state=state, memory_bytes=218_000_000)  # type: ignore[arg-type]
     seen = Snapshot(host=HostFacts(backend="mlx"), engine=engine, memory=((1.0, 218_000_000),))
     assert vital_signs(seen, Buckets(), NOW).memory_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("known", "earlier", "oldest_s", "told"),
+    [
+        (EARLIER, EARLIER, 60.0, "✗ 0 of 1,000+"),
+        (EARLIER, EARLIER, 86_400.0, "✗ 0 of 999"),
+        (EARLIER - 1, EARLIER - 1, 60.0, "✗ 0 of 999"),
+        (LIMIT, 0, 60.0, "✗ 0 of 2,000+"),
+    ],
+    ids=["cut today", "cut before", "all of today", "forgotten"],
+)
+def test_a_day_of_more_requests_than_are_known_is_said_to_have_more(
+    known: int, earlier: int, oldest_s: float, told: str
+) -> None:
+    times = [NOW - oldest_s, *[NOW - 30.0] * (known - 1)]
+    requests = tuple(
+        RequestSnapshot(f"r{number}", time, time, phase="done", ended=time)
+        for number, time in enumerate(times)
+    )
+    seen = vital_signs(
+        Snapshot(link=Link("live"), host=HostFacts(), requests=requests, earlier=earlier), Buckets(), NOW
+    )
+    assert told in plain_text(vital_line(seen, 120))
