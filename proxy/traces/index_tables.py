@@ -7,6 +7,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from pydantic import ValidationError
 
@@ -37,6 +38,8 @@ _INDICES = (
     "CREATE INDEX traces_by_path ON traces (path)",
     "CREATE INDEX calls_by_id ON calls (id)",
 )
+# Apart from these, so that an index of this version that has it not yet gets it without being made anew.
+_BY_SESSION = "CREATE INDEX IF NOT EXISTS traces_by_session ON traces (session, time DESC, id DESC)"
 # Words are told apart as Python's `\w` does, but for `_`; see `proxy.traces.analysis.search`.
 _SEARCH = (
     "CREATE VIRTUAL TABLE IF NOT EXISTS search USING fts5 (text, content='texts', content_rowid='row',"
@@ -94,6 +97,10 @@ def _connected(name: str) -> tuple[sqlite3.Connection, bool]:
         if _version(db) != INDEX_VERSION:
             make_tables(db)
         check_tables(db)
+        with suppress(
+            sqlite3.OperationalError
+        ):  # another process writes, or nobody may: it is slower without
+            db.execute(_BY_SESSION)
         return db, _make_search(db)
     except BaseException:
         db.close()

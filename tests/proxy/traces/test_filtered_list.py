@@ -130,7 +130,7 @@ def found(folder: Folder, query: str, **asked: Any) -> list[int]:
         ("session:9f3", {1}),
         ("model:coder", {1}),
         ("model:x[1]?", {7}),
-        ("lane:sub", set()),
+        ("lane:sub*", {2}),
         ("lane:subagent", {2}),
         ("status:5xx|is:cancelled", {4, 5}),
         ("is:failed", {4}),

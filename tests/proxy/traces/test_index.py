@@ -458,3 +458,34 @@ def test_a_page_of_thousands_of_rows_is_as_long_as_asked(folder: Folder) -> None
     folder.index.put(rows)
     page = folder.index.page(limit=100, query="xxx mlx")
     assert (page.total, len(page.traces)) == (5000, 100)
+
+
+def test_the_requests_of_a_session_are_found_without_reading_all_rows(tmp_path: Path) -> None:
+    def plan(index: TraceIndex) -> str:
+        where = "session = 's' AND lane = 'main' AND (time, id) < (1, 'x')"
+        return str(index.select(f"EXPLAIN QUERY PLAN SELECT count(*) FROM traces WHERE {where}"))
+
+    made = TraceIndex(tmp_path, notice=pytest.fail)
+    assert "SEARCH traces USING INDEX traces_by_session (session=? AND (time,id)<(?,?))" in plan(made)
+    made.close()
+    with sqlite3.connect(tmp_path / INDEX_NAME) as db:
+        db.execute("DROP INDEX traces_by_session")  # as in a file of this version that was made before it
+    db.close()
+    again = TraceIndex(tmp_path, notice=pytest.fail)
+    assert "traces_by_session" in plan(again)
+    again.close()
+
+
+def test_an_index_that_another_process_writes_to_is_opened_without_the_order_by_session(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.put(trace_of(1))
+    monkeypatch.setattr(index_tables, "LOCKED_S", 0.0)
+    with sqlite3.connect(folder.path / INDEX_NAME, isolation_level=None) as db:
+        db.execute("DROP INDEX traces_by_session")
+        db.execute("BEGIN IMMEDIATE")
+        found = TraceIndex(folder.path, notice=pytest.fail)
+        assert [row.id for row in found.page().traces] == ["req_0001"]
+        found.close()
+        db.execute("ROLLBACK")
+    db.close()
