@@ -23,6 +23,7 @@ from proxy.traces.schema import Trace
 _CHARACTERS_A_TOKEN = 4  # where nothing was counted
 _PICTURE = 6_000  # characters that stand for a picture or a page: about 1,500 tokens
 _LONGEST = 160  # characters of what a piece is
+_TAG = re.compile("</?system-reminder>")
 _REMINDER = re.compile(r"(<system-reminder>.*?(?:</system-reminder>|\Z))", re.DOTALL)
 _CONTENTS = re.compile(r"^Contents of (?P<path>\S.{0,400}?)(?: \([^()\n]*\))?:$", re.MULTILINE)
 _SUMMARY = "This session is being continued from a previous conversation"
@@ -211,7 +212,7 @@ def _piece(part: PartName, kind: str, what: str, text: str, answers: int = 0) ->
 
 def beginning(text: str) -> str:
     """The first words of a text, on one line."""
-    line = " ".join(text[: 4 * _LONGEST].replace("<system-reminder>", " ").split())
+    line = " ".join(_TAG.sub(" ", text[: 4 * _LONGEST]).split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 

@@ -81,7 +81,7 @@ def run_traces_context(invocation: Invocation, wanted: str, *, window: int, as_j
     for line in context_report(budget):
         write_data("\n".join(hanging(line, columns, _HANG)) + "\n")
     if not window:
-        say("the window is not known, as no host runs: --window N says it")
+        say("neither the configuration nor a host that runs tells the window: --window N says it")
     return ExitCode.FINE
 
 

@@ -19,6 +19,7 @@ from tui.screen.trace_detail.opened_trace import OpenedTrace, characters, json_s
 from tui.screen.trace_detail.wrapped_calls import wrapped_call
 from tui.screen.widgets.block_layout import Block
 
+_TAG = re.compile("</?system-reminder>")
 # At the beginning of a line: Claude Code's system text speaks of such blocks.
 _REMINDER = re.compile(r"(^<system-reminder>.*?(?:</system-reminder>|\Z))", re.DOTALL | re.MULTILINE)
 _ROLES = {"user": "lane.main", "assistant": "decode", "system": "accent"}
@@ -169,7 +170,7 @@ def said_title(said: Said) -> Line:
         case "text":
             return [(said.role, f"bold {_ROLES.get(said.role, '')}".strip())]
         case "reminder":
-            about = line_text(said.text.replace("<system-reminder>", " "), 400)
+            about = line_text(_TAG.sub(" ", said.text[:2000]), 400)
             return [("reminder  ", "accent"), (shorten(about, _TITLE), "dim")]
         case "thinking":
             return [("thinking", "thinking")]

@@ -92,7 +92,7 @@ FILES = (
         ({"role": "user", "content": "Hi"}, [("said", "text", "Hi")]),
         (
             {"role": "user", "content": "<system-reminder>today</system-reminder>Hi"},
-            [("reminders", "reminder", "today</system-reminder>"), ("said", "text", "Hi")],
+            [("reminders", "reminder", "today"), ("said", "text", "Hi")],
         ),
         (
             {"role": "user", "content": [{"type": "text", "text": FILES}]},

@@ -28,6 +28,8 @@ def test_the_context_of_a_session_or_of_a_trace(
     shown = capsys.readouterr().out
     assert trace in shown
     assert "3 of 100,000 tokens" in shown
+    run_traces_context(at, wanted, window=0, as_json=False)
+    assert "a host that runs tells the window: --window N says it" in capsys.readouterr().err
     run_traces_context(at, wanted, window=0, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert (told["trace"], told["window_tokens"], told["compacts_at"]) == (trace, 0, None)

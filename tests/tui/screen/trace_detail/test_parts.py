@@ -78,6 +78,12 @@ def test_a_conversation_is_read_in_both_dialects() -> None:
     assert (openai[4].name, openai[4].failed) == ("Read /a.py", True)
 
 
+def test_a_reminder_is_named_by_its_words_alone() -> None:
+    trace = trace_of(1, request=TraceRequest(body={"messages": MESSAGES}))
+    titles = [plain_text(block.title) for block in PARTS[1].blocks(OpenedTrace(trace))]
+    assert [title.split() for title in titles if "reminder" in title] == [["1", "reminder", "be", "brief"]]
+
+
 def test_what_is_new_begins_where_the_reader_does() -> None:
     trace = trace_of(1, request=TraceRequest(body={"messages": MESSAGES}), upstream={"messages": OPENAI})
     blocks = PARTS[1].blocks(OpenedTrace(trace))
