@@ -57,11 +57,19 @@ def show_outside(
         NoProgram: see `program_words`; the screen cannot leave its terminal; the program cannot be started.
     """
     words = program_words(program, environ)
+    failed: NoProgram | None = None
+    said = ""
     try:
         with app.suspend(), _interrupts_ignored():
-            return run_on_copy(words, text, name, terminal=_terminal())
+            try:  # within: behind an error Textual does not take the terminal back
+                said = run_on_copy(words, text, name, terminal=_terminal())
+            except NoProgram as error:
+                failed = error
     except SuspendNotSupported:
         raise NoProgram("The screen cannot leave its terminal here.") from None
+    if failed is not None:
+        raise failed
+    return said
 
 
 def run_on_copy(words: list[str], text: str, name: str, *, terminal: int | None = None) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from textual.app import App
 
-from tui.screen.trace_detail.outside import NoProgram, program_words, run_on_copy
+from tui.screen.trace_detail.outside import NoProgram, program_words, run_on_copy, show_outside
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,22 @@ def test_a_program_gets_a_private_copy_that_is_gone_then(tmp_path: Path) -> None
     assert run_on_copy(["/bin/sh", "-c", "exit 3"], "x", "x.txt") == "/bin/sh ended with exit code 3."
     with pytest.raises(NoProgram, match="no-such-pager could not be run: No such file"):
         run_on_copy(["no-such-pager"], "x", "x.txt")
+
+
+class Suspending:
+    """An app as Textual suspends it: it takes its terminal back only behind a block that ends well."""
+
+    resumed = False
+
+    @contextmanager
+    def suspend(self) -> Iterator[None]:
+        yield
+        self.resumed = True
+
+
+@pytest.mark.parametrize("command", ["no-such-pager", "true"])
+def test_the_screen_comes_back_also_from_a_program_that_is_not_there(command: str) -> None:
+    app = Suspending()
+    with suppress(NoProgram):
+        show_outside(cast("App[None]", app), "pager", "x", "x.txt", environ={"PAGER": command})
+    assert app.resumed
