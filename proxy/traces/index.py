@@ -50,6 +50,19 @@ class IndexEntry:
         return cls(row, list_row(trace, row), TraceFacts.of(trace, path))
 
 
+# What only some of the tables have of a trace: one question in place of a removal from each.
+_ANYTHING_LEFT = "SELECT " + " OR ".join(
+    f"EXISTS (SELECT 1 FROM {table} WHERE {name} = ?1)"
+    for table, name in (
+        ("summaries", "id"),
+        ("requests", "id"),
+        ("calls", "trace"),
+        ("misses", "trace"),
+        ("texts", "trace"),
+    )
+)
+
+
 class TraceIndex:
     """The table, open. Its methods block for milliseconds at most and may be called from any thread.
 
@@ -86,7 +99,8 @@ class TraceIndex:
                 there = db.execute("SELECT 1 FROM traces WHERE id = ?", (row.id,)).fetchone()
                 if there and not replace:
                     continue
-                self._forget(db, row.id)  # also what only some of the tables have
+                if there or db.execute(_ANYTHING_LEFT, (row.id,)).fetchone()[0]:
+                    self._forget(db, row.id)
                 _insert(db, "traces", [entry.listed])
                 _insert(db, "summaries", [(row.id, encode_json(row.model_dump()).decode())])
                 _insert(db, "requests", [facts.request])
