@@ -167,7 +167,7 @@ def cache(trace: Trace, width: int) -> list[Line]:
         if trace.usage.cache_read_input_tokens:
             words = "the upstream's own: it says how much was restored, and no more"
         words = words or ("this backend reports no cache" if trace.usage.prompt_tokens else "")
-        return [[(f"{'cache':<{LABEL_CELLS}}", "label"), (words, "muted")]] if words else []
+        return label_rows([("cache", [(words, "muted")])], width, LABEL_CELLS) if words else []
     miss = verdict.miss
     took = f" in {seconds(verdict.restore_s)}" if verdict.restore_s else ""
     where = f" from {verdict.tier}{took}" if verdict.matched_tokens else ""
