@@ -53,7 +53,7 @@ def conversation_part(opened: OpenedTrace) -> list[Block]:
     messages = [row for row in _list(body.get("messages")) if isinstance(row, dict)]
     if not messages:
         return [Block([("This request has no messages.", "muted")])]
-    failed = _failed_calls(opened.body)
+    failed = _failed_calls(_dict(opened.raw.request.body))  # ids alone: its megabytes stay as they are
     last = max((at for at, row in enumerate(messages, 1) if row.get("role") == "assistant"), default=0)
     blocks = [_head(opened, len(messages), len(messages) - last)]
     begun = False
@@ -138,7 +138,8 @@ def _piece(
 ) -> Iterator[Said]:
     match block:
         case str(text) | {"type": "text", "text": str(text)}:
-            for part in _REMINDER.split(text) if role != "system" else [text]:
+            apart = role != "system" and "<system-reminder>" in text  # thousands of messages have none
+            for part in _REMINDER.split(text) if apart else [text]:
                 if part.strip():
                     kind = "reminder" if part.startswith("<system-reminder>") else "text"
                     yield Said(number, role, kind, part.strip("\n"))
@@ -274,6 +275,10 @@ def _result_text(content: Any) -> str:
         part["text"] if isinstance(part, dict) and isinstance(part.get("text"), str) else pretty(part)
         for part in (content if isinstance(content, list) else [content] if content else [])
     )
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:
