@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from engine.process.private_files import write_private
+from proxy.changes.json_text import with_value
 from proxy.configuration.file import MOST_BYTES, unreadable
 from proxy.configuration.settled import ConfigError
 from proxy.configuration.small_file import NOT_THERE, read_small_file
 
-_INDENT = re.compile(r"^([ \t]+)\"", re.MULTILINE)
+_MARK = "\ufeff"  # some editors begin a file with it
 
 
 def save_setting(path: Path, key: str, value: Any) -> None:
     """Set `key`, such as `backends.mlx.loopTokens`, in the file; None takes it out.
 
-    Other keys, their order and the file's permissions stay; a symbolic link is followed. A new file is
-    readable by its user alone.
+    Everything else in the file stays as it is, and so do its permissions; a symbolic link is followed. A new
+    file is readable by its user alone.
 
     Raises:
         ConfigError: the file cannot be read, is no JSON object, or has something else where a section is to
@@ -28,7 +28,7 @@ def save_setting(path: Path, key: str, value: Any) -> None:
     """
     text, mode = _read(path)
     try:
-        document = json.loads(text)
+        document = json.loads(text.removeprefix(_MARK))
     except (ValueError, RecursionError):
         raise ConfigError(
             f"{path} is not JSON, so nothing was written; see anyclaude-tui config check"
@@ -37,10 +37,14 @@ def save_setting(path: Path, key: str, value: Any) -> None:
         raise ConfigError(f"{path} is no JSON object, so nothing was written")
     *sections, last = key.split(".")
     _set(document, sections, last, value, path)
-    indent = _INDENT.search(text)
-    written = json.dumps(document, indent=indent[1] if indent else 2, ensure_ascii=False) + "\n"
+    mark, body = (_MARK, text[1:]) if text.startswith(_MARK) else ("", text)
+    written = with_value(body, key.split("."), value)
+    if written == body:
+        return
+    if json.loads(written) != document:  # sections that stand twice: what counts is kept
+        written = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     target = path.resolve()
-    write_private(target, written.encode("utf-8", "surrogatepass"))
+    write_private(target, (mark + written).encode("utf-8", "surrogatepass"))
     if mode is not None:
         target.chmod(mode)
 
@@ -48,12 +52,12 @@ def save_setting(path: Path, key: str, value: Any) -> None:
 def _read(path: Path) -> tuple[str, int | None]:
     try:
         found = read_small_file(path, most=MOST_BYTES)
-        return found.data.decode("utf-8-sig"), path.stat().st_mode & 0o777
+        return found.data.decode("utf-8"), path.stat().st_mode & 0o777
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8, so nothing was written") from None
     except OSError as error:
         if error.errno in NOT_THERE and not path.is_symlink():
-            return "{}", None
+            return "{}\n", None
         raise unreadable(path, error) from None
 
 
