@@ -56,6 +56,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("Back to the list; again: clear the filter", "list", "escape", "cache"),
     Command("Read the call", "read", "enter,right,l", "tools", "read", 4, "enter"),
     Command("Back to the list; again: clear the filter", "list", "escape,left,h", "tools"),
+    Command("The call above, also while one is read", "step(-1)", "left_square_bracket", "tools", shown="["),
+    Command("The call below, also while one is read", "step(1)", "right_square_bracket", "tools", shown="]"),
     Command("Only calls that failed, of today; again: all calls", "failed", "e", "tools", "failed only", 3),
     Command("Another range of time: now, today, 7 days, all", "range", "r", "tools", "range", 5),
     Command("Read its result at length", "read_result", "V", "tools"),

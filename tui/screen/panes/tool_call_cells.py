@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from proxy.events.totals import INVALID_VERDICTS
 from tui.client.figures import plural, seconds
 from tui.client.records import ToolRecord
 from tui.screen.styled_line import Line, Span
+
+_EXIT_CODE = re.compile(
+    r"Exit code (-?\d{1,3})\b"
+)  # as Claude Code begins the result of a command that failed
 
 
 def verdict(call: ToolRecord) -> Span:
@@ -25,10 +30,13 @@ def verdict(call: ToolRecord) -> Span:
 
 
 def result(call: ToolRecord) -> Span:
-    """Whether the client sent a result, and whether it is an error."""
-    if call.answered is None:  # of a truncated one none is to come
-        return ("·" if call.verdict == "cut" else "…", "dim")
-    return ("✗ error", "bad") if call.is_error else ("✓ ok", "ok")
+    """Whether the client sent a result, and whether it is an error; of a command its exit code."""
+    if call.answered is None:
+        return ("·" if call.verdict == "cut" else "…", "dim")  # of a truncated one none is to come
+    if not call.is_error:
+        return ("✓ ok", "ok")
+    code = _EXIT_CODE.match(call.result)
+    return (f"✗ exit {code[1]}" if code else "✗ error", "bad")
 
 
 def call_steps(call: ToolRecord) -> Line:

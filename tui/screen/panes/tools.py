@@ -47,7 +47,7 @@ COLUMNS: tuple[Column[ToolRecord], ...] = (
     Column("TOOL", lambda row, now, cells: [(row.name or "?", "tool")], 12, least=9, most=24, grow=1),
     Column("ARGUMENTS", lambda row, now, cells: arguments(row, cells), 34, least=22, grow=3),
     Column("VERDICT", lambda row, now, cells: [verdict(row)], 14, least=11, rank=3),
-    Column("END", lambda row, now, cells: [result(row)], 7, rank=1),
+    Column("END", lambda row, now, cells: [result(row)], 10, rank=1),
     Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s), "muted")], 6, "right", rank=4),
     Column("RESULT", lambda row, now, cells: _result_text(row), 30, least=24, grow=2, rank=8),
 )
@@ -154,6 +154,10 @@ class ToolsPane(Pane):
     def action_read(self) -> None:
         """Focus the detail."""
         self.query_one(TextTail).focus()
+
+    def action_step(self, steps: int) -> None:
+        """Select the call before or after, wherever the focus is."""
+        self.main_table.action_move(steps)
 
     def action_read_result(self) -> None:
         """Read the result of the selected call at length; without one, the call."""

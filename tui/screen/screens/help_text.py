@@ -110,6 +110,11 @@ unknown tool | bad | the request offers no tool with that name. The client answe
 truncated | warn | the answer ended within the call, at max_tokens for instance
 unchecked | muted | there is no schema to check
 
+# Results
+✓ ok, ✗ error | what the client says of the tool that it ran
+✗ exit 2 | bad | a command ended with this code
+… | dim | the client has not sent it yet
+
 # Counts by tool
 ███ | lane.main | calls, in proportion to the most used tool
 ▒▒▒ | warn | repaired calls

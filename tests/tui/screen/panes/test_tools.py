@@ -15,7 +15,7 @@ from proxy.traces.listing.calls_page import CallPage, ListedCall
 from tests.proxy.trace_making import trace_of
 from tests.tui.screen.test_app import scene
 from tests.tui.screen.test_mouse import click_on
-from tests.tui.stage import drawn
+from tests.tui.stage import drawn, lines_of
 from tui.client.figures import clock, size
 from tui.client.records import Snapshot, ToolRecord, ToolStats
 from tui.client.wire_text import line_text
@@ -73,6 +73,16 @@ WAYS: list[tuple[dict[str, Any], str]] = [
     (
         {"verdict": "cut", "answered": None, "duration_s": None},
         "41 tokens → read by hermes → constrained by a grammar → ⊘ truncated",
+    ),
+    (
+        {
+            "raw": "",
+            "family": "",
+            "constrained": None,
+            "is_error": True,
+            "result": "Exit code 127\nsh: x: no",
+        },
+        "✓ valid → ✗ exit 127 0.25s",
     ),
     ({"raw": "", "family": "", "constrained": None, "verdict": "invalid"}, "✗ invalid → ✓ ok 0.25s"),
 ]
@@ -162,6 +172,20 @@ def test_the_tools_stand_in_the_order_that_was_asked_for() -> None:
     assert "ERRORS↑" in plain_text(
         stats_block(Snapshot(tool_stats=stats), 80, 5, ToolOrder("errors", True))[1]
     )
+
+
+async def test_calls_are_stepped_through_while_one_is_read() -> None:
+    async with scene() as it:
+        await it.press("3", "end")
+        table = it.app.main.current.main_table
+        assert table is not None
+        last = table.cursor
+        await it.press("enter", "left_square_bracket")
+        assert (table.cursor, table.has_focus) == (last - 1, False)
+        assert table.selected is not None
+        assert table.selected.name in lines_of([it.app.main.current.query_one("#call-heading", Heading)])
+        await it.press("right_square_bracket", "right_square_bracket")
+        assert table.cursor == last
 
 
 async def test_the_order_of_tools_is_changed_by_keys_and_clicks_and_remembered() -> None:
