@@ -346,6 +346,7 @@ class Snapshot:
     memory: tuple[tuple[float, int], ...] = ()
     log: tuple[LogLine, ...] = ()
     disk: HostDisk | None = None  # None: not known
+    cache_acts: int = 0  # pins, unpins, drops and flushes by persons, from wherever
     stopping: bool = False  # the host takes no new requests, and ends after those that run
     notices: tuple[LogLine, ...] = ()
     totals: Totals = field(default_factory=Totals)

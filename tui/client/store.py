@@ -248,6 +248,7 @@ class Store:
             memory=rest.history("memory"),
             log=self._health.lines(),
             disk=rest.disk,
+            cache_acts=rest.cache_acts,
             stopping=rest.stopping,
             notices=rest.history("notices"),
             totals=totals,

@@ -28,6 +28,7 @@ class HostReducer:
         self.restart_limit = 5
         self.disk: HostDisk | None = None
         self.stopping = False
+        self.cache_acts = 0  # what persons did to the prefix cache, from wherever
         self.model = ""  # the engine's that was up last
         self.model_since = 0.0  # when it took the place of another one; 0: it is the first that is known
         self._histories: dict[str, deque[Any]] = {
@@ -71,6 +72,8 @@ class HostReducer:
             case "host.notice":
                 self.stopping = self.stopping or data.stopping
                 self._add("notices", LogLine(event.time, line_text(data.text), data.level))
+            case "cache.pinned" | "cache.unpinned" | "cache.dropped" | "cache.flushed":
+                self.cache_acts += 1
             case "cache.missed":
                 self._add("misses", _miss(event, data, request))
 

@@ -193,6 +193,19 @@ async def test_the_list_of_misses_begins_with_the_newest_and_says_why_it_is_empt
         assert "No miss in 1 prompt." in "\n".join(painted(misses))
 
 
+async def test_what_another_person_pins_is_shown_though_no_figure_changes() -> None:
+    morning = Morning().play()
+    async with cache_scene(morning) as it:
+        held = it.app.main.current.query_one("#held", LineTable)
+        assert "⚲" in "\n".join(drawn(held))
+        it.host.held = CacheHoldings.model_validate({"entries": [entry(SHARED, 7_000, pinned_tokens=0)]})
+        morning.wait(2)
+        it.app.inbox.put(morning.emit("cache.unpinned", None, entry=SHARED, tokens=7_000))
+        await it.settle()
+        await it.settle()
+        assert "⚲" not in "\n".join(drawn(held))
+
+
 async def test_what_an_engine_held_that_has_ended_is_not_offered() -> None:
     morning = Morning().play()
     async with cache_scene(morning) as it:

@@ -69,4 +69,5 @@ class AskedHoldings:
         return (
             *(totals.cache_insertions, totals.cache_evictions, totals.cache_entries, totals.cache_bytes),
             *(totals.finished, totals.failed, len(snapshot.active), engine.pid if engine else None),
+            snapshot.cache_acts,
         )
