@@ -139,12 +139,19 @@ class LiveChanges:
     def use_model(self, chosen: ChosenModel, *, drain: bool = False) -> Changed:
         """Load a model; returns when that is begun. What was chosen for the one before does not count.
 
+        The one that the engine has is loaded again only where it has failed for good.
+
         Raises:
             CannotChange: the host ends.
         """
         self._check_open()
         if chosen.configured == self.now.model:
-            return Changed(changed=[], model=chosen.name)
+            assert self.supervisor is not None  # `find_model` has refused
+            if self.supervisor.board.state.state != "failed":
+                return Changed(changed=[], model=chosen.name)
+            self.supervisor.restart()
+            self._notice("the engine is being restarted, as a person asked", "info")
+            return Changed(changed=[], restarting=True, model=chosen.name)
         after = with_model(self.now, self._begun, chosen.configured)
         key = SETTINGS["model"].key_of(self.now.backend_name)
         changed = self._restart_with(after, chosen.name, Changed(changed=[key]), drain=drain)

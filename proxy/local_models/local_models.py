@@ -91,10 +91,9 @@ class LocalModels:
                 names = ", ".join(model.name for model in found[:5])
                 raise NoSuchModel(f'"{text}" may be any of {names}; name one of them')
         if not found:
-            raise NoSuchModel(
-                f'no model "{text}" on this machine; see anyclaude-tui models list, or get it with:'
-                f" anyclaude-tui models pull {text}"
-            )
+            could_be_pulled = not text.startswith(("/", ".", "~"))
+            pull = f", or get it with: anyclaude-tui models pull {text}" if could_be_pulled else ""
+            raise NoSuchModel(f'no model "{text}" on this machine; see anyclaude-tui models list{pull}')
         if len(found) > 1:
             paths = " and ".join(str(model.path) for model in found)
             raise NoSuchModel(f"{text} is there more than once: {paths}; name the path")

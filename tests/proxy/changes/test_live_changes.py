@@ -21,6 +21,7 @@ from proxy.changes.live_settings import LIVE, OF_THE_MODEL, live_settings, read_
 from proxy.configuration.settled import ConfigError, HostConfig
 from proxy.library_loggers import DebugLevel
 from proxy.local_models.bench_records import BenchRecords, BenchRun
+from proxy.local_models.local_models import LocalModels, NoSuchModel
 from tests.proxy.test_host import ASK, Served, served, served_with_upstream
 from tui.client.host_client import HostClient
 from tui.commands import config_set
@@ -275,6 +276,20 @@ async def test_an_engine_that_failed_for_good_proves_no_value(tmp_path: Path) ->
         assert "no model at models/none" in one.refused
 
 
+async def test_the_model_of_an_engine_that_failed_for_good_is_loaded_again(
+    tmp_path: Path, folder: Path
+) -> None:
+    async with served(tmp_path, model=str(folder / "broken")) as host:
+        await host.until_engine("failed")
+        again = await changed(host, "model", model=str(folder / "broken"))
+        assert again["restarting"] is True
+        await host.events(notice("the engine is being restarted"), params={"since": 0})
+        await host.until_engine("failed")
+    async with served(tmp_path / "other") as host:
+        await host.until_engine("ready")
+        assert (await changed(host, "model", model=bundled_model.NAME))["restarting"] is False
+
+
 async def test_without_an_engine_of_its_own_a_host_offers_neither_models_nor_the_engines_settings(
     tmp_path: Path,
 ) -> None:
@@ -326,3 +341,11 @@ def test_the_logs_go_back_to_the_level_of_the_start(monkeypatch: pytest.MonkeyPa
         assert root.level == logging.WARNING
     finally:
         root.setLevel(begun)
+
+
+@pytest.mark.parametrize(("name", "is_pulled"), [("acme/none", True), ("/no/where", False), ("./x", False)])
+def test_a_path_that_is_not_there_is_nothing_to_download(tmp_path: Path, name: str, is_pulled: bool) -> None:
+    local = LocalModels.of(HostConfig(home=tmp_path), {"HF_HOME": str(tmp_path)}, tmp_path, tmp_path)
+    with pytest.raises(NoSuchModel) as raised:
+        local.find(name)
+    assert (f"models pull {name}" in str(raised.value)) is is_pulled

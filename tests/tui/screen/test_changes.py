@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from proxy.changes.change_facts import LiveSetting, LocalModel
-from proxy.events.types import HostState
+from proxy.events.types import EngineState, HostState
 from tests.tui.screen.test_app import scene
 from tests.tui.stage import drawn, lines_of
 from tests.tui.trace_samples import sample_models
 from tests.tui.traffic import Morning
 from tui.client.records import Snapshot
 from tui.client.store import Store
-from tui.screen.host_actions.changes import model_consequence, value_text
+from tui.screen.host_actions.changes import load_refusal, model_consequence, value_text
 from tui.screen.host_actions.questions import cannot_change
 from tui.screen.screens.live_settings import SettingsScreen, read_value
 from tui.screen.screens.models import ModelsScreen
@@ -127,6 +127,16 @@ async def test_a_host_that_was_stopping_before_the_screen_came_is_known_to_be() 
 def test_what_follows_from_a_model_is_said(changes: dict[str, Any], says: str) -> None:
     model = LocalModel.model_validate(sample_models()[0].model_dump() | changes)
     assert any(says in text for text, _ in model_consequence(model, Snapshot()))
+
+
+def test_the_model_of_an_engine_that_has_failed_can_be_loaded_again_unless_it_is_broken() -> None:
+    failed = Snapshot(engine=EngineState(state="failed"))
+    loaded = sample_models()[0].model_copy(update={"loaded": True})
+    assert load_refusal(loaded, failed) == ""
+    assert "has failed: it is started again with it" in model_consequence(loaded, failed)[0][0]
+    broken = loaded.model_copy(update={"condition": "broken", "reason": "its weights are damaged"})
+    assert load_refusal(broken, failed) == "It cannot be loaded: broken, its weights are damaged."
+    assert load_refusal(loaded, Snapshot(engine=EngineState(state="ready"))) == "The engine has this model."
 
 
 async def test_a_setting_is_changed_taken_back_and_written(tmp_path: Path) -> None:

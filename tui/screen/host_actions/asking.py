@@ -99,6 +99,9 @@ class AskingApp(CallingApp):
         with self._reporting("The model was not loaded"):
             log = self.store.snapshot().log
             changed = await self._host_api().use_model(event.model)
+            if not changed.restarting:
+                self.notify_user(f"The engine has {changed.model} already.")
+                return
             self._awaited = (changed.model, log[-1].time if log else 0.0)
             self.notify_user(f"{changed.model} is being loaded{_after(changed.running)}; Health shows it.")
 

@@ -19,17 +19,23 @@ if TYPE_CHECKING:
 
 def load_refusal(model: LocalModel, snapshot: Snapshot) -> str:
     """Why this model cannot be loaded; empty where it can."""
-    if model.loaded:
-        return "The engine has this model."
     if model.condition != "ready":
         return f"It cannot be loaded: {line_text(model.condition)}, {line_text(model.reason)}."
+    if model.loaded and not _has_failed(snapshot):
+        return "The engine has this model."
     return cannot_load(snapshot)
+
+
+def _has_failed(snapshot: Snapshot) -> bool:
+    return snapshot.engine is not None and snapshot.engine.state == "failed"
 
 
 def model_consequence(model: LocalModel, snapshot: Snapshot) -> list[tuple[str, str]]:
     """What follows from loading this model: sentences with their styles, the gravest first."""
     if refusal := load_refusal(model, snapshot):
-        return [(refusal, "muted" if model.loaded else "bad")]
+        return [(refusal, "muted" if model.loaded and model.condition == "ready" else "bad")]
+    if model.loaded:
+        return [("The engine was to run it and has failed: it is started again with it.", "warn")]
     lines: list[tuple[str, str]] = []
     told = snapshot.engine.context_tokens if snapshot.engine is not None else 0
     if model.served_tokens and told > model.served_tokens:

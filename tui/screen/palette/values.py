@@ -78,7 +78,8 @@ class ModelProvider(Finder):
             run: Callable[[], object] = partial(app.ask_model, model)
             about = "asks first, and says what follows"
             if model.loaded or model.condition != "ready":
-                about = "it is loaded" if model.loaded else f"cannot be loaded: {model.condition}"
+                is_there = model.condition == "ready"
+                about = "it is loaded" if is_there else f"cannot be loaded: {model.condition}"
                 run = partial(app.notify_user, f"{model.name}: {about}.")
             yield self.offer(rank, f"Model {model.name}", run, about, query, place=place)
 

@@ -149,9 +149,9 @@ def _name(model: LocalModel, cells: int) -> Line:
 
 
 def _state(model: LocalModel, cells: int) -> Line:
-    if model.loaded:
-        return [("●", "ok")]
-    return [(" ", "")] if model.condition == "ready" else [("✗", "muted")]
+    if model.condition != "ready":
+        return [("✗", "bad" if model.loaded else "muted")]
+    return [("●", "ok")] if model.loaded else [(" ", "")]
 
 
 def _fits(model: LocalModel) -> Line:
