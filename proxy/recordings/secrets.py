@@ -28,6 +28,7 @@ _NAMES = frozenset(
 )  # fmt: skip
 _PATHS = frozenset(("path", "trace"))  # of the API, and of a file below the traces folder
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9._:/-]{0,200}")
+_ENDS_A_BLOCK = ("request.tool_call", "request.finished", "request.failed")  # as another kind of piece does
 _FILLER = "······· " * 32
 
 
@@ -55,7 +56,9 @@ class RecordedFacts:
         request = event.request or ""
         kind = str(event.data.get("kind", "text")) if event.type == "request.delta" else ""
         held = self._held.get(request)
-        if held is not None and (held.kind != kind or held.characters > MOST_HELD):
+        # What the cache or the host has to say of a request comes between the pieces of a block as well.
+        over = held is not None and held.kind != kind if kind else event.type in _ENDS_A_BLOCK
+        if held is not None and (over or held.characters > MOST_HELD):
             yield from self._released(request)
         if kind:
             held = self._held.setdefault(request, _Held(kind))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.wire.json_text import encode_json
 from proxy.events.errors import NotFound
 from proxy.events.totals import Totals
-from proxy.events.types import Event, Probe
+from proxy.events.types import PAYLOADS, Event, Probe
 from proxy.recordings import reading
 from proxy.recordings.beginning import state_before
 from proxy.recordings.format import Contact, HostAnswer, PastOfHost, Recording, RecordingError
@@ -253,6 +253,19 @@ class TestSecrets:
         read_back = read(written(*(("event", one.time, one) for one in out)), tmp_path)
         seqs = [moment.event().seq for moment in read_back.moments if isinstance(moment.what, bytes)]
         assert seqs == sorted(one.seq for one in out)
+
+    @pytest.mark.parametrize("type", sorted(set(PAYLOADS) - {"request.delta"}))
+    def test_no_other_event_of_the_request_lets_half_of_one_through(self, type: str) -> None:
+        """The cache tells what it stored while an answer is written; and what ends a block ends all of it."""
+        half = len(SECRET) // 2
+        pieces = [SECRET[:half], SECRET[half:]]
+        if type in ("request.tool_call", "request.finished", "request.failed"):
+            pieces = [SECRET, ""]
+        first, second = (event(at, kind="tool", text=text) for at, text in ((1, pieces[0]), (3, pieces[1])))
+        out = recorded([first, event(2, type), second, event(4, "request.finished", usage={})])
+        said = "".join(str(one.data.get("text", "")) for one in sorted(out, key=lambda one: one.seq))
+        assert said == "[redacted]"
+        assert sorted(one.seq for one in out) == [1, 2, 3, 4]
 
     def test_answers_of_several_requests_are_kept_apart(self) -> None:
         half = len(SECRET) // 2
