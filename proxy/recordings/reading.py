@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -41,6 +42,9 @@ def read_recording(path: Path) -> Recording:
         RecordingError: there is no recording, or one that this version does not play.
         OSError: the file cannot be read.
     """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a pipe would wait for one who writes
+        raise RecordingError(f"{path} is no recording: it is no file")
     with path.open("rb") as file:
         begins = file.read(4)
         file.seek(0)
@@ -48,7 +52,8 @@ def read_recording(path: Path) -> Recording:
             with _bundled(file, path) as packed:
                 return unpacked_recording(packed, path)
         if not begins.startswith(_GZIP):
-            raise RecordingError(f"{path} is no recording: it is not packed by gzip")
+            lacks = "is not packed by gzip" if begins else "is empty"
+            raise RecordingError(f"{path} is no recording: it {lacks}")
         return unpacked_recording(file, path)
 
 

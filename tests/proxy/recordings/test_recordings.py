@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -156,10 +157,15 @@ def bundle(**files: bytes) -> bytes:
 
 
 class TestAFileFromAnybody:
+    def test_a_pipe_is_refused_and_not_waited_for(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.jsonl.gz")
+        with pytest.raises(RecordingError, match="it is no file"):
+            reading.read_recording(tmp_path / "pipe.jsonl.gz")
+
     @pytest.mark.parametrize(
         ("content", "says"),
         [
-            (b"", "not packed by gzip"),
+            (b"", "it is empty"),
             (b"hello", "not packed by gzip"),
             (gzip.compress(b""), "first line does not say"),
             (gzip.compress(b"hello\n"), "first line does not say"),
