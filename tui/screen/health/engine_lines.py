@@ -58,7 +58,7 @@ def engine_lines(snapshot: Snapshot, now: float, width: int) -> list[Line]:
         return [lines[0], [("    ", ""), (shorten(_stopping(snapshot), width - 6), "warn")]]
     if other:
         return lines
-    advice = with_keys(ADVICE.get(engine.state, ""))
+    advice = with_keys(_advice(engine.state, recorded=snapshot.link.recorded))
     if engine.state == "loading" and engine.progress is not None:
         loading = bar([(engine.progress, "warn")], min(60, width - 10))
         lines.append([("    ", ""), *loading, (f" {percent(engine.progress)}", "warn")])
@@ -70,7 +70,15 @@ def engine_lines(snapshot: Snapshot, now: float, width: int) -> list[Line]:
 def _stopping(snapshot: Snapshot) -> str:
     """That the host ends, what it waits for, and how to wait no longer."""
     waits = f"after {plural(len(snapshot.active), 'request')}" if snapshot.active else "now"
-    return f"The host ends {waits}; new ones are refused. {key_of('health.stop')} ends it at once."
+    said = f"The host ends {waits}; new ones are refused."
+    return said if snapshot.link.recorded else f"{said} {key_of('health.stop')} ends it at once."
+
+
+def _advice(state: str, *, recorded: bool) -> str:
+    """What to do or to know in this state; of a recording there is nothing to do, so no key is named."""
+    advice = ADVICE.get(state, "")
+    told = [sentence for sentence in advice.split(". ") if "{" not in sentence] if recorded else [advice]
+    return ". ".join(told).removesuffix(".") + "." if any(told) else ""
 
 
 def _gone_lines(snapshot: Snapshot, engine: EngineState, width: int) -> list[Line]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from textual import events
 from textual.screen import Screen
 
+from tui.client.figures import plural
 from tui.client.recording.player import Player
 from tui.screen.app import ControlCenter
 from tui.screen.host_protocols import HostApi
@@ -53,7 +54,7 @@ class PlayingApp(ControlCenter):
         if self._recording.cut_off:
             self.notify_user("The end of this recording is missing; what is before it is shown.", "warning")
         if damaged := self._recording.damaged:
-            self.notify_user(f"{damaged} lines of this recording cannot be read.", "warning")
+            self.notify_user(f"{plural(damaged, 'line')} of this recording cannot be read.", "warning")
 
     async def _serve(self) -> None:
         """Answer the requests of the screens from the recording, until the app closes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,7 +21,7 @@ from proxy.timeline.health_history import HealthHistory
 from tests.tui.stage import lines_of
 from tests.tui.trace_samples import SampleHost, summaries
 from tests.tui.traffic import Morning
-from tui.client.records import HostFacts, Link, LinkState, RequestPhase, RequestSnapshot, Snapshot
+from tui.client.records import RECORDED, HostFacts, Link, LinkState, RequestPhase, RequestSnapshot, Snapshot
 from tui.client.reducers.history import Buckets
 from tui.client.store import Store
 from tui.client.timeline.happened import happened
@@ -28,7 +29,7 @@ from tui.client.timeline.view import TimelineView
 from tui.client.wire_text import block_text
 from tui.screen.app import ControlCenter
 from tui.screen.engine_label import engine_label
-from tui.screen.health.engine_lines import engine_lines, fact_lines
+from tui.screen.health.engine_lines import ADVICE, engine_lines, fact_lines
 from tui.screen.health.timeline_canvas import TimelineCanvas
 from tui.screen.health.timeline_rows import LABEL, VALUE, timeline_lines
 from tui.screen.host_actions.questions import ask_restart
@@ -318,6 +319,18 @@ def test_a_probe_of_the_process_that_ended_is_not_said_of_the_next_one() -> None
         EngineState(state="restarting", started=800.0),
     ):
         assert "probe" not in text_of(replace(ready, engine=engine), 1000.0).splitlines()[0]
+
+
+@pytest.mark.parametrize("state", sorted(ADVICE))
+def test_a_recording_names_no_key_that_would_restart_its_engine(state: str) -> None:
+    engine = EngineState.model_validate({"state": state})
+    live, recorded = (
+        text_of(Snapshot(engine=engine, link=Link("live", detail))).splitlines()[1]
+        for detail in ("", RECORDED)
+    )
+    assert ADVICE[state].split(". ")[0].removesuffix(".") in recorded
+    assert recorded.rstrip().endswith(".")
+    assert not re.search(r"\br\b", recorded), live
 
 
 @pytest.mark.parametrize("state", ["exited", "failed", "restarting"])
