@@ -14,6 +14,7 @@ from tui.screen.app import ControlCenter
 from tui.screen.choices.configured import DEFAULT_CHOICES, ScreenChoices
 from tui.screen.host_actions.bundling import Bundler
 from tui.screen.host_protocols import OwnedHost
+from tui.screen.keys.terminal_answers import ignore_terminal_answers
 from tui.screen.output_redirect import redirect_output
 from tui.screen.terminal_background import light_background
 from tui.screen.terminal_title import kept_title
@@ -69,6 +70,7 @@ def show_app(app: ControlCenter, log_path: Path | None, host: OwnedHost | None =
                     _say("stopping the host and its engine …")
                 await host.stop()
 
+    ignore_terminal_answers()
     asyncio.run(run())
     if app.crash is not None:
         name, words = type(app.crash).__name__, line_text(str(app.crash), 200)
