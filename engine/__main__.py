@@ -15,6 +15,7 @@ from pathlib import Path
 from engine.process.blas import engine_environment
 from engine.process.descriptors import limits_kept, raise_descriptor_limit
 from engine.process.exit_codes import ExitCode
+from engine.process.garbage_collection import collection_held
 from engine.process.gpu_watchdog import relaxed_watchdog
 from engine.process.install_check import refusal_here
 from engine.process.listening import CannotListen, bind
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         return fail(f"{said}; end what listens there or choose another port", ExitCode.PORT_BUSY)
     keep_transformers_index()
     # Only now: this imports MLX, and wrong settings should be reported at once.
-    with limits_kept():
+    with limits_kept(), collection_held():
         from engine.serving import serve
 
     return serve(settings, listener, accelerated=accelerated, watch_stdin=not arguments)

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from engine.process.descriptors import raise_descriptor_limit
 from engine.process.exit_codes import ExitCode
+from engine.process.garbage_collection import collection_held
 from engine.process.parent_watch import announce, end_within, fail, read_settings, watch_parent
 from proxy.configuration.settled import HostConfig
 from proxy.lean_libraries import leave_out_httpx_command
@@ -59,7 +60,8 @@ def main() -> int:
 async def _serve(config: HostConfig) -> int:
     leave_out_httpx_command()
     # Only now: wrong settings are reported at once.
-    from proxy.host import serve
+    with collection_held():
+        from proxy.host import serve
 
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()

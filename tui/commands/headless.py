@@ -13,6 +13,7 @@ import uvloop
 
 from engine import bundled_model
 from engine.process.descriptors import raise_descriptor_limit
+from engine.process.garbage_collection import collection_held
 from engine.process.parent_watch import end_within
 from proxy.configuration.settled import HostConfig
 from proxy.events.types import EngineState
@@ -73,7 +74,8 @@ class _Foreground:
 
     async def run(self) -> int:
         """Serve until a signal. Raises: CommandFailed: the engine cannot start."""
-        from proxy.host import serve  # the web server: imported only after the checks
+        with collection_held():
+            from proxy.host import serve  # the web server: imported only after the checks
 
         self._handle_signals()
         try:
