@@ -74,11 +74,13 @@ class Undisturbed:
         self._known: dict[tuple[int, ...], list[int]] = {}
 
     async def answer(self, request: GenerationRequest) -> list[int]:
-        key = (*request.prompt,)
+        key = (*request.prompt, request.max_tokens)
         if key not in self._known:
             loop = DecodeLoop(self._loaded, RadixPrefixCache(max_bytes=0), prefill_chunk=CHUNK)
             live = ScheduledRequest(
-                ask(request.prompt, LONGEST_ANSWER), StepStream(asyncio.get_running_loop(), lambda: None), 0.0
+                ask(request.prompt, request.max_tokens),
+                StepStream(asyncio.get_running_loop(), lambda: None),
+                0.0,
             )
             loop.arrive(live)
             while loop.turn():
@@ -87,7 +89,7 @@ class Undisturbed:
             self._known[key] = [
                 step.token async for step in steps_of(live.stream) if isinstance(step, TokenStep)
             ]
-        return self._known[key][: request.max_tokens]
+        return self._known[key]
 
     def is_tie(self, request: GenerationRequest, expected: Sequence[int], got: Sequence[int]) -> bool:
         return is_tie(self._loaded.model, request.prompt, expected, got)
