@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import string
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -207,6 +208,22 @@ def test_what_is_nested_too_deep_for_json_is_kept_as_text_without_its_secrets() 
     redacted = json.dumps(Redactor().value(deep))
     assert "0123456789abcdef" not in redacted
     assert "[redacted]" in redacted
+
+
+def test_the_hosts_own_secret_goes_in_the_forms_that_texts_and_addresses_give_it() -> None:
+    secret = 'of"the/host 8412'
+    text = f"say {secret} and {json.dumps(secret)} and ?q={quote(secret, safe='')}."
+    assert Redactor([secret]).text(text) == 'say [redacted] and "[redacted]" and ?q=[redacted].'
+
+
+def test_a_secret_that_begins_like_another_one_goes_as_a_whole() -> None:
+    redactor = Redactor(["the-host-8412", "the-host-8412-and-more"])
+    assert redactor.text("a the-host-8412-and-more b the-host-8412 c") == "a [redacted] b [redacted] c"
+
+
+def test_an_option_that_takes_a_variable_keeps_its_name() -> None:
+    words = ["run", "--api-key", "$KEY", "--password", "${PASSWORD}", "--token"]
+    assert Redactor().value(words) == words
 
 
 def test_what_a_model_has_as_a_tuple_is_searched_as_a_list_is() -> None:
