@@ -221,6 +221,15 @@ def test_a_secret_that_begins_like_another_one_goes_as_a_whole() -> None:
     assert redactor.text("a the-host-8412-and-more b the-host-8412 c") == "a [redacted] b [redacted] c"
 
 
+def test_a_json_text_whose_quotes_look_like_a_secret_loses_none_of_them() -> None:
+    assert Redactor().text('["password","password:","geheim1"]') == '["password", "password:", "geheim1"]'
+    assert json.loads(Redactor().text('{"k":["password"],"password":"password:","n":1}')) == {
+        "k": ["password"],
+        "password": "[redacted]",
+        "n": 1,
+    }
+
+
 def test_an_option_that_takes_a_variable_keeps_its_name() -> None:
     words = ["run", "--api-key", "$KEY", "--password", "${PASSWORD}", "--token"]
     assert Redactor().value(words) == words
