@@ -19,7 +19,7 @@ from engine.scheduling.requests.steps import (
     UnconstrainedStep,
 )
 from engine.wire.chat import FinishReason
-from engine.wire.feed import Lookup
+from engine.wire.feed import Lookup, Resumed
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +107,7 @@ class RunningAnswer:
                 if self._guard.add(step.token, in_call=self._reader.in_data):
                     self._end_loop(self._guard.why, shown)
             case ResumedStep(tokens):
+                shown.append(Resumed(tokens))
                 shown.append(
                     Remark(f"{tokens} tokens are of an answer to the same request that was broken off")
                 )

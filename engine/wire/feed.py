@@ -146,6 +146,14 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """The answer begins with so many tokens of one that was broken off; they come at once, from memory."""
+
+    kind: ClassVar = "resumed"
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Generated:
     """Ids of the tokens generated since the last one; only with the header that resumes answers."""
 
@@ -205,6 +213,7 @@ FeedPayload = (
     | PrefillProgress
     | CacheChange
     | Progress
+    | Resumed
     | Generated
     | ToolCallOpen
     | ToolCallRaw

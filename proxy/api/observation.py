@@ -12,6 +12,7 @@ from proxy.backends.upstream import (
     PrefillProgress,
     Progress,
     Queued,
+    Resumed,
     TextDelta,
     ThinkingDelta,
     ToolCallDelta,
@@ -63,6 +64,8 @@ class Observation:
                     self._record.prompt_parts(names, tokens)
                 case PhaseTimes():
                     self._record.engine_times(step)
+                case Resumed(tokens):
+                    self._record.resumed(tokens)
                 case CacheChange():
                     self._record.cache_changed(step)
         answer = self._answer

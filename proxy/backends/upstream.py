@@ -23,6 +23,7 @@ from engine.wire.feed import PhaseTimes as PhaseTimes
 from engine.wire.feed import PrefillProgress as PrefillProgress
 from engine.wire.feed import Progress as Progress
 from engine.wire.feed import Queued as Queued
+from engine.wire.feed import Resumed as Resumed
 from engine.wire.feed import ToolCallOpen as ToolCallOpen
 from engine.wire.feed import ToolCallRaw as ToolCallRaw
 from proxy.events.errors import UpstreamError
@@ -118,6 +119,7 @@ UpstreamEvent = (
     Lookup
     | PartTokens
     | PhaseTimes
+    | Resumed
     | PromptCount
     | OutputCount
     | TokenEstimates

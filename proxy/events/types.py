@@ -73,6 +73,7 @@ class Timings(EventData):
     last_token: float | None = None
     done: float | None = None
     engine: PhaseTimes | None = None  # None: another upstream, or an engine that does not report them
+    resumed_tokens: int = 0  # of the answer, from one that was broken off; they came with the first token
 
 
 class CacheVerdict(EventData):

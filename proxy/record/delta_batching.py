@@ -24,6 +24,7 @@ class DeltaBatcher:
 
     def __init__(self, publish: Callable[[str, EventData], None], elapsed: Callable[[], float]) -> None:
         self.started: float | None = None  # time of the first token, by `elapsed`
+        self.resumed = 0  # output tokens that were not generated now
         self._publish = publish
         self._elapsed = elapsed
         self._kind: DeltaKind = "text"
@@ -65,4 +66,4 @@ class DeltaBatcher:
     def _speed(self) -> float:
         if self.started is None:
             self.started = self._elapsed()
-        return round(speed_after_first(self._output_tokens, self._elapsed() - self.started), 2)
+        return round(speed_after_first(self._output_tokens - self.resumed, self._elapsed() - self.started), 2)

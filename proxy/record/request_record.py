@@ -139,6 +139,10 @@ class RequestRecord:
         """What phases of the engine took; of an answer in several rounds those of the first are kept."""
         self._engine = times if self._engine is None else self._engine.with_later(times)
 
+    def resumed(self, tokens: int) -> None:
+        """The answer begins with so many tokens of an earlier one, which tell no speed."""
+        self._deltas.resumed += tokens
+
     def cache_changed(self, change: CacheChange) -> None:
         """The upstream's prefix cache changed because of this request."""
         changed = CacheChanged.model_validate(change, from_attributes=True)
@@ -287,7 +291,12 @@ class RequestRecord:
         if (cache := self._trace.cache) is not None and not began:
             self._trace.cache = _as_far_as(cache, self._reached)
         self._trace.usage = usage
-        self._trace.timings = Timings(received=self._trace.time, **self._moments, engine=self._engine)
+        self._trace.timings = Timings(
+            received=self._trace.time,
+            **self._moments,
+            engine=self._engine,
+            resumed_tokens=self._deltas.resumed,
+        )
         self._trace.written = self._written.parts
         self._context.ended(self._trace)
         return True

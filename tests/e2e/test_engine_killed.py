@@ -129,6 +129,9 @@ def test_a_repeat_goes_on_from_what_the_killed_engine_had_generated(aftermath: A
     assert repeat["content"][0]["text"].startswith(said)
     assert repeat["usage"]["output_tokens"] == kept + MORE
     assert any("broken off" in note for note in aftermath.traces[-1].notes)
+    # They came at once, as fast as no model writes.
+    assert aftermath.traces[-1].timings.resumed_tokens == kept
+    assert aftermath.feed.of("request.finished")[-1].data["tokens_per_s"] == 0.0
 
 
 def test_the_feed_tells_the_exit_the_restart_and_the_failed_request(aftermath: Aftermath) -> None:

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from engine.constrained.grammar import CompiledGrammar
 from engine.constrained.thinking_cap import Guide, ThinkingCap
 from engine.wire.chat import Lane as Lane
-from engine.wire.feed import CacheChange, Lookup, PhaseTimes, PrefillProgress, Queued
+from engine.wire.feed import CacheChange, Lookup, PhaseTimes, PrefillProgress, Queued, Resumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class FailStep:
     message: str
 
 
-ReportStep = Queued | Lookup | PhaseTimes | PrefillProgress | CacheChange
+ReportStep = Queued | Lookup | PhaseTimes | PrefillProgress | CacheChange | Resumed
 """What is reported of a request beside its tokens; written to the engine feed as it is."""
 
 Step = ReportStep | ResumedStep | TokenStep | UnconstrainedStep | ThinkingCappedStep | FinishStep | FailStep

@@ -33,7 +33,8 @@ def decode_speed(timings: Timings, output_tokens: int) -> float:
     """Output tokens after the first, per second of the time that they took; 0 where that is not known."""
     if timings.first_token is None or timings.last_token is None:
         return 0.0
-    return speed_after_first(output_tokens, timings.last_token - timings.first_token)
+    generated = output_tokens - timings.resumed_tokens
+    return speed_after_first(generated, timings.last_token - timings.first_token)
 
 
 def speed_after_first(output_tokens: int, seconds: float) -> float:

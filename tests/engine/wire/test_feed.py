@@ -21,6 +21,7 @@ from engine.wire.feed import (
     PrefillProgress,
     Progress,
     Queued,
+    Resumed,
     StreamError,
     ToolCallOpen,
     ToolCallRaw,
@@ -51,6 +52,7 @@ WRITTEN: list[tuple[bytes, FeedPayload]] = [
         b'"miss":null,"restore_s":0.0',
         Lookup(9, 0, 9, "none"),
     ),
+    (b'"kind":"resumed","tokens":12', Resumed(12)),
     (b'"kind":"parts","names":["system"],"tokens":[7]', PartTokens(("system",), (7,))),
     (
         b'"kind":"times","render_wait_s":0.5,"template_s":0.25,"tokenize_s":null,"grammar_s":null,'
