@@ -251,7 +251,7 @@ class ToolsPane(Pane):
             return
         wanted = (self._range, self._failed, self._of, self.snapshot.traced, self.snapshot.tools)
         if wanted[:3] != self._asked_for[:3] or (
-            wanted != self._asked_for and self.now - self._asked >= AGAIN_S
+            wanted != self._asked_for and not 0.0 <= self.now - self._asked < AGAIN_S
         ):
             self._asked_for, self._asked = wanted, self.now
             in_background(self, "calls", self._load)

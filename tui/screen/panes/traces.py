@@ -306,7 +306,7 @@ class TracesPane(Pane):
         # Where all that fit are loaded, where they are is known.
         text = self._loaded_query.text if len(self._rows) > PAGE else ""
         wanted = (ListQuery(text, self._loaded_query.range), parts_in(self.room.width))
-        late = self._counted_at != self._loaded_for and self.now - self._counted > COUNTS_S
+        late = self._counted_at != self._loaded_for and not 0.0 <= self.now - self._counted <= COUNTS_S
         if wanted != self._counts_for or late:
             self._counts_for, self._counted, self._counted_at = wanted, self.now, self._loaded_for
             in_background(self, "histogram", partial(self._fetch_counts, *wanted))

@@ -25,6 +25,7 @@ from tui.screen.playing.play_bar import PlayBar, bar_line
 from tui.screen.playing.playing_app import PlayingApp
 from tui.screen.screens.trace import TraceScreen
 from tui.screen.styled_line import line_width, plain_text
+from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.key_bar import KeyBar
 
 
@@ -205,3 +206,17 @@ class TestTheBar:
         player = Player(Recording(whole.header, whole.moments[:1]))
         player.incidents = (Incident(player.begin, "failed"),)
         assert line_width(bar_line(player, 80)[0]) == 80
+
+
+async def test_the_strip_of_days_counts_what_the_list_has_also_after_going_back() -> None:
+    app = played_app(100)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(app, pilot)
+        await pilot.press("5")
+        for moment in (100, 40, 41, 100):
+            app.player.seek(START + moment)
+            await ready(app, pilot)
+            await ready(app, pilot)
+            table = app.screen.query_one(TracesPane).main_table
+            strip = "\n".join(drawn(app.screen.query_one("#day-strip", Canvas)))
+            assert f" {table.total} requests, " in strip, moment
