@@ -13,6 +13,7 @@ from tui.client.wire_text import line_text, shorten
 if TYPE_CHECKING:
     from proxy.events.types import CacheMiss
     from proxy.traces.analysis.why_facts import Phase, PhaseName, Why
+    from tui.client.records import RequestSnapshot
 
 LEAST_S = 0.0005  # of a phase that is shown
 _SHORT = 48  # characters of a text that differs
@@ -72,6 +73,20 @@ def why_sentence(why: Why) -> str:
 def _ended(sentence: str) -> str:
     """With its full stop, unless a text that was shortened ends it."""
     return sentence if sentence.endswith("…") else f"{sentence}."
+
+
+def with_running_repeat(why: Why, record: RequestSnapshot | None) -> Why:
+    """What explains a request, and the repeat of it that still runs, as its `record` knows that."""
+    from proxy.traces.analysis.why_facts import Repeat
+    from tui.client.records import ACTIVE
+
+    if record is None or record.repeat is None or record.repeat[1] not in ACTIVE:
+        return why
+    after_s = max(0.0, record.repeat[0] - (record.ended or record.updated))
+    times = 1 + (why.repeat.times if why.repeat is not None else 0)
+    return why.model_copy(
+        update={"repeat": Repeat(id="", after_s=after_s, failed=False, times=times, runs=True)}
+    )
 
 
 def why_usual(why: Why) -> str:
@@ -139,7 +154,7 @@ def _failed(why: Why) -> str:
     where = f", {_DURING[during]}" if during not in ("sending", "finishing", "upstream") else ""
     again = ""
     if why.repeat is not None:
-        what = "failed too" if why.repeat.failed else "was answered"
+        what = "failed too" if why.repeat.failed else "that one runs" if why.repeat.runs else "was answered"
         later = f"{seconds(why.repeat.after_s)} later"
         again = f" It was repeated {later}, and {what}."
         if why.repeat.times > 1:

@@ -131,7 +131,11 @@ class NavigatingApp(BundlingApp):
 
     async def load_why(self, trace_id: str) -> Why:
         """What explains one request. Raises an error for people when it cannot be had."""
-        return await self._host_api().why(trace_id)
+        from tui.client.why_text import with_running_repeat
+
+        found = await self._host_api().why(trace_id)
+        known = (one for one in self.store.snapshot().requests if one.id == trace_id)
+        return with_running_repeat(found, next(known, None))
 
     async def load_turns(self, trace_id: str) -> SessionTurns:
         """The turns of its session around a request. Raises an error for people when it cannot be had."""

@@ -49,6 +49,7 @@ class Repeat(BaseModel):
     after_s: float  # from the end of the failed one
     failed: bool
     times: int = 1  # that it was tried again, of which all but the last one failed
+    runs: bool = False  # the last one does, so no trace tells its end
 
 
 class Usual(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,16 @@ from hypothesis import strategies as st
 from proxy.events.types import CacheMiss, ErrorInfo
 from proxy.traces.analysis.why_facts import Ahead, Phase, Repeat, Usual, Why
 from tui.client.figures import clock
-from tui.client.why_text import eviction_text, phase_bars, shown_phases, why_advice, why_sentence, why_usual
+from tui.client.records import RequestSnapshot
+from tui.client.why_text import (
+    eviction_text,
+    phase_bars,
+    shown_phases,
+    why_advice,
+    why_sentence,
+    why_usual,
+    with_running_repeat,
+)
 
 USUAL = Usual(of="session", requests=9, took_s=4.6, ttft_s=1.5, speed=60.0)
 
@@ -234,3 +244,21 @@ def test_no_bar_is_empty_or_out_of_its_place(lengths: list[float], cells: int) -
         assert bar.begin >= 0
         assert bar.cells >= 1
         assert bar.begin + bar.cells <= cells
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        (None, "It was repeated 5.0s later, and that one runs."),
+        (
+            Repeat(id="req_2", after_s=2.0, failed=True),
+            "It was repeated 2 times, the last time 5.0s later, and that one runs.",
+        ),
+    ],
+)
+def test_a_repeat_that_runs_is_told_though_no_trace_has_it(before: Repeat | None, said: str) -> None:
+    found = why("failed", ("decode", 1.0), error=ErrorInfo(type="api_error", message="died"), repeat=before)
+    record = RequestSnapshot("req_1", 1.0, 3.0, phase="failed", ended=3.0, repeat=(8.0, "decode"))
+    assert why_sentence(with_running_repeat(found, record)).endswith(f"died. {said}")
+    for known in (None, replace(record, repeat=None), replace(record, repeat=(8.0, "done"))):
+        assert with_running_repeat(found, known) is found

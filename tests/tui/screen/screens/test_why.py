@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.traces.analysis.why_facts import Why
@@ -41,3 +43,13 @@ async def test_from_a_session_that_runs_it_names_the_request_that_ended_last() -
         await it.press("w")
         assert isinstance(it.app.screen, WhyScreen)
         assert f"{day_and_clock(ended.received)}  {ended.session[:6]}  {ended.who}" in it.text()
+
+
+async def test_what_the_screen_knows_of_a_repeat_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene() as it:
+        snapshot = it.app.store.snapshot()
+        known = replace(snapshot.requests[0], repeat=(snapshot.requests[0].received + 60, "decode"))
+        monkeypatch.setattr(it.app.store, "snapshot", lambda: replace(snapshot, requests=(known,)))
+        found = await it.app.load_why(known.id)
+    assert found.repeat is not None
+    assert found.repeat.runs
