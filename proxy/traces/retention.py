@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ DAY_S = 86_400.0
 NOTICE_S = 7 * DAY_S  # that a first removal is announced ahead
 ANNOUNCED = ".removal-announced"  # in the traces folder; holds epoch seconds
 _BATCH = 200  # files a transaction
+_TIMES = ((DAY_S, "day"), (3600.0, "hour"), (60.0, "minute"))
+_SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "bytes"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,23 @@ class Limits:
 
     def __str__(self) -> str:
         parts = (
-            f"{self.days:g} days" if self.days else "",
-            f"{self.bytes / 1e9:g} GB" if self.bytes else "",
+            _in_units(self.days * DAY_S, _TIMES, plural=True) if self.days else "",
+            size_words(self.bytes) if self.bytes else "",
             f"the newest {self.traces:,}" if self.traces else "",
         )
         return " and ".join(part for part in parts if part) or "no limit"
+
+
+def size_words(size: int) -> str:
+    """Bytes as people read them: 1.5 GB, 300 kB."""
+    return _in_units(size, _SIZES)
+
+
+def _in_units(amount: float, units: Sequence[tuple[float, str]], *, plural: bool = False) -> str:
+    """In the largest unit of which it is at least one, else in the smallest."""
+    unit, name = next((one for one in units if amount >= one[0]), units[-1])
+    number = f"{amount / unit:.3g}" if amount < 100 * unit else f"{amount / unit:,.0f}"
+    return f"{number} {name}{'s' if plural and number != '1' else ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from proxy.traces.metrics.cache_metrics import CacheMetrics
 from proxy.traces.reading import TraceUnreadable, load_trace, read_trace
 from proxy.traces.reconcile import reconcile
 from proxy.traces.redaction.redact import Redactor, credentials_in, redacted_trace
-from proxy.traces.retention import Limits, PrunePlan, plan_prune, prune, removal_begins
+from proxy.traces.retention import Limits, PrunePlan, plan_prune, prune, removal_begins, size_words
 from proxy.traces.schema import Trace
 
 _REMEMBERED_CREDENTIALS = 32
@@ -231,8 +231,8 @@ class TraceStore:
             return
         if pruned.traces:
             self._notify(
-                f"{pruned.traces:,} old traces ({pruned.bytes / 1e9:.2f} GB) were removed, to stay within"
-                f" {self._limits}; {plan.kept:,} are left ({plan.kept_bytes / 1e9:.2f} GB)"
+                f"{pruned.traces:,} old traces ({size_words(pruned.bytes)}) were removed, to stay within"
+                f" {self._limits}; {plan.kept:,} are left ({size_words(plan.kept_bytes)})"
             )
         if pruned.failed:
             self._notify(f"{pruned.failed:,} old traces could not be removed ({pruned.error})")
@@ -243,7 +243,7 @@ class TraceStore:
         self._announced = True
         day = datetime.fromtimestamp(begins)
         self._notify(
-            f"{len(plan.removals):,} traces ({plan.bytes / 1e9:.2f} GB) are beyond {self._limits} and will be"
+            f"{len(plan.removals):,} traces ({size_words(plan.bytes)}) are beyond {self._limits} and will be"
             f" removed from {day:%Y-%m-%d %H:%M} on; anyclaude-tui traces prune lists them, traces mark ID"
             ' keeps one, and "traceMaxDays": 0 with "traceMaxBytes": 0 in the configuration keeps all'
         )

@@ -163,7 +163,7 @@ async def test_a_first_removal_is_announced_a_week_ahead(folder: Folder) -> None
         await store.close()
     assert len(folder.ids()) == 5
     assert [notice.partition(" and will be removed from ")[0] for notice in folder.notices] == [
-        "3 traces (0.00 GB) are beyond the newest 2"
+        "3 traces (3 kB) are beyond the newest 2"
     ] * 2
 
 
@@ -177,6 +177,23 @@ def test_a_week_runs_from_the_announcement(tmp_path: Path, noted: str | None, be
         (tmp_path / ANNOUNCED).write_text(noted)
     assert removal_begins(tmp_path, now=NOW) == begins
     assert removal_begins(tmp_path, now=NOW + 5) == begins
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (Limits(days=30, bytes=10_000_000_000), "30 days and 10 GB"),
+        (Limits(days=1, traces=1), "1 day and the newest 1"),
+        (Limits(days=0.5, bytes=1_500_000_000), "12 hours and 1.5 GB"),
+        (Limits(days=1 / 1440, bytes=500_000_000), "1 minute and 500 MB"),
+        (Limits(days=5000, bytes=1000), "5,000 days and 1 kB"),
+        (Limits(bytes=999_999_600), "1,000 MB"),
+        (Limits(bytes=7), "7 bytes"),
+        (Limits(), "no limit"),
+    ],
+)
+def test_limits_are_told_in_units_that_people_read(limits: Limits, words: str) -> None:
+    assert str(limits) == words
 
 
 def test_an_announcement_of_a_later_time_counts_anew(tmp_path: Path) -> None:
@@ -193,7 +210,7 @@ async def test_a_host_stays_within_its_limits_and_tells_what_it_removed(folder: 
     await store.close()
     assert folder.ids() == ["req_0005", "req_0004"]
     assert folder.notices == [
-        "3 old traces (0.00 GB) were removed, to stay within the newest 2; 2 are left (0.00 GB)"
+        "3 old traces (3 kB) were removed, to stay within the newest 2; 2 are left (2 kB)"
     ]
 
 

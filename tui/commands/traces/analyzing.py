@@ -7,13 +7,14 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from proxy.filters.terms import LANES
 from proxy.traces.analysis.analysis import analyze
 from proxy.traces.analysis.prices import PriceTable
 from proxy.traces.analysis.sums import Choice
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.opened_index import asked_index
 from tui.client.figures import plural
-from tui.commands.exit_codes import ExitCode
+from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.output import write_data
 from tui.commands.traces.analysis_report import analysis_report
@@ -35,8 +36,10 @@ def run_traces_analyze(
 
     Raises:
         proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; a
-        time is none.
+        time or a lane is none.
     """
+    if (lane := chosen.get("lane", "")) and lane not in LANES:
+        raise CommandFailed(ExitCode.USAGE, f"--lane {lane}: a lane is one of {', '.join(LANES)}")
     choice = Choice(**chosen, since=moment(since, "--since"), until=moment(until, "--until"), own=own)
     config = invocation.settle().config
     prices = PriceTable(config.prices)

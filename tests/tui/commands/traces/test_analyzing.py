@@ -133,6 +133,14 @@ def test_a_time_that_is_none_is_told_with_what_is_allowed(tmp_path: Path) -> Non
         run_traces_analyze(invocation_on(tmp_path), CHOSEN, since="soon", until="", as_json=False)
 
 
+def test_a_lane_that_is_none_is_told_with_what_is_allowed(tmp_path: Path) -> None:
+    home_with(tmp_path)
+    with pytest.raises(CommandFailed, match="--lane title: a lane is one of main, subagent, compaction"):
+        run_traces_analyze(
+            invocation_on(tmp_path), CHOSEN | {"lane": "title"}, since="", until="", as_json=False
+        )
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_no_line_is_wider_than_the_terminal(
     tmp_path: Path, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
