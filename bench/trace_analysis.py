@@ -24,14 +24,16 @@ from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheMiss, CacheVerdict, Timings, Usage
 from proxy.traces.analysis.analysis import analyze
 from proxy.traces.analysis.search import search
+from proxy.traces.analysis.why import explain
 from proxy.traces.files import TRACES_FOLDER, trace_files, trace_path
 from proxy.traces.index import IndexEntry, TraceIndex
 from proxy.traces.listing.order import Order
+from proxy.traces.listing.turns import turns_around
 from proxy.traces.opened_index import opened_index
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse
 
 FILES_S, INDEX_S, SEARCH_MS = 3.0, 1.0, 100.0
-PAGE_MS, END_MS = 100.0, 50.0
+PAGE_MS, END_MS, OPEN_MS = 100.0, 50.0, 50.0
 _FILES, _ROWS, _QUICK_FILES, _QUICK_ROWS = 10_000, 100_000, 60, 2_000
 _EVERY_S, _SESSION = 20.0, 40
 _BEGAN = time.time() - 25 * 86_400.0  # younger than what a host removes
@@ -134,6 +136,19 @@ def _pages(index: TraceIndex, count: int, runs: int) -> Iterator[Figure]:
         took = [_processor_s(ask) * 1e3 for _ in range(runs)]
         name = f"list of {count:,} traces, {what}"
         yield _figure(name, "ms of CPU", took, "SQLite's instr() in each row's words", floor, PAGE_MS)
+    chance = random.Random(2)
+    opened = [
+        _trace(number, chance, "")
+        for number in range(count // (2 * runs), count, count // runs)  # all over the days
+    ]
+    took = [_processor_s(functools.partial(_told_of, trace, index)) * 1e3 for trace in opened[:runs]]
+    name = f"list of {count:,} traces, what a trace is told with when it opens"
+    yield _figure(name, "ms of CPU", took, "SQLite's instr() in each row's words", floor, OPEN_MS)
+
+
+def _told_of(trace: Trace, index: TraceIndex) -> None:
+    assert turns_around(trace, index).total > 1
+    explain(trace, index)
 
 
 def _searched(index: TraceIndex) -> None:
