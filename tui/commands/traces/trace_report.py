@@ -91,13 +91,12 @@ def _request(trace: Trace) -> Iterator[str]:
 
 
 def _answer(trace: Trace) -> Iterator[str]:
-    reason = (trace.response.message or {}).get("stop_reason")
-    left = ""
-    if trace.response.cancelled:
-        left = (
-            f"  {end_of_cancelled(trace.response.error.cause if trace.response.error else '')} before its end"
-        )
-    yield line_text(f"{trace.response.status}  {reason or 'no stop reason'}{left}")
+    got = trace.response
+    reason = (got.message or {}).get("stop_reason")
+    told = [str(got.status), str(reason or ("" if got.error else "no stop reason"))]
+    if got.cancelled:
+        told.append(f"{end_of_cancelled(got.error.cause if got.error else '')} before its end")
+    yield line_text("  ".join(filter(None, told)))
 
 
 def _timings(trace: Trace) -> Iterator[str]:

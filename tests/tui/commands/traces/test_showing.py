@@ -269,3 +269,24 @@ def test_a_body_that_is_nested_very_deeply_is_shown_as_json(
     file.write_text(json.dumps(json.loads(file.read_text()) | {"upstream": deep}))
     assert run_traces_show(invocation_on(tmp_path), "req_0001", tool=None, form="json") == 0
     assert json.loads(capsys.readouterr().out)["id"] == "req_0001"
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        (TraceResponse(status=429, error=ErrorInfo(type="rate_limit_error", message="slow down")), "429"),
+        (
+            TraceResponse(status=499, error=ErrorInfo(type="cancelled", message="left"), cancelled=True),
+            "499 the client left before its end",
+        ),
+        (TraceResponse(status=200, message={"content": []}), "200 no stop reason"),
+        (TraceResponse(status=200, message={"stop_reason": "end_turn"}), "200 end_turn"),
+    ],
+)
+def test_how_a_request_ended_is_told_without_a_reason_that_it_cannot_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], response: TraceResponse, answer: str
+) -> None:
+    home_with(tmp_path, trace_of(1, response=response))
+    run_traces_show(invocation_on(tmp_path), "req_0001", tool=None, form="short")
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("answer")]
+    assert line.split() == ["answer", *answer.split()]
