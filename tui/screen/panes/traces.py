@@ -384,7 +384,7 @@ class TracesPane(Pane):
                 return old_note(self.main_table, self._query, self._loaded_at)
             if self._problem:
                 return [(shorten(self._problem, 60), "bad")]
-        return unrecorded(self.snapshot.disk) + list_note(self.main_table, self._query)
+        return unrecorded(self.snapshot.disk) + list_note(self.main_table, self._query, self._loaded_query)
 
     def _empty(self) -> list[Line]:
         link = self.snapshot.link
@@ -395,6 +395,6 @@ class TracesPane(Pane):
             )
         if link.gone:
             return no_contact(link.since)
-        if self._busy or link.state != "live":
+        if self._busy or link.state != "live" or self._query != self._loaded_query:
             return paragraphs("Loading traces …")
         return nothing_found(self._query)

@@ -22,8 +22,11 @@ _GAP = ("   ", "")
 _WITHIN = {"now": " of the last hour", "today": " of today", "7 days": " of the last 7 days"}
 
 
-def list_note(table: LineTable[TraceSummary], query: ListQuery) -> Line:
-    """The filter, the range, how many there are, the order, and whether the list follows."""
+def list_note(table: LineTable[TraceSummary], query: ListQuery, loaded: ListQuery | None) -> Line:
+    """The filter, the range, how many there are, the order, and whether the list follows.
+
+    Until what is asked for is `loaded`, the rows and their number are those of something else.
+    """
     note: Line = []
     if query.text:
         note += [("/", "accent"), (shorten(query.text, 40), "bold"), _GAP]
@@ -33,7 +36,7 @@ def list_note(table: LineTable[TraceSummary], query: ListQuery) -> Line:
             (f" {key_of('traces.range')}", "accent"),
             _GAP,
         ]
-    note += place_note(table, query)
+    note += place_note(table, query) if query == loaded else [("loading …", "muted")]
     if not query.by_time:
         title = next(title for title, sort in SORT_OF.items() if sort == query.sort)
         way = "↑" if query.reverse else "↓"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ import pytest
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import Event, Usage
 from proxy.traces.listing.calls_page import CallPage, ListedCall, ToolFigures
-from proxy.traces.schema import CallSummary, TraceSummary
+from proxy.traces.schema import CallSummary, TracePage, TraceSummary
 from proxy.traces.summary import summarize
 from tests.proxy.trace_making import trace_of
 from tests.tui.stage import drawn, lines_of, loaded
@@ -194,6 +195,25 @@ async def test_without_its_host_the_list_says_when_it_was_loaded() -> None:
         app.frame()
         await pilot.pause()
         assert "as of 14:13:20" in heading(app)
+
+
+async def test_while_the_host_searches_the_number_before_is_not_said_to_be_what_was_found() -> None:
+    async with shown() as (app, host, press):
+        assert "in all" in heading(app)
+        answered, ask = asyncio.Event(), host.traces
+
+        async def slow(*args: Any, **named: Any) -> TracePage:
+            await answered.wait()
+            return await ask(*args, **named)
+
+        host.traces = slow  # type: ignore[method-assign]
+        app.main.traces.set_filter("needle")
+        app.main.traces.update()
+        assert "/needle   loading …" in heading(app)
+        assert "250" not in heading(app)
+        answered.set()
+        await press("home")
+        assert "/needle   1 found" in heading(app)
 
 
 async def test_requests_that_could_not_be_recorded_are_told_beside_those_that_were() -> None:
