@@ -191,7 +191,8 @@ class AskingApp(CallingApp):
         try:
             yield
         except Exception as error:
-            self.notify_user(f"{failed}: {error}", "error")
+            why = error.strerror if isinstance(error, OSError) and error.strerror else error
+            self.notify_user(f"{failed}: {why}", "error")
 
     def notify_user(self, text: str, severity: Any = "information") -> None:
         """Show `text` for five seconds; it is never read as markup."""
