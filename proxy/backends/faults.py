@@ -139,7 +139,8 @@ def error_in_stream(chunk: Mapping[str, Any], who: str, max_tokens: int = 0) -> 
     if code == "429" or "rate_limit" in kind:
         return UpstreamRateLimited(f"{who}: {message}")
     if code in ("502", "503", "529") or "overload" in kind or "unavailable" in kind:
-        return UpstreamUnavailable(f"{who}: {message}", cause=_cause(who, message))
+        named = message if message.startswith(who) else f"{who}: {message}"
+        return UpstreamUnavailable(named, cause=_cause(who, message))
     if code == "400" or "invalid_request" in kind or "invalidparameter" in kind:
         return UpstreamRejected(f"{who} rejected the request: {message}")
     return UpstreamFailed(f"{who} failed in the middle of its answer: {message}", cause=_failed(who))

@@ -9,8 +9,15 @@ import httpx
 import orjson
 import pytest
 
-from proxy.backends.faults import ENGINE, fault_of_connection, fault_of_status, refused_feature
+from proxy.backends.faults import (
+    ENGINE,
+    error_in_stream,
+    fault_of_connection,
+    fault_of_status,
+    refused_feature,
+)
 from proxy.backends.plain_http import PlainTransport
+from proxy.events.causes import is_engine_fault
 from proxy.events.errors import (
     ContextOverflow,
     UpstreamError,
@@ -211,6 +218,13 @@ def test_a_full_queue_of_the_engine_is_named() -> None:
     full = b'{"error": {"message": "8 requests wait already; try again in a moment"}}'
     assert fault_of_status(503, full, {}, ENGINE).cause == "queue full"
     assert fault_of_status(503, b"", {}, "http://10.0.0.7:8000").cause == "upstream not ready"
+
+
+def test_an_engine_that_ends_or_is_not_ready_is_a_fault_of_the_engine_and_named_once() -> None:
+    for said in ("the engine is shutting down", "not yet"):
+        ended = error_in_stream({"error": {"message": said, "type": "overloaded"}}, ENGINE)
+        assert is_engine_fault(ended.cause), said
+        assert ended.message.count("the engine") == 1
 
 
 @pytest.mark.parametrize(

@@ -189,12 +189,16 @@ def _broken(snapshot: Snapshot, start: float, end: float) -> list[tuple[str, str
 
 def _broken_or_refused(broke: Sequence[RequestSnapshot]) -> tuple[str, str]:
     """How many were broken off, and how many came while no engine was up: each new try counts."""
-    refused = [record for record in broke if record.cause in _NOT_UP]
-    running = [record for record in broke if record.cause not in _NOT_UP]
+    refused = [record for record in broke if record.cause in _NOT_UP and not _had_begun(record)]
+    running = [record for record in broke if record not in refused]
     if not running:
         return ("Refused", f"{plural(len(refused), 'request')}: {_names(refused)}; told to retry.")
     more = f"; {len(refused)} more, told to retry while it was not up: {_names(refused)}" if refused else ""
     return ("Broke", f"{plural(len(running), 'request')}: {_names(running)}{more}.")
+
+
+def _had_begun(record: RequestSnapshot) -> bool:
+    return record.prefill is not None or record.output_tokens > 0
 
 
 def _nothing_lost(snapshot: Snapshot) -> str:

@@ -293,6 +293,7 @@ def test_requests_that_broke_with_the_engine_are_not_said_to_be_none(cause: str)
             "Broke: 1 request: s1; 2 more, told to retry while it was not up: s1.",
         ),
         (("engine starting",), "Refused: 1 request: s1; told to retry."),
+        (("engine stopped in prefill", "engine starting"), "Broke: 1 request: s1; 1 more, told to retry"),
     ],
 )
 def test_tries_that_met_no_engine_are_told_from_what_broke(causes: tuple[str, ...], says: str) -> None:
@@ -302,8 +303,11 @@ def test_tries_that_met_no_engine_are_told_from_what_broke(causes: tuple[str, ..
         (110.0, "engine.state", None, {"state": "exited", "last_exit": "signal 9"}),
     ]
     for number, cause in enumerate(causes):
+        began, cause = cause.endswith(" in prefill"), cause.removesuffix(" in prefill")
         error = {"type": "overloaded_error", "message": "later", "cause": cause}
         story.append((110.1 + number, "request.received", f"r{number}", {"session": "s1"}))
+        if began:
+            story.append((110.1 + number, "request.prefill", f"r{number}", {"done": 5, "total": 9}))
         story.append((110.2 + number, "request.failed", f"r{number}", {"error": error, "status": 529}))
     for seq, (moment, type_, request, data) in enumerate(story, 1):
         store.apply(Event(seq=seq, time=moment, type=type_, request=request, data=data))
