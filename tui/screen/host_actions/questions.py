@@ -103,7 +103,8 @@ def ask_stop(snapshot: Snapshot, *, own: bool) -> Question:
     active = len(snapshot.active)
     if snapshot.stopping:
         fails = f"{plural(active, 'request')} will fail" if active else "No request is running"
-        now = f"{fails}; the host has been told to wait for them. Traces are kept."
+        them = "it" if active == 1 else "them"
+        now = f"{fails}; the host was to wait for {them}. Traces are kept."
         return Question("End the host at once?", now if active else f"{fails}.", "end it", "wait")
     waits = f"It waits for {plural(active, 'request')}" if active else "No request is running"
     refused = "; new ones are refused, and Claude Code gives up on them after ten tries."
