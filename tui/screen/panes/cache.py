@@ -149,6 +149,11 @@ class CachePane(Pane):
         }
 
     @property
+    def words(self) -> dict[str, str]:
+        row = self._selected
+        return {"pin": self._pin_action(row)} if row is not None else {}
+
+    @property
     def _held(self) -> CacheHoldings | None:
         return self._asked.held
 

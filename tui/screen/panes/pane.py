@@ -77,6 +77,11 @@ class Pane(Ground, SelectionOwner, Container):
         return set()
 
     @property
+    def words(self) -> dict[str, str]:
+        """What the key bar says of actions that do another thing now than their usual word says."""
+        return {}
+
+    @property
     def searches(self) -> bool:
         """Whether what is typed behind `/` is looked for as it is, and is no filter."""
         return False

@@ -78,7 +78,7 @@ class MainScreen(Ground, SelectionOwner, Screen[None]):
         self._all_mounted = asyncio.Event()
         self._asked_early = ""  # the pane to show then
         self._vitals = VitalSigns()
-        self._bars_for: tuple[VitalSigns, str, str, str, list[Command]] | None = None
+        self._bars_for: tuple[VitalSigns, str, str, str, list[Command], dict[str, str]] | None = None
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -158,7 +158,8 @@ class MainScreen(Ground, SelectionOwner, Screen[None]):
     def _keep_bars(self) -> None:
         """Draw the bars again where they say something else."""
         pane = self.current
-        bars_for = (self._vitals, pane.place, pane.request, self.marked, self.control_center.ways_back)
+        ways = self.control_center.ways_back
+        bars_for = (self._vitals, pane.place, pane.request, self.marked, ways, pane.words)
         before = self._bars_for
         if before is None or bars_for[0] is not before[0] or bars_for[1:] != before[1:]:
             self._bars_for = bars_for
@@ -174,7 +175,7 @@ class MainScreen(Ground, SelectionOwner, Screen[None]):
             return WHILE_LOOKING if pane.searches else WHILE_FILTERING
         shown = footer(commands("main", pane.place))
         left_out = pane.unavailable | (_OF_A_ROW if pane.main_table is None else set())
-        words, first = {"filter": "search"} if pane.searches else {}, ""
+        words, first = pane.words | ({"filter": "search"} if pane.searches else {}), ""
         if not (pane.request or pane.session):
             left_out |= LEADS
         if not pane.ended_request:

@@ -51,9 +51,12 @@ async def test_two_keys_pin_and_the_questions_say_what_follows() -> None:
         text = it.text()
         for part in ("system + tools", "├ 9f3c1e main  Add a --json flag", "│ └ 9f3c1e main", "▶ running"):
             assert part in text
+        assert "p unpin" in drawn(it.app.screen.query_one(KeyBar))[0]
         await it.press("p")
         assert it.host.wishes == [f"unpin {SHARED}"]
-        await it.press("down", "p")
+        await it.press("down")
+        assert "p pin" in drawn(it.app.screen.query_one(KeyBar))[0]
+        await it.press("p")
         assert it.host.wishes[-1] == f"pin {MAIN}"
         assert "9f3c1e main is pinned: 10,980 tokens (540 MB) stay, also after a restart." in notices(it)
         await it.press("x")
