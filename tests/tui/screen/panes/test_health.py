@@ -537,6 +537,22 @@ async def test_where_another_server_answers_nothing_of_an_engine_is_drawn() -> N
         assert word not in shown.replace("runs no engine", "").replace("0.1.0 pid 4242", ""), word
 
 
+@pytest.mark.parametrize("runs", [True, False])
+async def test_another_model_is_offered_where_the_host_can_load_one(runs: bool) -> None:
+    morning = Morning()
+    app = ControlCenter(clock=lambda: morning.now)
+    app.inbox.put(
+        morning.state().model_copy(update={"backend": "mlx" if runs else "openai", "runs_engine": runs})
+    )
+    app.inbox.put(Link("live"))
+    async with app.run_test(size=(200, 50)) as pilot:
+        for pane in "12345":
+            await pilot.press(pane)
+            app.frame()
+            await pilot.pause()
+            assert ("M model" in lines_of(app.main.query(KeyBar))) is runs, pane
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.text(max_size=60), st.integers(30, 210))
 def test_no_text_can_break_a_line_of_the_pane(text: str, width: int) -> None:
