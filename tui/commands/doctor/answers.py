@@ -10,7 +10,7 @@ from typing import Any
 
 from proxy.configuration.known_backends import backend_kind
 from tui.client.asking import WholeAnswer, ask_whole, made_up_prompt
-from tui.client.figures import seconds
+from tui.client.figures import plural, seconds
 from tui.client.host_client import HostClient, HostError
 from tui.commands.claude_environment import model_name
 from tui.commands.doctor.examination import Examination
@@ -70,7 +70,9 @@ def check_answer(examination: Examination) -> Finding:
         said = ask(examination, {"messages": [{"role": "user", "content": "Say hello."}]})
     except AnswerFailed as error:
         engine = examination.host.engine
-        queue = f" ({engine.running} requests ran and {engine.queue} waited)" if engine.running else ""
+        queue = (
+            f" ({plural(engine.running, 'request')} ran and {engine.queue} waited)" if engine.running else ""
+        )
         return failed(
             f"no answer: {error}{queue}",
             "read the trace of this request: anyclaude-tui traces list --errors -n 3",

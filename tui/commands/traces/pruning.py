@@ -55,7 +55,9 @@ def run_traces_prune(
         done = _remove(folder, plan)
         say(f"{plural(done.traces, 'trace')} ({size_text(done.bytes)}) removed; {kept} stay{marked}")
         if done.failed:
-            raise CommandFailed(ExitCode.USAGE, f"{done.failed:,} traces could not be removed: {done.error}")
+            raise CommandFailed(
+                ExitCode.USAGE, f"{plural(done.failed, 'trace')} could not be removed: {done.error}"
+            )
     return ExitCode.FINE
 
 

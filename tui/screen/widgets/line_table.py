@@ -271,7 +271,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if self.total:
             lines = [
                 [("Nothing matches ", "muted"), (self.filter, "bold"), (".", "muted")],
-                [(clearing_key(self), "bold"), (f" shows all {self.total:,} rows.", "muted")],
+                [(clearing_key(self), "bold"), (f" shows all ({self.total:,}).", "muted")],
             ]
         top = min(2, max(0, (self.size.height - len(lines)) // 2))
         return [("  ", ""), *lines[y - top]] if top <= y < top + len(lines) else []

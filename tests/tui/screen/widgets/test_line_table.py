@@ -113,6 +113,7 @@ async def test_a_filter_selects_rows_and_reports_an_empty_result() -> None:
         view.set_filter("zebra")
         await pilot.pause()
         assert "Nothing matches zebra." in "\n".join(drawn(view))
+        assert f"shows all ({view.total})." in "\n".join(drawn(view))
         view.set_filter("")
         assert len(view.rows) == 50
 
