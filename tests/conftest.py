@@ -45,6 +45,7 @@ hypothesis.settings.load_profile("house")
 
 ROOT = Path(__file__).parents[1]
 MOST_WORKERS = 4  # each may have an engine, a proxy and a client beside it
+GARBAGE = (2_000, 10, 40)  # how many new objects, and rounds, are awaited; all are looked at after 800,000
 SPARE_WORKERS = 2  # many tests wait for a process: with two more the cores have something to do
 
 
@@ -76,10 +77,20 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is loaded and collected stays: the collector need not look at all of it again each time."""
+    """What is loaded and collected stays: the collector need not look at all of it again each time.
+
+    It also looks less often, as tests leave more and more behind that stays.
+    """
     gc.enable()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GARBAGE)
+
+
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Find what nobody closed in the last test of a worker, if not before: after it nobody reports it."""
+    if nextitem is None:
+        gc.collect()
 
 
 @pytest.hookimpl(wrapper=True)
