@@ -136,7 +136,7 @@ class AnswerView(Stack):
             return failed
         cut = "…" if len(record.said) >= SAID else ""
         part = "the end of this answer's text" if cut else "the last text of this answer"
-        told = f"Held here: {part}, and its calls. Its trace has all of it ({key_of('main.open_trace')})."
+        told = f"Held here: {part}, and its calls; its trace has all of it ({key_of('main.open_trace')})."
         lines: list[Line] = [[], [(told, "dim")], []]
         if record.said.strip():
             style = PIECE_STYLES["thinking" if record.thinks else "text"]

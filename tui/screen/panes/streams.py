@@ -201,7 +201,7 @@ class StreamsPane(Pane):
         title: Line = [("Sessions", "bold"), *counts(snapshot)]
         if snapshot.earlier and snapshot.host is not None and self.room.width >= _WORDY:
             began = clock(snapshot.host.started)
-            title.append((f"  host started {began}; {snapshot.earlier} before that by their traces", "dim"))
+            title.append((f"  host started {began}; {snapshot.earlier:,} before that by their traces", "dim"))
         note: Line = self._order_note(tree)
         if tree.filter:
             found = f"  {tree.matching} of {plural(len(snapshot.requests), 'request')}"

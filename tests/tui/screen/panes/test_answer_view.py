@@ -25,5 +25,5 @@ async def test_it_is_said_whether_a_text_is_whole(said: str, told: str, begins: 
         view.show(RequestSnapshot("req_1", 1.0, 2.0, phase="done", ended=2.0, said=said), 3.0)
         await pilot.pause()
         lines = [line.strip() for line in drawn(view.tail) if line.strip()]
-    assert lines[0] == f"{told}, and its calls. Its trace has all of it (t)."
+    assert lines[0] == f"{told}, and its calls; its trace has all of it (t)."
     assert lines[1].startswith(begins)
