@@ -245,16 +245,18 @@ class TestAFreshInterpreter:
         ],
         ids=lambda arguments: " ".join(arguments).replace(RUN, "anyclaude-tui"),
     )
-    def test_neither_textual_nor_mlx_is_there(self, arguments: list[str]) -> None:
+    def test_neither_textual_nor_mlx_nor_what_renders_templates_is_there(self, arguments: list[str]) -> None:
         tops = {top(name) for name in loaded(*arguments)}
-        assert not tops & {"textual", *MLX}
+        assert not tops & {"textual", "jinja2", *MLX}
 
     @pytest.mark.parametrize("module", sorted(FREE_OF_MLX))
     def test_what_is_shared_of_the_engine_is_free_of_mlx(self, module: str) -> None:
         assert not {top(name) for name in loaded(f"import {module}")} & MLX
 
-    def test_the_engine_needs_neither_proxy_nor_screen(self) -> None:
-        assert not {top(name) for name in loaded("import engine.api.app")} & {"proxy", "tui", "textual"}
+    def test_the_engine_needs_neither_proxy_nor_screen_and_trains_nothing(self) -> None:
+        names = loaded("import engine.api.app")
+        assert not {top(name) for name in names} & {"proxy", "tui", "textual"}
+        assert "mlx_lm.tuner" not in names
 
     def test_help_imports_nothing_heavy(self) -> None:
         tops = {top(name) for name in loaded(RUN, "--help")}

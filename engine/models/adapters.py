@@ -10,8 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mlx_lm.tuner.utils import load_adapters
-
 from engine.model_files.errors import OptionUnsupported, first_line
 
 _WEIGHTS = "adapters.safetensors"
@@ -26,6 +24,8 @@ def apply_adapter(model: Any, folder: Path, name: str) -> int:
         OptionUnsupported: the folder has no adapter, a damaged one, or one of another model.
     """
     _check(folder)
+    from mlx_lm.tuner.utils import load_adapters  # comes with all that mlx-lm trains with
+
     try:
         load_adapters(model, str(folder))
     except Exception as error:  # mlx-lm checks little: a wrong configuration raises what it happens to raise

@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from jinja2 import TemplateError
-
 from engine.memory_budget.estimate import fitting_tokens
 from engine.memory_budget.limits import Machine, MemoryLimit, memory_limit
 from engine.model_files.description import ModelDescription, added_tokens, describe
@@ -120,6 +118,8 @@ def facts_of(model: FoundModel, room: MemoryRoom, used_by: Sequence[str] = ()) -
 def family_name(folder: Path, found: ModelDescription) -> str:
     """The tool-call family by what the template renders, or the tokenizer's own tokens; empty for none."""
     # They take a fifth of a second to import.
+    from jinja2 import TemplateError
+
     from engine.model_files.template_rendering import renderer
     from engine.tool_calls.families.template_probe import detected_family
 
