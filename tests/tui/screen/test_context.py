@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.traces.analysis.context_facts import ContextBudget, ContextPart, ContextTurn
-from tui.screen.screens.context import growth_lines, window_lines
+from tui.screen.screens.context import growth_lines, growth_note, window_lines
 from tui.screen.styled_line import line_width, plain_text
 
 
@@ -83,3 +83,5 @@ def test_growth_ends_below_the_line_of_compaction_and_names_the_turns() -> None:
     assert lines[-1].split() == ["turn", "2", "3", "7", "12"]
     assert [lines[-1].index(f" {number}") - 9 for number in (3, 7, 12)] == [11, 23, 35]
     assert len(lines) == 6
+    assert plain_text(growth_note(found)) == "turns 2 to 12"
+    assert growth_note(budget(60, 100, 80, turns=1)) == []

@@ -153,9 +153,7 @@ class ContextScreen(OpenedScreen):
             sizes = [row.part.tokens if row.part is not None else 0 for row in rows]
             self._parts.select(sizes.index(max(sizes)))
         self._draw_things()
-        turn = self._budget.turn
-        note = f"turns 1 to {turn:,}" if turn > 1 else ""
-        self.query_one("#growth-heading", Heading).set_text(note=[(note, "muted")] if note else [])
+        self.query_one("#growth-heading", Heading).set_text(note=growth_note(self._budget))
         self.query_one("#context-head", Canvas).paint()
         self.query_one("#context-growth", Canvas).paint()
 
@@ -297,13 +295,24 @@ def _put(line: list[str], at: int, text: str) -> None:
         line[at : at + len(text)] = text
 
 
+def _turn_numbers(budget: ContextBudget) -> list[int]:
+    """The numbers of the turns up to this one in their session."""
+    return [one.number or at for at, one in enumerate(budget.turns[: budget.turn], 1)]
+
+
+def growth_note(budget: ContextBudget) -> Line:
+    """Of which turns the growth is."""
+    turns = _turn_numbers(budget)
+    return [(f"turns {turns[0]:,} to {turns[-1]:,}", "muted")] if len(turns) > 1 else []
+
+
 def growth_lines(budget: ContextBudget, cells: int, rows: int) -> list[Line]:
     """The prompt's tokens turn by turn up to this one, below the mark at which the client compacts."""
     turns = budget.turns[: budget.turn]
     prompts = [turn.prompt_tokens for turn in turns]
     top = max([budget.compacts_at or 0, *prompts, 1])
     room = max(1, cells - _LABEL - 3)
-    numbers = [one.number or at for at, one in enumerate(turns, 1)]
+    numbers = _turn_numbers(budget)
     if (many := len(prompts)) > room:  # several turns a cell, of which the largest prompt is drawn
         prompts = [max(prompts[at * many // room : (at + 1) * many // room]) for at in range(room)]
         numbers = [numbers[at * many // room] for at in range(room)]
