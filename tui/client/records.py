@@ -341,6 +341,7 @@ class Snapshot:
     misses: tuple[MissRecord, ...] = ()
     engine: EngineState | None = None
     model_since: float = 0.0  # when another model was loaded: what was counted before counts by that one
+    largest_window: int = 0  # tokens, of the engines so far: a client is told that of its beginning
     restart_limit: int = 5
     probes: tuple[tuple[float, Probe], ...] = ()
     memory: tuple[tuple[float, int], ...] = ()

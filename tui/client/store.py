@@ -243,6 +243,7 @@ class Store:
             misses=rest.history("misses"),
             engine=rest.engine,
             model_since=rest.model_since,
+            largest_window=rest.largest_window,
             restart_limit=rest.restart_limit,
             probes=rest.history("probes"),
             memory=rest.history("memory"),

@@ -129,6 +129,17 @@ def test_what_follows_from_a_model_is_said(changes: dict[str, Any], says: str) -
     assert any(says in text for text, _ in model_consequence(model, Snapshot()))
 
 
+def test_a_client_that_began_before_another_switch_was_told_a_larger_window() -> None:
+    store, morning = Store(), Morning()
+    store.begin(morning.state())
+    for model, window in (("large", 131_072), ("small", 4096)):
+        engine = EngineState(state="ready", model=model, context_tokens=window)
+        store.apply(morning.emit("engine.state", **engine.model_dump()))
+    middle = sample_models()[0].model_copy(update={"loaded": False, "window_tokens": 8192})
+    told = "Its window has 8,192 tokens here; Claude Code that began with an earlier model was told 131,072."
+    assert model_consequence(middle, store.snapshot())[0][0].startswith(told)
+
+
 def test_the_model_of_an_engine_that_has_failed_can_be_loaded_again_unless_it_is_broken() -> None:
     failed = Snapshot(engine=EngineState(state="failed"))
     loaded = sample_models()[0].model_copy(update={"loaded": True})

@@ -31,6 +31,7 @@ class HostReducer:
         self.cache_acts = 0  # what persons did to the prefix cache, from wherever
         self.model = ""  # the engine's that was up last
         self.model_since = 0.0  # when it took the place of another one; 0: it is the first that is known
+        self.largest_window = 0
         self._histories: dict[str, deque[Any]] = {
             "notices": deque(maxlen=NOTICES),
             "misses": deque(maxlen=MISSES),
@@ -48,6 +49,8 @@ class HostReducer:
     def begin(self, state: HostState) -> None:
         """Take the host's own account of its engine."""
         self.engine = state.engine.model_validate(cleaned(state.engine.model_dump()))
+        if self.engine.state in UP:
+            self.largest_window = max(self.largest_window, self.engine.context_tokens)
         self.disk = state.disk
         self.stopping = state.stopping
         self._replace(
@@ -80,6 +83,8 @@ class HostReducer:
     def _engine_state(self, event: Event, data: Any, fresh: bool) -> None:
         if data.memory_bytes > 0:
             self._add("memory", (event.time, data.memory_bytes))
+        if data.state in UP:
+            self.largest_window = max(self.largest_window, data.context_tokens)
         if data.state in UP and data.model:
             if self.model not in ("", data.model):
                 self.model_since = event.time

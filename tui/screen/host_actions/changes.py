@@ -37,11 +37,12 @@ def model_consequence(model: LocalModel, snapshot: Snapshot) -> list[tuple[str, 
     if model.loaded:
         return [("The engine was to run it and has failed: it is started again with it.", "warn")]
     lines: list[tuple[str, str]] = []
-    told = snapshot.engine.context_tokens if snapshot.engine is not None else 0
-    if model.served_tokens and told > model.served_tokens:
+    present = snapshot.engine.context_tokens if snapshot.engine is not None else 0
+    if model.served_tokens and (most := max(present, snapshot.largest_window)) > model.served_tokens:
+        told = "was told" if most == present else "that began with an earlier model was told"
         lines.append(
             (
-                f"Its window has {model.served_tokens:,} tokens here; Claude Code was told {told:,}."
+                f"Its window has {model.served_tokens:,} tokens here; Claude Code {told} {most:,}."
                 f" A longer conversation is refused until a new start: {own_command('claude --continue')}",
                 "warn",
             )
