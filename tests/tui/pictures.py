@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from textual._compositor import LayoutUpdate
-from textual.filter import Monochrome
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input
@@ -95,7 +94,7 @@ async def in_look(app: ControlCenter, look: Look) -> AsyncIterator[Pilot[None]]:
     """Run `app` in this look: an app for each, as to change the theme takes longer than to start."""
     app.theme = look.theme
     if not look.colours:
-        app._filters.append(Monochrome())
+        app.no_color = True
     async with app.run_test(size=(look.columns, look.rows)) as pilot:
         await settle(app, pilot)
         yield pilot

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.app import App
 from textual.binding import BindingType
-from textual.filter import LineFilter
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -36,7 +36,7 @@ from tui.screen.palette.palette_screen import PaletteScreen
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.opened import OpenedScreen
-from tui.screen.terminal_colours import In16Colours, In256Colours
+from tui.screen.terminal_colours import In16Colours, In256Colours, WithoutColours
 from tui.screen.terminal_title import TerminalTitle
 from tui.screen.theme_choice import ThemeChoice
 from tui.screen.theme_styles import ThemeStyles
@@ -95,6 +95,10 @@ class ControlCenter(LeadingApp):
             "256": [In256Colours()],
             "standard": [In16Colours()],
         }
+        # Textual takes an empty NO_COLOR for a set one (no-color.org), and greys for no colours.
+        self.no_color = bool(os.environ.get("NO_COLOR"))
+        self._filters = [one for one in self._filters if not isinstance(one, Monochrome | NoColor)]
+        self._no_colours = [WithoutColours()]
         for theme in (*OWN_THEMES, *choices.themes):
             self.register_theme(theme)
         self._choices = choices
@@ -131,6 +135,8 @@ class ControlCenter(LeadingApp):
         return getattr(self.client, "url", ""), self._token
 
     def get_line_filters(self) -> Sequence[LineFilter]:
+        if self.no_color:
+            return self._no_colours
         return [
             *super().get_line_filters(),
             *self._colour_filters.get(self.console.color_system or "", []),

@@ -3,6 +3,7 @@
 Terminal.app before macOS 26 has 256 colours, and so has tmux without COLORTERM. Rich maps each colour
 separately and turns dark blues into black, navy or teal, so that text and background are too similar. Here
 the background is chosen first, then the text colour for it. A Linux console, or TERM=xterm, has 16 colours.
+With NO_COLOR (no-color.org) there are none.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _COLOURS += [(grey, grey, grey) for grey in range(8, 239, 10)]
 # The 16 of most terminals. Bright black is for lines only: some palettes use it as the background.
 _OWN = [RichColor.from_ansi(place).get_truecolor(DEFAULT_TERMINAL_THEME) for place in range(_FIRST)]
 _BLACK, _GREY, _BRIGHT_BLACK, _WHITE = 0, 7, 8, 15
+_GREYISH = 24  # of 255 between the parts of a colour: above it a colour, which means more than a grey
+_FAINT_TEXT, _FAINT_LINE = 7.0, 2.5  # contrast below which text and lines are faint on purpose
 _RAISED = 1.25  # visible contrast of a background: above it for the selected line, below it for a panel
 
 # At equal distance, the colour of the same hue is more similar: grey text must not turn green.
@@ -63,6 +66,22 @@ class In16Colours(LineFilter):
         under = background.rich_color
         return [
             Segment(text, _style_of_16(style, under, _is_drawing(text)) if style is not None else None, None)
+            for text, style, _ in segments
+        ]
+
+
+class WithoutColours(LineFilter):
+    """Leaves attributes alone: grey text is faint, and what has a background of its own is reversed.
+
+    Textual's own filter for NO_COLOR turns colours into greys, which are colours to a terminal too.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        under = background.rich_color
+        return [
+            Segment(
+                text, _style_without(style, under, _is_drawing(text)) if style is not None else None, None
+            )
             for text, style, _ in segments
         ]
 
@@ -108,6 +127,21 @@ def _style_of_16(style: Style, under: RichColor, drawing: bool) -> Style:
     return style + Style(
         color=RichColor.from_ansi(min(fitting, key=lambda one: dist(here, _seen(_OWN[one]))))
     )
+
+
+@lru_cache(4096)
+def _style_without(style: Style, under: RichColor, drawing: bool) -> Style:
+    plain, fore, back = style.without_color, style.color, style.bgcolor
+    if back is not None and back.type is ColorType.TRUECOLOR:
+        if contrast(_rgb(back), _rgb(under)) >= _RAISED:
+            return plain + Style(reverse=not style.reverse, dim=False)
+        under = back
+    if fore is None or fore.type is not ColorType.TRUECOLOR or under.type is not ColorType.TRUECOLOR:
+        return plain
+    shade = _rgb(fore)
+    is_grey = max(shade) - min(shade) <= _GREYISH
+    faint = is_grey and contrast(shade, _rgb(under)) < (_FAINT_LINE if drawing else _FAINT_TEXT)
+    return plain + Style(dim=True) if faint else plain
 
 
 def _nearest(colour: RichColor) -> RichColor:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import groupby, pairwise
+from pathlib import Path
 
 import pytest
 
 import tui.screen
 from proxy.events.causes import RESTART_REQUESTED
+from tests.tui.commands.test_screen import terminal
 from tests.tui.screen.test_app import WRITING, scene
+from tests.tui.scripted_host import scripted_host
 from tests.tui.traffic import Morning
+from tui.screen.app import ControlCenter
 from tui.screen.screens.help_text import HELP
 from tui.screen.styled_line import Line, plain_text
 from tui.screen.theme_styles import ThemeStyles
+from tui.screen.themes import OWN_THEMES
 
 STATES = ("ok", "warn", "bad")
 PARTS = ("restored", "prefill", "neutral", "decode", "lane.main", "lane.subagent", "accent", "track", *STATES)
@@ -104,6 +110,9 @@ async def test_no_pane_or_screen_tells_anything_by_colour_alone(
     assert {keys: found for keys, found in problems.items() if found} == {}
 
 
+SGR = re.compile(rb"\x1b\[([0-9;:]*)m")
+COLOURS = {*range(30, 50), *range(90, 108)} - {39, 49}
+
 # A row of its own for each, with its name before it.
 LABELLED = {"PHASE_LOOKS"}
 
@@ -140,6 +149,45 @@ def test_a_legend_of_the_help_has_one_meaning_for_a_sign() -> None:
         for title, entries in groups:
             signs = [name for name, _, _ in entries if name and not any(map(str.isalnum, name))]
             assert len(signs) == len(set(signs)), f"{place}: {title}"
+
+
+@pytest.mark.parametrize("theme", [theme.name for theme in OWN_THEMES])
+async def test_with_no_color_nothing_has_a_colour_and_the_selected_line_is_reversed(
+    theme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    morning = Morning().play()
+    app = ControlCenter(clock=lambda: morning.now)
+    app.theme = theme
+    for arrival in morning.arrivals():
+        app.inbox.put(arrival)
+    async with app.run_test(size=(120, 40)) as pilot:
+        for key in ("down", "2", "3", "4", "5", "question_mark", "escape", "ctrl+p"):
+            await pilot.press(key)
+            app.frame()
+            await pilot.pause()
+            styles = [
+                style for strip in app.screen._compositor.render_strips() for _, style, _ in strip if style
+            ]
+            assert {colour for style in styles for colour in (style.color, style.bgcolor)} == {None}, key
+            assert any(style.dim for style in styles), key
+            assert key not in ("down", "ctrl+p") or any(style.reverse for style in styles), key
+
+
+@pytest.mark.parametrize(("value", "coloured"), [("1", False), ("", True)])
+def test_no_color_counts_if_it_is_not_empty(value: str, coloured: bool, tmp_path: Path) -> None:
+    with scripted_host() as host, terminal(tmp_path, "--attach", host.url, NO_COLOR=value) as screen:
+        screen.until(b"Tiny")
+        for key, shown in ((b"2", b"Could have"), (b"4", b"Log"), (b"?", b"Health help")):
+            screen.answer(key)
+            screen.until(shown)
+        screen.process.send_signal(signal.SIGTERM)
+        screen.end()
+    codes = {
+        int(one) for run in SGR.findall(screen.drawn) for one in run.replace(b":", b";").split(b";") if one
+    }
+    assert bool(codes & COLOURS) is coloured, sorted(codes)
+    assert (1 in codes) and (coloured or 2 in codes)
 
 
 async def test_a_grave_message_says_so_in_words() -> None:
