@@ -8,6 +8,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from engine.wire.python_text import parse_statements
+
 _REMAPPING = "MODEL_REMAPPING"
 _IMPORT = re.compile(r"^from \.(\w*) import (\w+)", re.MULTILINE)
 
@@ -53,7 +55,7 @@ def _remapping() -> dict[str, str]:
     """Types that mlx-lm runs with another type's module, as `mlx_lm.utils` lists them."""
     package = _package()
     text = _text(package / "utils.py") if package is not None else None
-    for node in ast.parse(text or "").body:
+    for node in parse_statements(text or "").body:
         if isinstance(node, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id == _REMAPPING for target in node.targets
         ):

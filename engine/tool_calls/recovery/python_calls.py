@@ -9,6 +9,7 @@ from typing import Any
 from engine.tool_calls.recovery.call_shapes import ShapedCall
 from engine.tool_calls.schemas.name_matching import matching_name
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
+from engine.wire.python_text import parse_statements
 
 _BACKSLASH = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = frozenset("\\'\"abfnrtvxNuU01234567\n")
@@ -28,7 +29,7 @@ def python_calls(text: str, tools: ToolSchemas) -> list[ShapedCall]:
     if odd := [name for name in tools if f"{name}(" in text and not _PLAIN_NAME.fullmatch(name)]:
         return _with_other_names(text, odd, tools)
     try:
-        tree = ast.parse(text.strip(), mode="exec")
+        tree = parse_statements(text.strip())
         nodes = [_expression(statement) for statement in tree.body]
         return [call for node in nodes for call in _calls(node, tools)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -14,7 +14,6 @@ The tags of a call carry no types, so the tool's schema decides:
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Collection
@@ -22,6 +21,7 @@ from typing import Any
 
 from engine.tool_calls.schemas.keywords import references_counted
 from engine.tool_calls.schemas.tools import ToolSchema, json_type, parse_json
+from engine.wire.python_text import parse_literal
 
 _BARE_JSON = frozenset({"object", "array", "number", "boolean"})
 _PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
@@ -57,7 +57,7 @@ def text_as_json(text: str) -> str | None:
     found = _json(text, words=True)
     if found is None and text.lstrip()[:1] in ("{", "["):
         try:
-            return json.dumps(ast.literal_eval(text.strip()), ensure_ascii=False, allow_nan=False)
+            return json.dumps(parse_literal(text.strip()), ensure_ascii=False, allow_nan=False)
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return None
     return found
