@@ -1,7 +1,7 @@
 """The folder of one model's span files, below a root that models share; one engine locks it at a time.
 
 `<root>/<fingerprint>/` holds span files and the model's answers (`engine.prefix_cache.disk.answer_log`),
-`<root>/set-aside/` the quarantine of damaged and unfinished files, for diagnosis. Folders are 0700 and files
+`<root>/set-aside/` the quarantine of damaged files, for diagnosis. Folders are 0700 and files
 0600, since they hold prompts. The user may keep other files below the root; they are neither counted nor
 changed: this module recognizes files by name, and other models' folders by their lock.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import heapq
+import logging
 import os
 import re
 import stat
@@ -30,6 +31,8 @@ from engine.prefix_cache.disk.span_files import (
 )
 from engine.prefix_cache.interface import RANK, TokenArray
 from engine.process.private_files import write_private
+
+_log = logging.getLogger(__name__)
 
 QUARANTINE = "set-aside"
 ANSWERS, UNFINISHED_ANSWERS = "answers.jsonl", "writing-answers.jsonl"
@@ -76,15 +79,20 @@ class CacheFolder:
             self._lock = -1
 
     def read_index(self) -> tuple[list[tuple[SpanFile, TokenArray]], list[str]]:
-        """All usable files, by their headers, and the faults of those that were quarantined."""
+        """All usable files, by their headers, and the faults of those that were quarantined.
+
+        Files that an engine was writing when it ended are removed: nothing is damaged.
+        """
         found: dict[str, tuple[SpanFile, TokenArray]] = {}
-        faults = []
+        faults, unfinished = [], 0
         for path in [Path(entry.path) for entry in os.scandir(self.path) if not entry.is_dir()]:
             if not is_span_file(path):
                 continue
             try:
                 if is_unfinished(path):
-                    raise BadSpanFile("it is unfinished")
+                    path.unlink()
+                    unfinished += 1
+                    continue
                 file, tokens = read_header(path, self.fingerprint)
                 if file.id in found:  # it was written again after a failed read
                     path.unlink()
@@ -95,6 +103,11 @@ class CacheFolder:
                 faults.append(f"{path.name}: {fault}")
             except OSError as error:
                 faults.append(f"{path.name}: {error}")
+        if unfinished:
+            _log.info(
+                "the last engine ended while it saved a part of the prefix cache (%d): it is computed again",
+                unfinished,
+            )
         return list(found.values()), faults
 
     def path_of(self, file: SpanFile) -> Path:
