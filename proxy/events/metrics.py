@@ -100,7 +100,8 @@ class Metrics:
     def _ended(self, request: str | None, outcome: str, data: RequestFinished | RequestFailed) -> None:
         lane = self._lanes.pop(request or "", "main")
         self._requests.labels(lane, outcome, str(data.status)).inc()
-        usage, timings = usage_as_read(data), data.timings
+        usage = usage_as_read(data.usage, getattr(data, "reached_tokens", None))
+        timings = data.timings
         for kind, tokens in (
             ("input", usage.input_tokens),
             ("cache_creation", usage.cache_creation_input_tokens),

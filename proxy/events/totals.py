@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 from proxy.events.causes import CANCELLED_BY_YOU
 
 if TYPE_CHECKING:
-    from proxy.events.types import CacheChanged, EngineState, RequestFailed, RequestFinished, Usage
+    from proxy.events.types import CacheChanged, EngineState, Usage
 
 INVALID_VERDICTS = frozenset({"invalid", "unparsed", "unknown_tool"})
 
 
-def usage_as_read(ended: RequestFinished | RequestFailed) -> Usage:
-    """The usage of a request without what it did not reach of its prompt."""
-    usage, reached = ended.usage, getattr(ended, "reached_tokens", None)
+def usage_as_read(usage: Usage, reached: int | None) -> Usage:
+    """The usage of a request without what it did not reach of its prompt; None: it has read all."""
     if reached is None or reached >= usage.prompt_tokens:
         return usage
     prefilled = max(0, reached - usage.cache_read_input_tokens)
@@ -83,7 +82,7 @@ class Totals:
                 self.cancelled += data.cancelled
                 self.cancelled_by_you += data.cancelled and data.error.cause == CANCELLED_BY_YOU
                 self.failed += not data.cancelled
-                self._count_usage(usage_as_read(data))
+                self._count_usage(usage_as_read(data.usage, getattr(data, "reached_tokens", None)))
             case "request.tool_call":
                 self.tool_calls += 1
                 self.tool_calls_invalid += data.verdict in INVALID_VERDICTS

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from engine.wire.json_text import encode_json
 from proxy.events.arguments import one_line, telling_argument
 from proxy.events.tool_call import ToolCall
+from proxy.events.totals import usage_as_read
 from proxy.filters.matching import file_of
 from proxy.traces.analysis.decode_speed import decode_speed, prefill_time
 from proxy.traces.analysis.new_text import new_text
@@ -85,7 +86,8 @@ def prefill_seconds(trace: Trace) -> float | None:
 
 def request_row(trace: Trace) -> Row:
     """A request in the order of `REQUEST_COLUMNS`."""
-    usage, times, answer = trace.usage, trace.timings, trace.response
+    times, answer = trace.timings, trace.response
+    usage = usage_as_read(trace.usage, trace.cache.reached_tokens if trace.cache else None)
     return (
         trace.id,
         trace.time,
