@@ -117,7 +117,7 @@ FAULTS = {
         log=("warning a probe of the engine failed: connection refused",),
     ),
     "the machine is short of memory": Fault(
-        ("ready", "ok"), ("short of memory",), alert="memory pressure critical",
+        ("ready", "ok"), ("short of memory",), alert="memory critical",
         engine={"state": "ready", "memory": {"limit_bytes": 10, "pressure": "critical"}},
         glyph="▄", log=("error this machine is short of memory (critical)",),
     ),

@@ -183,10 +183,10 @@ def _engine_alerts(snapshot: Snapshot, engine: EngineState) -> Iterator[str]:
     if snapshot.probes and not snapshot.probes[-1][1].ok and not engine.is_gone:
         yield "probe failed"
     if engine.memory is not None and engine.memory.pressure != "normal":
-        yield f"memory pressure {engine.memory.pressure}"
+        yield f"memory {engine.memory.pressure}"
     held, limit = engine_memory(snapshot)
     if limit and held > limit:
-        yield "memory over its limit"
+        yield "memory over limit"
     if engine.cache is not None and engine.cache.disk_paused:
         yield "disk full or refused"
 
@@ -196,8 +196,8 @@ def _engine_alerts(snapshot: Snapshot, engine: EngineState) -> Iterator[str]:
 # The part that takes its next shorter form on a narrower line, in this order. What runs, what waits and what
 # failed are never dropped.
 _NARROWER = (
-    "context", "speed", "restored", "speed", "restored", "memory", "speed", "memory", "restored", "alerts",
-    "context", "failed", "memory", "restored", "restored", "memory", "speed", "restored", "alerts", "speed",
+    "context", "speed", "restored", "speed", "restored", "memory", "speed", "memory", "restored", "failed",
+    "alerts", "context", "memory", "restored", "restored", "memory", "speed", "restored", "alerts", "speed",
 )  # fmt: skip
 _BAR = 8  # cells
 _SIGNS = "⚑▶✗◌"  # the widest first: where there is room for few spaces, it gets one

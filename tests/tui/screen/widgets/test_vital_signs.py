@@ -94,6 +94,16 @@ def test_the_line_at_each_width(cells: int, shown: str) -> None:
     assert ("⚑2 engine stalled" if cells >= 120 else "⚑2") in signs_close(alarmed)
 
 
+@pytest.mark.parametrize(
+    "alert",
+    ["memory critical", "memory over limit", "disk full or refused", "engine stalled", "context 97% full"],
+)
+def test_at_120_columns_an_alert_keeps_its_words_and_all_else_its_figures(alert: str) -> None:
+    line = plain_text(vital_line(replace(FULL, alerts=(alert,)), 120))
+    assert f"1 {alert}" in line
+    assert [word in line for word in ("tok/s", "79%", "~41m", "18.9/24 GB", "71%")] == [True] * 5
+
+
 def signs_close(line: str) -> str:
     """Without the spaces behind the signs, which there is not always room for."""
     return re.sub("(?<=[▶◌✗⚑]) ", "", line)
