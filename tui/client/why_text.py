@@ -29,6 +29,7 @@ _DURING: dict[PhaseName, str] = {
     "first token": "before its first token",
     "upstream": "before the upstream's first token",
     "decode": "while it wrote",
+    "silence": "after its last token",
     "finishing": "behind the last token",
 }
 _PASSING = "Claude Code repeats requests that failed for a passing reason; its trace has all of it."

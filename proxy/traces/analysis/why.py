@@ -25,6 +25,7 @@ _SIZES = 1.5  # how many times larger or smaller a prompt may be and still be li
 _SLOWER, _SLOWER_S = 1.5, 1.0  # than usual, and by how much at least, to be called slow
 _MISSED_TOKENS = 256  # that could have been restored; fewer are the end of a turn
 _AHEAD = 5
+_SILENCE_S = 1.0  # behind the last token: a whole answer ends sooner
 _REPEATED_S = 3600.0  # after which a request is no repeat of a failed one
 _MOST_REPEATS = 20  # that are looked for
 _OF_ENGINE: tuple[PhaseName, ...] = (
@@ -90,7 +91,7 @@ def phases_of(trace: Trace) -> list[Phase]:
     ends = _told(times) if times.engine is not None else _seen(trace)
     if _was_refused_for_its_length(trace):
         ends = [("sending", times.queued), ("tokenizing", times.done)]
-    ends += [("decode", times.last_token), ("finishing", times.done)]
+    ends += [("decode", times.last_token), (_last(trace), times.done)]
     phases: list[Phase] = []
     at = 0.0
     for name, end in ends:
@@ -98,6 +99,13 @@ def phases_of(trace: Trace) -> list[Phase]:
             phases.append(Phase(name=name, start=at, seconds=end - at))
             at = end
     return phases
+
+
+def _last(trace: Trace) -> PhaseName:
+    """What the time behind the last token was: a failed answer may have been waited for."""
+    error, times = trace.response.error, trace.timings
+    waited = (times.done or 0.0) - (times.last_token or times.done or 0.0)
+    return "silence" if error is not None and waited >= _SILENCE_S else "finishing"
 
 
 def _was_refused_for_its_length(trace: Trace) -> bool:

@@ -21,6 +21,7 @@ PhaseName = Literal[
     "first token",
     "upstream",  # up to its first token, where it does not say more
     "decode",
+    "silence",  # in its place, where an answer broke off: nothing came any more
     "finishing",
 ]
 

@@ -155,6 +155,16 @@ def miss(reason: str, now: str = "branch: json-export") -> dict[str, Any]:
             "The server does not take such a request",  # not that it passes by itself
         ),
         (
+            why(
+                "failed",
+                ("decode", 3.0),
+                ("silence", 30.0),
+                error=ErrorInfo(type="e", message="it said no more"),
+            ),
+            "Failed after 33s, after its last token: it said no more",
+            "Claude Code repeats",
+        ),
+        (
             why("cancelled", ("prefill", 3.0), ("finishing", 0.2)),
             "The client left after 3.2s, during prefill.",
             "",

@@ -19,6 +19,7 @@ PHASE_LOOKS: dict[PhaseName, tuple[str, str]] = {
     "first token": ("◆", "decode"),
     "upstream": ("▒", "prefill"),
     "decode": ("▓", "ok"),
+    "silence": ("·", "warn"),
     "finishing": ("▏", "muted"),
 }
 """The sign and the style of each phase."""

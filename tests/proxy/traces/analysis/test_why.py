@@ -65,6 +65,22 @@ def test_an_upstream_that_tells_nothing_has_one_phase_up_to_its_first_token() ->
 
 
 @pytest.mark.parametrize(
+    ("error", "done", "last"),
+    [
+        (ErrorInfo(type="e", message="it has been silent"), 34.0, "silence"),
+        (ErrorInfo(type="e", message="it broke off"), 4.5, "finishing"),
+        (None, 34.0, "finishing"),
+    ],
+)
+def test_what_was_waited_for_in_vain_before_a_failure_is_silence(
+    error: ErrorInfo | None, done: float, last: str
+) -> None:
+    trace = trace_of(1, timings=Timings(first_token=3.0, last_token=4.0, done=done))
+    trace.response.error = error
+    assert phases_of(trace)[-1].name == last
+
+
+@pytest.mark.parametrize(
     ("backend", "message", "last"),
     [
         ("mlx", "prompt is too long: 360011 tokens > 262144 maximum", "tokenizing"),
