@@ -36,6 +36,7 @@ from proxy.api.rounds import Rounds
 from proxy.api.web_tools import NO_WEB, Web, WebTools
 from proxy.backends.faults import refused_feature
 from proxy.backends.upstream import Backend, Broken, Dialect, Finish, UpstreamEvent
+from proxy.events.causes import RESTART_REQUESTED, cause_of
 from proxy.events.errors import (
     InvalidRequest,
     ProxyError,
@@ -178,13 +179,23 @@ class MessagesRequest:
 
     async def refuse(self, fault: ProxyError | None) -> None:
         """Give the client an error: as a status while it has no byte yet, else as an event."""
-        error = fault or InvalidRequest("the request body is empty")
+        error = self._by_the_host(fault) if fault else InvalidRequest("the request body is empty")
         await self._record_failure(error.status, error.info)
         if self._stream is not None and self._stream.started:
             await self._stream.fail(error.info)
         else:
             self._record.first_byte()
             await send_error(self._send, error, self._record.id)
+
+    def _by_the_host(self, fault: ProxyError) -> ProxyError:
+        """A fault, or why the host ended the engine where that broke the connection to it."""
+        end = self._service.engine_gate() if fault.info.cause == "engine died" else None
+        told = end.message if end is not None else ""
+        if end is None or not (told.startswith(RESTART_REQUESTED) or cause_of("", told) == "engine hung"):
+            return fault
+        error = UpstreamUnavailable(told, cause=cause_of("", told))
+        error.headers = end.headers
+        return error
 
     async def depart(self, message: str, cause: str = "") -> None:
         """Record that the client has left, or that a person cancelled the request."""

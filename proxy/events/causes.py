@@ -36,6 +36,7 @@ UPSTREAM_FAULTS = frozenset(
 ENGINE_FAULTS = frozenset(
     {
         "engine died",
+        "engine hung",
         "engine failed",
         "engine starting",
         "engine stopped",
@@ -57,6 +58,7 @@ _BY_WORDS = tuple(
         (r"prompt is too long|context (length|size|window).{0,40}exceed", "prompt too long"),
         (r"exceed context limit", "max_tokens too large"),
         (r"requests wait already", "queue full"),
+        (r"engine (made no progress|did not answer) for", "engine hung"),
         (r"the engine is (starting|loading)|not up yet", "engine starting"),
         (r"the engine is (stopped|shutting down)", "engine stopped"),
         (r"is being restarted|the engine restarts", "engine restarting"),

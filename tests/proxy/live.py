@@ -201,10 +201,14 @@ async def proxy(
     backend: Any,
     *,
     gate: UpstreamError | None = None,
+    gates: Iterator[UpstreamError | None] | None = None,
     config: dict[str, Any] | None = None,
     **options: Any,
 ) -> AsyncIterator[Proxy]:
-    """The proxy's application over `backend`, with a recorder that writes into `folder`."""
+    """The proxy's application over `backend`, with a recorder that writes into `folder`.
+
+    The engine is asked for more than once: `gates` has an answer for each time.
+    """
     bus = EventBus()
     events: list[Event] = []
     news = asyncio.Event()
@@ -217,7 +221,7 @@ async def proxy(
     store = TraceStore(folder / "traces", notice=print)
     recorder = Recorder(bus, store)
     settings = HostConfig(home=folder, backend_name=backend.name, **(config or {}))
-    app = create_app(settings, backend, recorder, lambda: gate, **options)
+    app = create_app(settings, backend, recorder, lambda: gate if gates is None else next(gates), **options)
     try:
         async with serve(app) as url, httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as http:
             yield Proxy(url, http, bus, folder / "traces", recorder, events, news)

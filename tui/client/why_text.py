@@ -41,6 +41,7 @@ _ADVICE = {
     "no upstream": "No server listens there: start it, or check baseUrl; doctor tries it.",
     "no model there": "Another program listens there, or baseUrl lacks its end, mostly /v1; doctor tries it.",
     "engine died": "Memory was perhaps too short: Health has the engine's last words, and its limit.",
+    "engine hung": "The host ended it and started it again: Health has its last words.",
     "engine failed": "The engine gave up: Health says why, and starts it again.",
     "queue full": "Too many requests at once: fewer subagents at a time, or a larger queue.",
     "rate limited": "The server limits requests: it passes by itself, later.",

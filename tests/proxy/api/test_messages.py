@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from proxy.backends.openai import OpenAIBackend
+from proxy.events.causes import RESTART_REQUESTED
 from proxy.events.errors import UpstreamUnavailable
 from proxy.events.types import Usage
 from proxy.traces.schema import Trace
@@ -360,6 +361,29 @@ async def test_while_the_engine_loads_the_client_is_told_to_come_back(tmp_path: 
                 "message": "the model is loading (40 %)",
             }
     assert [trace.response.status for trace in running.traces()] == [529, 529]
+
+
+@pytest.mark.parametrize(
+    ("end", "cause"),
+    [
+        ("engine made no progress for 180 s; it is being restarted", "engine hung"),
+        (f"{RESTART_REQUESTED}; it is being restarted", "engine restarting"),
+        ("engine exited with signal 9 (out of memory?); it is being restarted", "engine died"),
+        (None, "engine died"),
+    ],
+)
+async def test_an_answer_that_breaks_off_as_the_host_ends_the_engine_says_so(
+    end: str | None, cause: str, tmp_path: Path
+) -> None:
+    gates = iter([None, UpstreamUnavailable(end, retry_after_s=4) if end else None])
+    upstream = Upstream([b""])  # it ends in the middle of its answer
+    async with proxy_over(upstream, tmp_path, kind="mlx", gates=gates) as running:
+        response = await running.http.post(PATH, json=body(stream=False))
+        assert response.status_code == 529
+    (trace,) = running.traces()
+    assert trace.response.error is not None
+    assert trace.response.error.cause == cause
+    assert (response.headers["retry-after"] == "4") is (cause != "engine died")
 
 
 async def test_an_upstream_that_is_not_there_can_be_retried(tmp_path: Path) -> None:
