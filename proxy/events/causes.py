@@ -70,6 +70,7 @@ _BY_WORDS = tuple(
         (r"(host is being|proxy was) stopped", "host stopped"),
     )
 )
+_STEM = 5  # letters of a word that are the same in its other forms: restarting, restarted
 _OVERFLOW = re.compile(r"prompt is too long: (\d+) tokens|exceed context limit: (\d+)")
 _BY_TYPE = {
     "overloaded_error": "upstream overloaded",
@@ -89,6 +90,15 @@ def cause_of(type: str, message: str) -> str:
     """The cause that an error's message names, else what its type stands for; an unknown type is its own."""
     found = next((cause for pattern, cause in _BY_WORDS if pattern.search(message)), "")
     return found or _BY_TYPE.get(type, type)
+
+
+def with_cause(cause: str, message: str) -> str:
+    """The message behind its cause; alone where it says the cause by itself ("the engine is starting; …")."""
+    told = [word.casefold() for word in re.findall(r"\w+", message)]
+    words = [word[:_STEM].casefold() for word in re.findall(r"\w+", cause)]
+    if message and all(any(one.startswith(word) for one in told) for word in words):
+        return message
+    return f"{cause}: {message}" if message else cause
 
 
 def is_engine_fault(cause: str) -> bool:

@@ -18,6 +18,7 @@ KEPT_FAULTS = 150  # warnings and errors, which many other lines may have follow
 LONGEST_TEXT = 2_000  # characters
 # Whose lines are events already: the supervisor's restarts, and deltas.
 _EVENTS_ALREADY = ("anyclaude.supervisor", "anyclaude.stream")
+_OURS = ("anyclaude", "proxy", "engine")  # the first parts of our loggers: modules say nothing to people
 NOTICED = "noticed"  # attribute of a record that is a notice too
 
 
@@ -82,7 +83,7 @@ class FeedHandler(logging.Handler):
             if record.exc_info and record.exc_info[1] is not None:
                 error = record.exc_info[1]
                 text = f"{text}: {type(error).__name__}: {error}"
-            ours = record.name.partition(".")[0] == "anyclaude"
+            ours = record.name.partition(".")[0] in _OURS
             line = text if ours else f"{record.name}: {text}"
             data = HostLogLine(level=_level(record.levelno), line=line[:LONGEST_TEXT])
             self._loop.call_soon_threadsafe(self._publish, data)

@@ -19,6 +19,8 @@ _NAMED: dict[str, Level] = {
 }
 # Python's logging and uvicorn, as the engine and its libraries use them.
 _LEVEL = re.compile(r"\s*\[?(DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL)\]?:?\s+")
+# The logger of a line of ours: a module, which says nothing to people.
+_MODULE = re.compile(r"(engine|proxy|tui|anyclaude)(\.\w+)*: ")
 _READ = 160  # characters at the start of a line that are looked at
 _BAD = re.compile(r"\b(error|exception|fatal|panic|abort(ed)?|segmentation fault)\b", re.IGNORECASE)
 _DOUBTFUL = re.compile(r"\bwarn(ing)?\b|\w+Warning\b", re.IGNORECASE)
@@ -37,8 +39,12 @@ def level_of(line: str) -> Level:
 
 
 def without_level(line: str) -> str:
-    """The line without the word for its level, which has a column of its own."""
-    return _LEVEL.sub("", line, count=1) if _LEVEL.match(line) else line
+    """The line without its level, which has a column of its own, and without the name of a module of ours."""
+    level = _LEVEL.match(line)
+    if level is None:
+        return line
+    module = _MODULE.match(line, level.end())
+    return line[(module or level).end() :]
 
 
 class LineLevels:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from proxy.configuration.known_backends import backend_kind
-from proxy.events.causes import UPSTREAM_FAULTS, cause_of, end_of_cancelled, is_engine_fault
+from proxy.events.causes import UPSTREAM_FAULTS, cause_of, end_of_cancelled, is_engine_fault, with_cause
 from proxy.timeline.log_levels import Level, level_of, without_level
 
 if TYPE_CHECKING:
@@ -51,9 +51,8 @@ class LogReader:
         """The lines that one event is, oldest first; most are none."""
         match type:
             case "engine.log":
-                # Its name is the source already.
-                text = without_level(data.line).removeprefix("engine: ")
-                return [LogFact("engine", data.level or level_of(data.line), text)]
+                level = data.level or level_of(data.line)
+                return [LogFact("engine", level, without_level(data.line))]
             case "host.log":
                 return [LogFact("host", data.level, data.line)]
             case "host.notice":
@@ -168,7 +167,7 @@ class LogReader:
         source: Source = "upstream" if not engine and cause in UPSTREAM_FAULTS else "host"
         # The engine's end is the error; the client repeats what broke with it.
         level: Level = "warning" if engine and data.status == 529 and is_engine_fault(cause) else "error"
-        return [LogFact(source, level, f"{who}{cause}: {error.message}", request)]
+        return [LogFact(source, level, f"{who}{with_cause(cause, error.message)}", request)]
 
 
 def lines_of_earlier_hosts(marks: Iterable[StateMark]) -> Iterator[tuple[float, LogFact]]:

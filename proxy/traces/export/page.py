@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 from engine.wire.json_text import encode_json
+from proxy.events.causes import with_cause
 from proxy.traces.analysis.comparing.diff import segments
 from proxy.traces.schema import Trace
 from proxy.traces.summary import summarize
@@ -68,7 +69,7 @@ def _article(trace: Trace) -> Iterator[str]:
         "model": f"{trace.model} as {trace.upstream_model} on {trace.backend}",
         "session": trace.session,
         "answer": f"{got.status} {reason}",
-        "error": f"{row.cause}: {got.error.message}" if got.error else "",
+        "error": with_cause(row.cause, got.error.message) if got.error else "",
         "tokens": f"{usage.prompt_tokens:,} in the prompt ({usage.cache_read_input_tokens:,} restored,"
         f" {usage.cache_creation_input_tokens:,} cached, {usage.input_tokens:,} not kept),"
         f" {usage.output_tokens:,} out"

@@ -20,9 +20,12 @@ from proxy.timeline.log_reader import LogFact, LogReader, lines_of_earlier_hosts
 @pytest.mark.parametrize(
     ("line", "level", "rest"),
     [
-        ("INFO engine.startup: loaded in 5.6 s", "info", "engine.startup: loaded in 5.6 s"),
-        ("WARNING engine: memory pressure", "warning", "engine: memory pressure"),
-        ("ERROR engine.scheduling: no error here", "error", "engine.scheduling: no error here"),
+        ("INFO engine.startup: loaded in 5.6 s", "info", "loaded in 5.6 s"),
+        ("WARNING engine: memory pressure", "warning", "memory pressure"),
+        ("ERROR engine.scheduling: no error here", "error", "no error here"),
+        ("WARNING anyclaude.proxy: slow", "warning", "slow"),
+        ("WARNING uvicorn.error: slow", "warning", "uvicorn.error: slow"),
+        ("engine: no level", "info", None),
         ("INFO:     Uvicorn running", "info", "Uvicorn running"),
         ("[CRITICAL] it ends", "error", "it ends"),
         ("DEBUG x", "debug", "x"),
@@ -241,13 +244,15 @@ async def test_what_the_program_logs_is_published_but_not_what_is_an_event_alrea
     handler = FeedHandler(lambda line: bus.publish("host.log", line))
     logger = logging.getLogger("anyclaude.test")
     elsewhere = logging.getLogger("elsewhere.test")
-    for one in (logger, elsewhere):
+    module = logging.getLogger("proxy.api.test")
+    for one in (logger, elsewhere, module):
         one.addHandler(handler)
         one.setLevel(logging.INFO)
     try:
         await asyncio.to_thread(logger.info, "from a %s", "thread")
         logger.warning("a notice too", extra={NOTICED: True})
         elsewhere.info("of a library")
+        module.warning("of a module")
         try:
             raise ValueError("with a cause")
         except ValueError:
@@ -256,7 +261,9 @@ async def test_what_the_program_logs_is_published_but_not_what_is_an_event_alrea
     finally:
         logger.removeHandler(handler)
         elsewhere.removeHandler(handler)
+        module.removeHandler(handler)
     assert told == [
         {"level": "info", "line": "from a thread"},
+        {"level": "warning", "line": "of a module"},
         {"level": "error", "line": "elsewhere.test: it failed: ValueError: with a cause"},
     ]

@@ -117,13 +117,13 @@ def test_of_a_host_that_is_gone_the_files_are_shown(
         (line["source"], line["level"], line["text"], line["time"])
         for line in map(json.loads, shown.out.splitlines())
     ] == [
-        ("engine", "info", "engine: up", None),
+        ("engine", "info", "up", None),
         ("engine", "error", "Traceback (most recent call last):", None),
         ("engine", "error", "  f()", None),
         ("engine", "info", "\ufffd", None),
-        ("host", "warning", "anyclaude: a port is busy", 1795958830.0),
+        ("host", "warning", "a port is busy", 1795958830.0),
         ("host", "info", "something below it", 1795958830.0),
-        ("host", "info", "anyclaude: bye", 1795958831.0),
+        ("host", "info", "bye", 1795958831.0),
     ]
     assert f"these are the last lines of {folder}/engine.log and {folder}/host.log" in shown.err
     assert asked("error") == 1

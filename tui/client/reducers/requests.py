@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from proxy.events.causes import cause_of, end_of_cancelled
+from proxy.events.causes import cause_of, end_of_cancelled, with_cause
 from tui.client.records import CallNote, RequestSnapshot, SessionSnapshot
 from tui.client.reducers.history import Buckets
 from tui.client.reducers.sessions import SessionReducer
@@ -229,7 +229,7 @@ class RequestReducer:
         record = self._at(event)
         error = line_text(data.error.message, 400)
         cause = line_text(data.error.cause, 60) or cause_of(line_text(data.error.type, 60), error)
-        end = end_of_cancelled(cause) if data.cancelled else f"{cause}: {error}"
+        end = end_of_cancelled(cause) if data.cancelled else with_cause(cause, error)
         self._write(record.id, TranscriptPiece("error", end))
         self._end(
             replace(

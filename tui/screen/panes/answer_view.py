@@ -6,7 +6,7 @@ from itertools import groupby
 
 from textual.app import ComposeResult
 
-from proxy.events.causes import end_of_cancelled
+from proxy.events.causes import end_of_cancelled, with_cause
 from tui.client.figures import count, plural, seconds
 from tui.client.records import CallNote, RequestSnapshot
 from tui.client.reducers.requests import SAID
@@ -131,7 +131,7 @@ class AnswerView(Stack):
         failed: list[Line] = []
         if record.phase in ("failed", "cancelled"):
             end = end_of_cancelled(record.cause) if record.phase == "cancelled" else None
-            failed = [[], [(_SIGNS["error"] + (end or f"{record.cause}: {record.error}"), "bad")]]
+            failed = [[], [(_SIGNS["error"] + (end or with_cause(record.cause, record.error)), "bad")]]
         if not (record.said.strip() or record.calls):
             return failed
         cut = "…" if len(record.said) >= SAID else ""
