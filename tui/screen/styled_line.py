@@ -94,6 +94,19 @@ def wrapped(lines: Iterable[Line], cells: int) -> list[Line]:
     return [part for line in lines for part in broken(line, wrap(plain_text(line), max(1, cells)))]
 
 
+def wrapped_within(lines: Iterable[Line], cells: int, height: int) -> list[Line]:
+    """`wrapped`, in at most `height` lines: blank ones give way, then the end to an ellipsis."""
+    out = wrapped(lines, cells)
+    for blank in [place for place, line in enumerate(out) if not plain_text(line).strip()][::-1]:
+        if len(out) > height:
+            del out[blank]
+    if len(out) <= height or height < 1:
+        return out
+    last = out[height - 1]
+    last = last if line_width(last) <= cells - 2 else fit(last, max(0, cells - 2))
+    return [*out[: height - 1], [*last, (" …", "muted")]]
+
+
 def joined_lines(lines: Iterable[Line]) -> Line:
     """Lines as one run of spans, with line breaks between them."""
     out: Line = []

@@ -14,6 +14,7 @@ from tui.screen.styled_line import (
     side_by_side,
     spread,
     wrapped,
+    wrapped_within,
 )
 
 SPANS: st.SearchStrategy[Line] = st.lists(
@@ -53,3 +54,15 @@ def test_labelled_rows_are_aligned_and_empty_ones_left_out() -> None:
 
 def test_the_left_part_is_truncated_when_there_is_no_room() -> None:
     assert plain_text(spread([("a long title", "")], [("note", "")], 14)) == "a long t… note"
+
+
+def test_what_has_no_room_gives_way_blank_lines_first_and_says_so() -> None:
+    lines: list[Line] = [[("one", "")], [], [("two three", "")], [], [("four", "")]]
+    shown = {
+        height: [plain_text(line) for line in wrapped_within(lines, 9, height)] for height in range(1, 6)
+    }
+    assert shown[5] == ["one", "", "two three", "", "four"]
+    assert shown[4] == ["one", "", "two three", "four"]
+    assert shown[3] == ["one", "two three", "four"]
+    assert shown[2] == ["one", "two th… …"]
+    assert shown[1] == ["one …"]

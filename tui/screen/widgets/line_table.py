@@ -16,7 +16,7 @@ from tui.client.loaded_rows import LoadedRows
 from tui.screen.frames.row_strips import RowStrips
 from tui.screen.frames.selection_owner import tell_selection
 from tui.screen.keymap import clearing_key
-from tui.screen.styled_line import Line, wrapped
+from tui.screen.styled_line import Line, wrapped_within
 from tui.screen.widgets.columns import Column, cells_line, header_line, lay_out, title_at
 from tui.screen.widgets.strip_view import StripView
 
@@ -267,12 +267,10 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         return cells_line(row, layout, self._now)
 
     def _empty_line(self, y: int) -> Line:
-        lines = wrapped(self.empty, self.size.width - 3)
-        if self.total:
-            lines = [
-                [("Nothing matches ", "muted"), (self.filter, "bold"), (".", "muted")],
-                [(clearing_key(self), "bold"), (f" shows all ({self.total:,}).", "muted")],
-            ]
+        nothing: Line = [("Nothing matches ", "muted"), (self.filter, "bold"), (".", "muted")]
+        others: Line = [(clearing_key(self), "bold"), (f" shows all ({self.total:,}).", "muted")]
+        said = [nothing, others] if self.total else self.empty
+        lines = wrapped_within(said, self.size.width - 3, self.size.height)
         top = min(2, max(0, (self.size.height - len(lines)) // 2))
         return [("  ", ""), *lines[y - top]] if top <= y < top + len(lines) else []
 
