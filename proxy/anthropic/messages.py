@@ -36,10 +36,19 @@ def parse_body(raw: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         body = _with_lone_surrogates(raw)
         if body is None:
-            raise InvalidRequest(f"the request body is not valid JSON: {error}") from None
+            raise InvalidRequest(f"the request body is not valid JSON: {_not_utf8(raw) or error}") from None
     if not isinstance(body, dict):
         raise InvalidRequest(f"the request body must be a JSON object, not {_kind(body)}")
     return body
+
+
+def _not_utf8(raw: bytes) -> str:
+    """Where a body is in another encoding, which the parser does not say; "" if it is in UTF-8."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        return f"it is not in UTF-8 (byte 0x{raw[error.start]:02x} at {error.start})"
+    return ""
 
 
 def _with_lone_surrogates(raw: bytes) -> Any:

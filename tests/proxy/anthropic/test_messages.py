@@ -123,6 +123,14 @@ def test_what_is_no_json_is_refused(raw: bytes) -> None:
         parse_body(raw)
 
 
+@pytest.mark.parametrize(
+    ("raw", "place"), [(b"\xff", "0xff at 0"), ('{"a": "\xe9"}'.encode("latin-1"), "0xe9 at 7")]
+)
+def test_a_body_in_another_encoding_is_told_so(raw: bytes, place: str) -> None:
+    with pytest.raises(InvalidRequest, match=rf"it is not in UTF-8 \(byte {place}\)"):
+        parse_body(raw)
+
+
 @pytest.mark.parametrize(("raw", "kind"), [(b"[]", "a list"), (b"3", "a number"), (b"null", "null")])
 def test_json_that_is_no_object_is_refused(raw: bytes, kind: str) -> None:
     with pytest.raises(InvalidRequest, match=f"not {kind}"):
