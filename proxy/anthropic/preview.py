@@ -1,4 +1,4 @@
-"""One line for lists: the user's last or first text in a conversation, without texts that clients add."""
+"""What lists show of a conversation: the user's last or first text, its length; without what clients add."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ def opening(messages: Any) -> str:
         for text in _texts_of_user(message)
         if not text.lstrip().startswith(_CONTINUED)
     )
+
+
+def turns(messages: Any) -> int:
+    """How many messages are the user's or the model's: Claude Code puts some of the role `system` between."""
+    if not isinstance(messages, list):
+        return 0
+    return sum(not (isinstance(message, dict) and message.get("role") == "system") for message in messages)
 
 
 def _first_shown(texts: Iterable[str]) -> str:

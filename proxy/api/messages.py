@@ -17,7 +17,7 @@ from proxy.anthropic.compaction import longest_answer
 from proxy.anthropic.documents import Documents
 from proxy.anthropic.lanes import RequestOrigin, identify
 from proxy.anthropic.messages import MAX_BODY_BYTES, check_message_request, parse_body
-from proxy.anthropic.preview import opening, preview
+from proxy.anthropic.preview import opening, preview, turns
 from proxy.anthropic.project_text import working_directory
 from proxy.anthropic.side_requests import purpose
 from proxy.api.call_checks import NO_CHECKS, CallChecks
@@ -140,7 +140,7 @@ def received(
         method=scope["method"],
         path=scope["path"],
         stream=body.get("stream") is True,
-        messages=len(messages) if isinstance(messages, list) else 0,
+        messages=turns(messages),
         tools=len(tools) if isinstance(tools, list) else 0,
         body_bytes=size,
         preview=preview(messages),

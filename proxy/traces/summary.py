@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.anthropic.preview import PREVIEW_LENGTH, preview
+from proxy.anthropic.preview import PREVIEW_LENGTH, preview, turns
 from proxy.anthropic.side_requests import purpose, title_of
 from proxy.events.arguments import in_a_word, one_line
 from proxy.events.causes import cause_of
@@ -35,7 +35,7 @@ def summarize(trace: Trace, path: str, size: int) -> TraceSummary:
         cause=answer.error.cause or cause_of(answer.error.type, answer.error.message) if answer.error else "",
         retry_of=trace.retry_of,
         stream=body.get("stream") is True,
-        messages=_length(body.get("messages")),
+        messages=turns(body.get("messages")),
         tools=_length(body.get("tools")),
         usage=trace.usage,
         ttft_s=trace.timings.first_token,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.anthropic.preview import PREVIEW_LENGTH, opening, preview
+from proxy.anthropic.preview import PREVIEW_LENGTH, opening, preview, turns
 
 
 def user(*texts: str) -> dict[str, Any]:
@@ -63,3 +63,10 @@ json_values = st.recursive(
 @given(json_values)
 def test_messages_of_any_form_have_one(messages: Any) -> None:
     assert "\n" not in preview(messages)
+
+
+def test_a_first_prompt_has_one_turn_whatever_the_client_puts_behind_it() -> None:
+    system = {"role": "system", "content": "# Environment"}
+    assert turns([user("a"), system]) == 1
+    assert turns([user("a"), system, {"role": "assistant", "content": []}, user("b")]) == 3
+    assert [turns(what) for what in (None, [], ["x"], [{}])] == [0, 0, 1, 1]
