@@ -168,7 +168,7 @@ class Metrics:
         )
         self._tool_results = self._counter("tool_results", "Results of tool calls.", "tool", "outcome")
         self._cache_changes = self._counter("cache_changes", "Changes of the prefix cache.", "change")
-        self._cache_misses = self._counter("cache_misses", "Prompts that reused too little.", "reason")
+        self._cache_misses = self._counter("cache_misses", "Prompts that could have restored more.", "reason")
         self._cache_entries = self._gauge("cache_entries", "Entries of the prefix cache.")
         self._cache_bytes = self._gauge("cache_bytes", "Memory of the prefix cache.")
         self._cache_budget = self._gauge("cache_budget_bytes", "Memory that the prefix cache may take.")

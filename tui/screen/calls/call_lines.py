@@ -16,6 +16,7 @@ from tui.client.figures import plural, seconds
 from tui.client.records import ToolRecord
 from tui.client.wire_text import block_text, line_text, within
 from tui.screen.calls.call_draft import CallDraft
+from tui.screen.calls.call_words import refusal
 from tui.screen.styled_line import Line
 
 Arguments = Mapping[str, Any]
@@ -36,8 +37,9 @@ def call_lines(call: ToolRecord, *, folder: str = "", most: int = MOST_LINES) ->
     """
     lines = _drawn(call.name, call.input, call.raw, most, folder)
     lines[0] = [*lines[0], *_outcome(call)]
-    if call.verdict in ("invalid", "unparsed", "unknown_tool", "cut"):
-        lines.append([(f"{INDENT}✗ {line_text(f'{call.verdict}: {call.detail}'.rstrip(': '))}", "bad")])
+    if refused := refusal(call.verdict):
+        words, style = refused
+        lines.append([(INDENT + line_text(f"{words}: {call.detail}".rstrip(": ")), style)])
     if call.answered is not None and call.result.strip():
         result = block_text(call.result).strip().split("\n")
         style = "bad" if call.is_error else "dim"

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from proxy.events.totals import INVALID_VERDICTS
 from proxy.filters.matching import file_of
 from tui.client.event_text import one_line_arguments
 from tui.client.records import CallNote, RequestSnapshot
 from tui.client.wire_text import line_text, shorten, width, within
 from tui.screen.calls.call_draft import read_draft
-from tui.screen.styled_line import Line, line_width
+from tui.screen.styled_line import Line, Span, line_width
 
 _LEAST = 12  # cells that a further call is named in
 _LISTS = ('[{"', '{"', '["')  # arguments that are no words
 _MORE = 4  # for the number of those that are not
+
+
+def refusal(verdict: str) -> Span | None:
+    """Sign and word for the verdict of a call that no tool runs; None for one of a call that is passed on."""
+    if verdict == "cut":
+        return ("⊘ truncated", "warn")
+    return (f"✗ {verdict.replace('_', ' ')}", "bad") if verdict in INVALID_VERDICTS else None
 
 
 def path_end(path: str, cells: int) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from proxy.events.totals import INVALID_VERDICTS
 from tui.client.figures import plural, seconds
 from tui.client.records import ToolRecord
+from tui.screen.calls.call_words import refusal
 from tui.screen.styled_line import Line, Span
 
 _EXIT_CODE = re.compile(
@@ -17,16 +17,11 @@ _EXIT_CODE = re.compile(
 
 def verdict(call: ToolRecord) -> Span:
     """Whether a call fits its schema, and what made it fit."""
-    name = call.verdict.replace("_", " ")
     if call.repaired:
         return (f"✓ {plural(len(call.repairs), 'repair')}", "warn")
     if call.verdict == "valid":
         return ("✓ relaxed" if call.relaxed else "✓ grammar" if call.constrained else "✓ valid", "ok")
-    if call.verdict == "cut":
-        return ("⊘ truncated", "warn")
-    if call.verdict in INVALID_VERDICTS:
-        return (f"✗ {name}", "bad")
-    return (f"· {name}", "muted")
+    return refusal(call.verdict) or (f"· {call.verdict.replace('_', ' ')}", "muted")
 
 
 def result(call: ToolRecord) -> Span:

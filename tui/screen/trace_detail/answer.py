@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from proxy.events.causes import end_of_cancelled
-from proxy.events.totals import INVALID_VERDICTS
 from tui.client.figures import plural, seconds
 from tui.client.wire_text import line_text
+from tui.screen.calls.call_words import refusal
 from tui.screen.reading.readable import call_to_read, result_to_read
 from tui.screen.styled_line import Line
 from tui.screen.trace_detail.conversation import pieces_said, said_title
@@ -135,11 +135,9 @@ def _how_read(call: ToolCall) -> Block:
 
 
 def _verdict(call: ToolCall) -> tuple[str, str]:
+    if refused := refusal(call.verdict):
+        return refused
     word = call.verdict.replace("_", " ")
-    if call.verdict in INVALID_VERDICTS:
-        return f"✗ {word}", "bad"
-    if call.verdict == "cut":
-        return "⊘ truncated", "warn"
     if call.repairs and call.verdict == "valid":
         return f"✓ after {plural(len(call.repairs), 'repair')}", "warn"
     return ("✓ fits its schema", "ok") if call.verdict == "valid" else (word, "muted")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.configuration.known_backends import backend_kind
-from proxy.events.totals import INVALID_VERDICTS
 from proxy.filters.matching import file_of
 from tui.client.figures import clock, count, plural, seconds
 from tui.client.wire_text import block_text, line_text, shorten, shorten_middle, wrap
+from tui.screen.calls.call_words import refusal
 from tui.screen.charts import bar, shape
 from tui.screen.keymap import key_of
 from tui.screen.panes.request_cells import session
@@ -148,9 +148,8 @@ def _calls(trace: Trace, room: int, height: int) -> list[Line]:
 
 def _outcome(call: ToolCall) -> Line:
     line: Line = []
-    if call.verdict in INVALID_VERDICTS or call.verdict == "cut":
-        words = {"cut": "truncated"}.get(call.verdict, call.verdict.replace("_", " "))
-        line = [("   ✗ ", "bad"), (words, "bad")]
+    if refused := refusal(call.verdict):
+        line = [("   ", ""), refused]
     elif call.repairs:
         line = [("   ✓ ", "warn"), (f"fits after {plural(len(call.repairs), 'repair')}", "warn")]
     elif call.verdict == "valid":
