@@ -161,3 +161,10 @@ def test_a_trace_names_the_model_that_answered(asked: str, sent: str, answered: 
     trace = trace_of(1, model=asked, upstream_model=sent)
     assert answered_by(trace) == answered
     assert words in [plain_text(line).removeprefix("model").strip() for line in identity(trace, 100)]
+
+
+def test_a_prompt_that_nobody_counted_has_no_number() -> None:
+    trace = trace_of(1, backend="openai", usage=Usage(output_tokens=20), usage_estimated=True)
+    prompt, answer = (plain_text(line).split() for line in tokens(trace, 100))
+    assert prompt == ["prompt", "not", "counted"]
+    assert answer[:2] == ["answer", "20"]

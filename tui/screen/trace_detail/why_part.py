@@ -120,8 +120,10 @@ def tokens(trace: Trace, width: int) -> list[Line]:
         answer.append((f"   {', '.join(told)}", "muted"))
     answer.append((f"   {rate(decode)} tok/s" if decode else "", "muted"))
     made = made_of(trace)
-    if not prompt and not usage.output_tokens:
-        return [[(f"{'prompt':<{LABEL_CELLS}}", "label"), ("not counted: it did not get that far", "muted")]]
+    if not prompt:  # 0 would be a count
+        why = "" if usage.output_tokens else ": it did not get that far"
+        uncounted: Line = [(f"{'prompt':<{LABEL_CELLS}}", "label"), (f"not counted{why}", "muted")]
+        return [uncounted, answer] if usage.output_tokens else [uncounted]
     estimated = " estimated" if trace.usage_estimated else ""
     shows = any(number for _, number, _ in parts)
     drawn: Line = (
