@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textual.await_complete import AwaitComplete
 from textual.events import Event, InputEvent, Mount, Resize
 
-if TYPE_CHECKING:
-    from textual.screen import Screen
-
-    _OfScreen = Screen[Any]
-else:
-    _OfScreen = object  # a node of Textual's would hide from the screen what it inherits of styles
+from tui.screen.frames.removed_widgets import WithoutRemoved
 
 
-class Closable(_OfScreen):
+class Closable(WithoutRemoved):
     """Of a screen: what comes to it once it is closed, or has no parts as the app ends, is dropped.
 
     What its parts still ask of it then, as the second click on `esc back` does, closes no other screen.

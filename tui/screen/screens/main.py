@@ -19,6 +19,7 @@ from tui.client.records import Snapshot
 from tui.client.store import Store
 from tui.screen.choices.layouts import ZOOMED, toggle_zoom
 from tui.screen.frames.ground import Ground
+from tui.screen.frames.removed_widgets import WithoutRemoved
 from tui.screen.frames.selection_owner import SelectionOwner
 from tui.screen.host_actions.questions import cannot_change, cannot_restart
 from tui.screen.keymap import bindings, commands, footer
@@ -54,7 +55,7 @@ class PaneSwitcher(Ground, ContentSwitcher):
     """Shows one of the panes."""
 
 
-class MainScreen(Ground, SelectionOwner, Screen[None]):
+class MainScreen(WithoutRemoved, Ground, SelectionOwner, Screen[None]):
     """The top bar, the current pane, the filter while it is open, and the key bar."""
 
     BINDINGS = bindings("main")
