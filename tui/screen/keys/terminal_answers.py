@@ -14,8 +14,10 @@ from textual._xterm_parser import XTermParser
 from textual.drivers import linux_driver
 from textual.message import Message
 
-_ANSWERS = re.compile(r"\x1b\]\d{1,4};[^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[?>=][0-9;]*c|\x1bP[^\x1b]*\x1b\\")
-_BEGUN = re.compile(r"\x1b(?:\]\d{1,4}(?:;[^\x07\x1b]*\x1b?)?|\[[?>=][0-9;]*|P[^\x1b]*\x1b?)\Z")
+_ANSWERS = re.compile(
+    r"\x1b\]\d{1,4};[^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[?>=][0-9;]*c|\x1bP[>!01][^\x1b]*\x1b\\"
+)
+_BEGUN = re.compile(r"\x1b(?:\]\d{1,4}(?:;[^\x07\x1b]*\x1b?)?|\[[?>=][0-9;]*|P[>!01][^\x1b]*\x1b?)\Z")
 _REST_S = 0.5  # that the rest of an answer may take; behind that its beginning is all there is
 _LONGEST = 4096  # characters of one
 
@@ -36,6 +38,12 @@ class AnswerlessParser(XTermParser):
             return super().feed(data)
         keys = self._without_answers(data)
         return super().feed(keys) if keys else ()
+
+    def parse_mouse_code(self, code: str) -> Message | None:
+        """Where a press was; in cells, if the terminal does not say how many pixels it has."""
+        if self.terminal_pixel_size is not None and min(self.terminal_pixel_size) <= 0:
+            self.mouse_pixels = False
+        return super().parse_mouse_code(code)
 
     def _without_answers(self, data: str) -> str:
         now = self.clock()
