@@ -254,7 +254,7 @@ def _is_secret_variable(value: str, name: SecretName) -> bool:
 def _is_secret_line(value: str, found: _Found, *, code: bool, indented: bool) -> bool:
     """Whether the only value of a line that begins with its name is a secret."""
     name = found.name
-    if is_of_code(value) or value.endswith("." + name.text):
+    if is_of_code(value) or value in (name.text, f"{name.text},") or value.endswith("." + name.text):
         return False
     if WORD.fullmatch(value):
         return name.certain and not indented and not TYPE_NAME.fullmatch(value)

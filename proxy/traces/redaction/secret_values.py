@@ -12,7 +12,12 @@ WORD = re.compile(r"[A-Za-z_]+")
 TYPE_NAME = re.compile(r"(?:[A-Z][a-z]{2,}){2,}")
 CALL = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)*(?:\.|::|->|\?\.|!)?[(\[{<]")
 _DIGIT, _LETTER, _UNLIKE_A_KEY = re.compile(r"[0-9]"), re.compile(r"[A-Za-z]"), re.compile(r"[ \[\]]")
-_ATTRIBUTE = re.compile(r"[A-Za-z_$]+\d{0,2}(?:(?:\.|::|->|\?\.)[A-Za-z_$]+\d{0,2})+!?")
+_ATTRIBUTE = re.compile(
+    r"[A-Za-z_$]+\d{0,2}(?:(?:\.|::|->|\?\.)[A-Za-z_$]+\d{0,2})+!?"
+    r"|(?:args|cls|config|opts|options|process|req|request|self|settings|this)(?:\.[A-Za-z_]\w*)+"
+)
+_NUMBERED_TYPE = re.compile(r"(?:[a-z]\w{0,30}\.)?(?:[A-Z][a-z]{0,4}|[A-Z]{2,5})\d{1,5}((?:[A-Z][a-z]{2,}){2,})")
+_CLOSES = re.compile(r"[)\]}]+[:,;]?")
 _REFERENCE = re.compile(
     r"\$\w+|\$\(.*|[$%#]?\{.*\}|%\w+%|%(?:\(\w+\))?[sdr]"  # a variable, a template
     r"|<.*|\[.*"  # a gap to be filled, what was taken out
@@ -78,6 +83,10 @@ def is_of_code(value: str) -> bool:
         return True
     if is_made_of_names(value.rstrip("="), digits=False):
         return True
+    if (typed := _NUMBERED_TYPE.fullmatch(value)) and is_made_of_names(typed[1], digits=False):
+        return True  # Ed25519PrivateKey
+    if (closed := _CLOSES.search(value)) and closed.end() == len(value):
+        return is_of_code(value[: closed.start()])  # the last argument of a call, and what it closes
     return all(_NO_VALUE.fullmatch(part.strip("?")) for part in value.split("|"))
 
 

@@ -49,7 +49,8 @@ def _running(snapshot: Snapshot) -> str:
         return ""
     if uses_other_backend(snapshot):
         return ""
-    return line_text(engine.model.rstrip("/").rsplit("/", 1)[-1] if engine.model else BUNDLED, 60)
+    model = engine.model or (host.model if host is not None else "")  # as the top bar says
+    return line_text(model.rstrip("/").rsplit("/", 1)[-1] if model else BUNDLED, 60)
 
 
 def better_model(snapshot: Snapshot, fit: ModelFit | None) -> ModelFit | None:
@@ -57,10 +58,11 @@ def better_model(snapshot: Snapshot, fit: ModelFit | None) -> ModelFit | None:
     engine = snapshot.engine
     if fit is None or engine is None or not _running(snapshot):
         return None
-    if not engine.model or BUNDLED in engine.model or engine.model.endswith("bundled_model"):
+    model = engine.model or (snapshot.host.model if snapshot.host is not None else "")
+    if not model or BUNDLED in model or model.endswith("bundled_model"):
         return fit
     weights = engine.memory.weights_bytes if engine.memory is not None else 0
-    same = fit.model.rsplit("/", 1)[-1] in engine.model
+    same = fit.model.rsplit("/", 1)[-1] in model
     return fit if 0 < weights < _SMALLER * fit.weights_gb * 1e9 and not same else None
 
 

@@ -14,7 +14,7 @@ from proxy.events.types import EngineMemory, EngineState
 from tests.tui.stage import drawn
 from tests.tui.trace_samples import SampleHost
 from tests.tui.traffic import Morning
-from tui.client.records import RECORDED, Link, ModelFit, Snapshot
+from tui.client.records import RECORDED, HostFacts, Link, ModelFit, Snapshot
 from tui.screen.app import ControlCenter
 from tui.screen.panes.first_run import better_model, first_steps
 from tui.screen.panes.session_tree import SessionTree
@@ -103,3 +103,16 @@ def test_a_recording_offers_no_client_for_a_host_that_is_not_there() -> None:
         said = "\n".join(map(plain_text, first_steps(replace(running(), link=link), CLAUDE, None)))
         assert (CLAUDE in said) is there
         assert ("space goes on" in said) is not there
+
+
+@pytest.mark.parametrize(
+    ("engine", "host", "said"),
+    [("", "/m/org/Big-30B-4bit", "Big-30B-4bit"), ("Tiny", "/m/Big", "Tiny"), ("", "", "bundled demo model")],
+)
+def test_the_model_is_the_one_of_the_title_also_before_the_engine_is_up(
+    engine: str, host: str, said: str
+) -> None:
+    snapshot = replace(running(model=engine), host=HostFacts(backend="mlx", model=host))
+    lines = [plain_text(line) for line in first_steps(snapshot, CLAUDE, FIT)]
+    assert any(line.startswith(f"runs      {said}  ●") for line in lines), lines
+    assert (better_model(snapshot, FIT) is not None) is (said == "bundled demo model")
