@@ -254,7 +254,7 @@ def _is_secret_variable(value: str, name: SecretName) -> bool:
 def _is_secret_line(value: str, found: _Found, *, code: bool, indented: bool) -> bool:
     """Whether the only value of a line that begins with its name is a secret."""
     name = found.name
-    if is_of_code(value) or value in (name.text, f"{name.text},") or value.endswith("." + name.text):
+    if is_of_code(value) or value == name.text or value.endswith("." + name.text):
         return False
     if WORD.fullmatch(value):
         return name.certain and not indented and not TYPE_NAME.fullmatch(value)
@@ -266,7 +266,7 @@ def _is_secret_line(value: str, found: _Found, *, code: bool, indented: bool) ->
 def _is_secret_inline(bare: re.Match[str], text: str, found: _Found) -> bool:
     name = found.name
     value, after = bare["value"].rstrip("."), text[bare.end() : bare.end() + 2]
-    if not value or is_of_code(value):
+    if not value or is_of_code(value) or value == name.text:
         return False
     if not WORD.fullmatch(value):
         if is_made_of_names(value) and (found.sep == "=" and (found.gap or _is_argument(text, found.begin))):

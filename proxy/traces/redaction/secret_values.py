@@ -16,7 +16,9 @@ _ATTRIBUTE = re.compile(
     r"[A-Za-z_$]+\d{0,2}(?:(?:\.|::|->|\?\.)[A-Za-z_$]+\d{0,2})+!?"
     r"|(?:args|cls|config|opts|options|process|req|request|self|settings|this)(?:\.[A-Za-z_]\w*)+"
 )
-_NUMBERED_TYPE = re.compile(r"(?:[a-z]\w{0,30}\.)?(?:[A-Z][a-z]{0,4}|[A-Z]{2,5})\d{1,5}((?:[A-Z][a-z]{2,}){2,})")
+_NUMBERED_TYPE = re.compile(
+    r"(?:[a-z]\w{0,30}\.)?(?:[A-Z][a-z]{0,4}|[A-Z]{2,5})\d{1,5}((?:[A-Z][a-z]{2,}){2,})"
+)
 _CLOSES = re.compile(r"[)\]}]+[:,;]?")
 _REFERENCE = re.compile(
     r"\$\w+|\$\(.*|[$%#]?\{.*\}|%\w+%|%(?:\(\w+\))?[sdr]"  # a variable, a template

@@ -132,6 +132,19 @@ CODE = [
     "claude --resume 550e8400-e29b-41d4-a716-446655440000",
     '{"session_id": "550e8400-e29b-41d4-a716-446655440000"}',
     "user_1a_account__session_550e8400-e29b-41d4-a716-446655440000",
+    "        access_token=None):",
+    "    encryption_key=None):\n        pass",
+    "    password=password)",
+    "        accessToken=access_token)))",
+    "    key_password=settings.db2_key,\n    port=1",
+    "    access_token=request.resource_owner_key):",
+    "'private_key': self._private_key_pkcs8_text",
+    "    private_key: Ed25519PrivateKey | Ed448PrivateKey",
+    "    private_key: x25519.X25519PrivateKey",
+    "    private_key: PKCS7PrivateKeyTypes,",
+    "    resource_owner_secret: str):",
+    "  entity_mask2_token=entity_mask2_token,",
+    '"batch_1_day_max_input_tokens": batch_1_day_max_input_tokens,',
     "index 0123456789abcdef0123456789abcdef01234567..89abcdef0123456789abcdef0123456789abcdef",
 ]
 
@@ -339,3 +352,10 @@ def test_lists_pairs_and_arguments_lose_their_secrets() -> None:
 def test_short_texts_are_looked_at_too() -> None:
     assert Redactor().text("PASSWD=x") == "PASSWD=[redacted]"
     assert Redactor().text("TOKEN=x") == "TOKEN=[redacted]"
+
+
+@pytest.mark.parametrize(
+    "line", ["    password=hunter2)", "    password=Sommer)", "db_password: tiger)", "PASSWORD=abc)"]
+)
+def test_a_bracket_behind_a_secret_makes_no_code_of_it(line: str) -> None:
+    assert "[redacted]" in redact_shapes(line)
