@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from proxy.traces.analysis.decode_speed import speed_after_first
 from tui.client.event_text import one_line_arguments
 from tui.client.figures import plural, rate, seconds
 from tui.client.why_text import LEAST_S
@@ -113,11 +114,16 @@ def _written(trace: Trace) -> list[Step]:
     names = {call.id: line_text(call.name) for call in trace.tool_calls}
     found: list[Step] = []
     calls = 0
-    for part in trace.written[:_MOST_PARTS]:
+    for number, part in enumerate(trace.written[:_MOST_PARTS]):
+        # The first token of all came before its part began, and what an answer resumes was not written now.
+        timed = part.tokens + 1 if number else part.tokens - trace.timings.resumed_tokens
+        speed = speed_after_first(timed, part.end - part.start)
         calls += part.kind == "tool"
         name = f"call {calls}" if part.kind == "tool" else part.kind
         found.append(
-            Step(name, part.start, part.end, _WRITTEN[part.kind], _speed(part, names.get(part.call, "")))
+            Step(
+                name, part.start, part.end, _WRITTEN[part.kind], _size(part, speed, names.get(part.call, ""))
+            )
         )
     if rest := trace.written[_MOST_PARTS:]:
         note = plural(len(rest), "more part")
@@ -125,11 +131,9 @@ def _written(trace: Trace) -> list[Step]:
     return found
 
 
-def _speed(part: WrittenPart, name: str) -> str:
-    took = part.end - part.start
-    speed = f", {rate(part.tokens / took)} tok/s" if took >= 0.05 and part.tokens >= 8 else ""
+def _size(part: WrittenPart, speed: float, name: str) -> str:
     size = plural(part.tokens, "token") if part.tokens else ""
-    return "  ".join(word for word in (name, size + speed) if word)
+    return "  ".join(word for word in (name, size + (f", {rate(speed)} tok/s" if speed else "")) if word)
 
 
 def _note(name: str, trace: Trace, took: float) -> str:
@@ -141,6 +145,8 @@ def _note(name: str, trace: Trace, took: float) -> str:
         )
         return f"{plural(computed, 'token')}{speed}" if computed > 0 else ""
     if name == "restore" and trace.cache is not None:
+        if not trace.cache.matched_tokens:
+            return "nothing"
         return f"{plural(trace.cache.matched_tokens, 'token')} from {trace.cache.tier}"
     return ""
 

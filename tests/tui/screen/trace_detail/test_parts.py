@@ -23,7 +23,7 @@ from tui.screen.trace_detail.conversation import pieces_said
 from tui.screen.trace_detail.opened_trace import OpenedTrace
 from tui.screen.trace_detail.parts import PARTS
 from tui.screen.trace_detail.replay import beside
-from tui.screen.trace_detail.waterfall import waterfall
+from tui.screen.trace_detail.waterfall import steps, waterfall
 from tui.screen.trace_detail.why_part import opens, tokens
 from tui.screen.trace_detail.wrapped_calls import wrapped_call
 from tui.screen.widgets.block_layout import Block, lay_out_body
@@ -163,6 +163,30 @@ def test_the_waterfall_has_each_step_and_then_the_client() -> None:
 
 
 SECONDS = st.floats(0, 1e5) | st.none() | st.just(0.0)
+
+
+@pytest.mark.parametrize(
+    ("written", "resumed", "notes"),
+    [
+        ([("text", 0.0, 2.0, 41)], 0, ["41 tokens, 20.0 tok/s"]),  # as the answer's own line says
+        ([("text", 0.0, 2.0, 541)], 500, ["541 tokens, 20.0 tok/s"]),
+        (
+            [("text", 0.0, 1.0, 11), ("text", 1.0, 2.0, 10)],
+            0,
+            ["11 tokens, 10.0 tok/s", "10 tokens, 10.0 tok/s"],
+        ),
+        ([("text", 0.0, 0.06, 5000)], 0, ["5,000 tokens"]),  # all at once tells no speed
+    ],
+)
+def test_the_speed_of_what_was_written_is_that_of_the_answer(
+    written: list[tuple[Any, float, float, int]], resumed: int, notes: list[str]
+) -> None:
+    parts = [WrittenPart(kind=kind, start=a, end=b, tokens=n) for kind, a, b, n in written]
+    times = Timings(first_token=0.0, last_token=2.0, done=2.0, resumed_tokens=resumed)
+    told = steps(OpenedTrace(trace_of(1, timings=times, written=parts)))
+    assert [step.note for step in told if step.name == "text"] == notes
+
+
 OTHERS = ("received", "engine", "resumed_tokens")
 MOMENTS = {name: SECONDS for name in Timings.model_fields if name not in OTHERS}
 PHASES = dict.fromkeys([field.name for field in fields(PhaseTimes)], SECONDS)
