@@ -281,11 +281,11 @@ class TracesPane(Pane):
                 return
             self._problem = line_text(str(error)) or type(error).__name__
         else:
-            self._problem, start, place = "", page.offset, page.place
-            rows = self._rows
-            if query != self._loaded_query:
-                rows, place = LoadedRows(), place or 0
+            self._problem, start, same = "", page.offset, query == self._loaded_query
+            rows, place = (self._rows, page.place) if same else (LoadedRows(), page.place or 0)
             total = max(page.total, start + len(page.traces))
+            grown = self._counts is not None and total > self._counts.total  # an index that is read anew
+            self._counts_for = None if grown else self._counts_for
             self._rows = rows.with_page(start, page.traces, total, by_time=query.by_time)
             self._loaded_query, self._loaded_at = query, self.now
             if note_repeats(self._repeats, page.traces, self._rows, self.snapshot.requests):

@@ -83,6 +83,28 @@ def test_pages_of_a_long_list_stay_in_place_while_rows_come() -> None:
     assert ids(moved.with_page(0, rows_of(10), 1)) == ["10"]
 
 
+async def test_the_strip_counts_again_where_the_list_has_grown_without_a_request() -> None:
+    """As while a host reads its index anew."""
+    app = ControlCenter(clock=lambda: 1000.0)
+    app.client = host = SampleHost(rows_of(*range(5 * PAGE, PAGE, -1)))
+    app.inbox.put(Link("live"))
+    async with app.run_test(size=(120, 40)) as pilot:
+
+        async def press(*keys: str) -> None:
+            await pilot.press(*keys)
+            for _ in range(3):
+                app.frame()
+                await pilot.pause()
+                await loaded(app)
+
+        await press("5")
+        strip = app.main.traces.query_one("#day-strip", Canvas)
+        assert "800 requests" in lines_of([strip])
+        host.rows += rows_of(*range(PAGE, 0, -1))
+        await press("G")
+        assert "1,000 requests" in lines_of([strip])
+
+
 async def test_the_end_of_a_long_list_is_its_end() -> None:
     app = ControlCenter(clock=lambda: 1000.0)
     app.client = host = SampleHost(rows_of(*range(5 * PAGE, 0, -1)))
