@@ -11,6 +11,11 @@ ESTIMATED = (
     " the tokens per byte of an earlier prompt, the output by the tokens per character of an earlier answer,"
     " or the pieces that it sent if they are more"
 )
+PROMPT_NOT_KNOWN = (
+    "usage is an estimate, as the upstream counts at the end of an answer, which did not come: no prompt"
+    " tokens are counted, the output by the tokens per character of an earlier answer, or the pieces that it"
+    " sent if they are more"
+)
 NOT_KNOWN = (
     "usage is not known, as the upstream counts at the end of an answer, and none has come to its end yet:"
     " no prompt tokens are counted, and output tokens are the pieces that it sent"
@@ -91,4 +96,6 @@ class UsageCount:
         if not self._counted_output:
             output = self._earlier.output_tokens + round(self._characters * known.tokens_per_character)
             usage = usage.model_copy(update={"output_tokens": max(usage.output_tokens, output)})
-        return usage, ESTIMATED if known.prompt_tokens or self._counted_prompt else NOT_KNOWN
+        if known.prompt_tokens or self._counted_prompt:
+            return usage, ESTIMATED
+        return usage, PROMPT_NOT_KNOWN if known.tokens_per_character else NOT_KNOWN
