@@ -28,7 +28,7 @@ _CELLS = {separator: re.compile(rf"[ ]*(?:{_QUOTED}|[^{separator}]*)") for separ
 _NAME = re.compile(r"[ ]?(?:\\*[\"'])?(?P<name>[A-Za-z_][\w.-]{0,39})(?:\\*[\"'])?[ ]?")
 _NUMBER = re.compile(r"[ \t]{0,8}\d{1,7}(?:→|\t)")  # before a line, as tools print files
 _DASHES = re.compile(r"[ ]?[|+]?(?=[^\r\n]*--)[-:|+ ]+[ ]?")
-_LINE = re.compile(r"(?P<line>[^\r\n]*+)(?P<end>\r?\n|\Z)")
+_LINE = re.compile(r"(?P<line>[^\r\n]*+)(?P<end>\r\n?|\n|\Z)")
 _LINE_IN_JSON = re.compile(
     r"(?P<line>(?:[^\\\r\n\"]|\\+\"|\\(?!n|r\\n))*+)(?P<end>(?:\\r)?\\n|(?=\"|[\r\n])|\Z)"
 )
@@ -55,7 +55,7 @@ def values_of_tables(text: str, lowered: str) -> Iterator[tuple[int, int, str]]:
             continue
         begin, in_json = _begin_of_line(text, done, at)
         lines = _lines(text, begin, _LINE_IN_JSON if in_json else _LINE)
-        head = next(lines)
+        head = next(lines, _Line(begin, at, at))
         if not in_json and (escaped := text.find("\\n", at, head.end)) >= 0:
             head = head._replace(end=escaped)
             lines = _lines(text, escaped + 2, _LINE_IN_JSON)
@@ -67,7 +67,10 @@ def values_of_tables(text: str, lowered: str) -> Iterator[tuple[int, int, str]]:
 def _begin_of_line(text: str, least: int, at: int) -> tuple[int, bool]:
     """Where the line begins that has a name at `at`, and whether it is one of a text in quotes."""
     escaped = text.rfind("\\n", least, at)
-    begin = max(least, text.rfind("\n", least, at) + 1, escaped + 2 if escaped >= 0 else 0)
+    # A lone carriage return ends a line too: programs draw their progress with it.
+    begin = max(
+        least, *(text.rfind(end, least, at) + 1 for end in "\r\n"), escaped + 2 if escaped >= 0 else 0
+    )
     quote = text.rfind('"', begin, at)
     while quote > begin and text[quote - 1] == "\\":
         quote = text.rfind('"', begin, quote)

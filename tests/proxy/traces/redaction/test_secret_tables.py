@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.traces.redaction.redact import Redactor
 from proxy.traces.redaction.secret_shapes import redact_shapes
@@ -14,6 +16,7 @@ TABLES = [
     "name,password,email\nada,{},ada@x.org\nbob,{},bob@x.org\n",
     '"name","password"\n"ada","{}"\n"bob, the first","{}"\n',
     "user;api_key;mail\r\nada;{};x\r\nbob;{};y\r\n",
+    "name,password\rada,{}\rbob,{}\r",
     "user\tpassword\nada\t{}\nbob\t{}",
     "     1→name,password\n     2→ada,{}\n     3→bob,{}\n",
     "     1\tname\tpassword\n     2\tada\t{}\n     3\tbob\t{}\n",
@@ -67,3 +70,36 @@ def test_json_stays_json() -> None:
     redacted = Redactor().text(text)
     assert "hunter2" not in redacted.replace('\\"hunter2', "")
     assert Redactor().text(redacted) == redacted
+
+
+_PIECES = st.sampled_from(
+    [
+        "password",
+        "api_key",
+        "secret",
+        "x",
+        ",",
+        "|",
+        "--",
+        " ",
+        "\r",
+        "\n",
+        "\r\n",
+        "\\n",
+        "\\r",
+        "\\",
+        '"',
+        '\\"',
+        "\u2028",
+    ]
+)
+
+
+@given(st.lists(_PIECES, max_size=12).map("".join))
+def test_no_end_of_a_line_and_no_quote_ends_the_reading(text: str) -> None:
+    assert redact_shapes(redact_shapes(text)) == redact_shapes(text)
+
+
+@pytest.mark.parametrize("text", ["api_key\r", "secret 10%\rsecret 20%\r", "password\r\\", '"api_key\\\r"'])
+def test_what_programs_draw_over_their_own_line_is_read(text: str) -> None:
+    assert redact_shapes(text) == text
