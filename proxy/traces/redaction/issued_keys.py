@@ -36,7 +36,7 @@ ISSUED: tuple[tuple[str, str], ...] = (
     ("sbp_ sb_secret_", r"sbp_[0-9a-f]{40}|sb_secret_[\w-]{20,}"),
     ("AGE-SECRET-KEY-", r"AGE-SECRET-KEY-1[0-9A-Z]{40,}"),
     ("tskey-", r"tskey-[a-z]+-\w+-\w{20,}"),
-    ("pscale_", r"pscale_(?:pw|tkn|oauth)_[\w.=-]{30,}"),
+    ("pscale_", r"pscale_(?:pw|tkn|oauth)_[\w.=-]{30,}(?<!\.)"),
     ("HRKU-", r"HRKU-[\w-]{36,}"),
     ("GOCSPX-", r"GOCSPX-[\w-]{24,}"),  # Google's OAuth
     ("LTAI", r"LTAI[A-Za-z0-9]{16,24}(?![A-Za-z0-9])"),  # Alibaba
@@ -59,6 +59,6 @@ ISSUED: tuple[tuple[str, str], ...] = (
 ISSUED_WITH_DOTS: tuple[tuple[str, str], ...] = (
     ("v1.0-", r"v1\.0-[0-9a-f]{24}-[0-9a-f]{100,}"),  # Cloudflare's origin CA
     ("hvs. hvb. hvr.", r"hv[sbr]\.[\w-]{24,}"),  # Vault
-    ("dp.", r"dp\.(?:pt|st|ct|sa|scim|audit)\.[\w.-]{40,}"),  # Doppler
+    ("dp.", r"dp\.(?:pt|st|ct|sa|scim|audit)\.[\w.-]{40,}(?<!\.)"),  # Doppler
     ("1//0", r"1//0[\w-]{40,}"),  # Google, to renew a token
 )

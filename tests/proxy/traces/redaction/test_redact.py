@@ -74,6 +74,11 @@ def test_a_key_of_a_known_shape_is_never_left(key: str, frame: str, around: str)
     assert redacted["messages"][0]["content"] == around + frame.format("[redacted]") + around
 
 
+@pytest.mark.parametrize("key", ["dp.pt." + "a1" * 22, "dp.st.dev." + "a1" * 22, "pscale_tkn_" + "a1B_" * 10])
+def test_the_end_of_a_sentence_is_no_part_of_a_key(key: str) -> None:
+    assert Redactor().text(f"It is {key}. Then go on...") == "It is [redacted]. Then go on..."
+
+
 TOKENS = st.text(ALNUM + "\"'\\/+&ü ", min_size=8, max_size=40).filter(lambda s: s.strip() == s)
 
 
