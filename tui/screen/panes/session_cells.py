@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui.client.figures import count, percent, plural, ratio, seconds
-from tui.client.records import AgentSnapshot, RequestSnapshot, SessionSnapshot
+from tui.client.figures import clock, count, percent, plural, ratio, seconds
+from tui.client.records import AgentSnapshot, RequestSnapshot, SessionSnapshot, Snapshot
 from tui.client.wire_text import shorten, width
 from tui.screen.charts import bar
 from tui.screen.panes.request_cells import failure, state
@@ -116,3 +116,14 @@ def _turns(left: int | None) -> tuple[str, ...]:
         return ()
     many = plural(left, "turn")
     return (f"~{many} left", f"~{many}") if left else ("compacts next", "compacts")
+
+
+def told_by_traces(snapshot: Snapshot) -> Line:
+    """How many of the requests in the list are known by their traces alone, and since when not."""
+    host, earlier = snapshot.host, snapshot.earlier
+    told = snapshot.requests[:earlier]
+    if not told or host is None:
+        return []
+    if told[-1].received < host.started:
+        return [(f"  host started {clock(host.started)}; {earlier:,} before that by their traces", "dim")]
+    return [(f"  the oldest {earlier:,} by their traces", "dim")]  # of a host that has its events no more

@@ -22,6 +22,7 @@ from tui.screen.panes.doing import did
 from tui.screen.panes.first_run import better_model, first_steps
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import asked_models, asker, number, restored_bar, session, state
+from tui.screen.panes.session_cells import told_by_traces
 from tui.screen.panes.session_order import ORDERS, keep_order, next_order, remembered_order
 from tui.screen.panes.session_tree import SessionTree, TreeRow
 from tui.screen.reading.asked import ReadAtLength
@@ -199,9 +200,8 @@ class StreamsPane(Pane):
     def _draw_heading(self) -> None:
         tree, snapshot = self.main_table, self.snapshot
         title: Line = [("Sessions", "bold"), *counts(snapshot)]
-        if snapshot.earlier and snapshot.host is not None and self.room.width >= _WORDY:
-            began = clock(snapshot.host.started)
-            title.append((f"  host started {began}; {snapshot.earlier:,} before that by their traces", "dim"))
+        if self.room.width >= _WORDY:
+            title += told_by_traces(snapshot)
         note: Line = self._order_note(tree)
         if tree.filter:
             found = f"  {tree.matching} of {plural(len(snapshot.requests), 'request')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,14 +15,14 @@ from textual.pilot import Pilot
 
 from proxy.events.types import Event, RequestPrefill, Usage
 from tests.tui.stage import Stage, drawn
-from tui.client.records import CallNote, RequestSnapshot, SessionSnapshot
+from tui.client.records import CallNote, HostFacts, RequestSnapshot, SessionSnapshot, Snapshot
 from tui.client.reducers.sessions import SessionReducer
 from tui.client.store import Store
 from tui.screen.panes import session_tree
 from tui.screen.panes.cache_parts.misses import MISSES
 from tui.screen.panes.doing import doing
 from tui.screen.panes.request_cells import state
-from tui.screen.panes.session_cells import agent_state, context_gauge, session_state
+from tui.screen.panes.session_cells import agent_state, context_gauge, session_state, told_by_traces
 from tui.screen.panes.session_order import LIVE_S, ORDERS, TOOL_S, order_key
 from tui.screen.panes.session_tree import OPEN_S, SessionTree
 from tui.screen.panes.streams import TURNS, in_order
@@ -349,3 +350,20 @@ def test_the_narrowest_terminal_keeps_what_a_row_is_about() -> None:
     """44 cells, less the cursor's."""
     assert {column.title for column, _ in lay_out(TURNS, 43)} == {"DID", "END"}
     assert {column.title for column, _ in lay_out(MISSES, 43)} == {"TIME", "WHY"}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "started", "said"),
+    [
+        (0, NOW, ""),
+        (2, NOW, "host started .*; 2 before that by their traces"),
+        (2, NOW - 50, "the oldest 2 by their traces"),  # that host's own: it has their events no more
+        (9, NOW - 50, "the oldest 9 by their traces"),
+    ],
+)
+def test_the_heading_says_which_requests_are_known_by_their_traces(
+    earlier: int, started: float, said: str
+) -> None:
+    known = tuple(request(f"r{number}", at=NOW - 20 + number) for number in range(4))
+    snapshot = Snapshot(host=HostFacts(started=started), requests=known, earlier=earlier)
+    assert re.fullmatch(said, plain_text(told_by_traces(snapshot)).strip())
