@@ -41,7 +41,7 @@ class AnswerlessParser(XTermParser):
 
     def parse_mouse_code(self, code: str) -> Message | None:
         """Where a press was; in cells, if the terminal does not say how many pixels it has."""
-        if self.terminal_pixel_size is not None and min(self.terminal_pixel_size) <= 0:
+        if self.terminal_pixel_size is not None and not all(self.terminal_pixel_size):
             self.mouse_pixels = False
         return super().parse_mouse_code(code)
 
