@@ -138,3 +138,13 @@ async def test_the_first_theme_is_no_change_of_theme(monkeypatch: pytest.MonkeyP
         assert (app.theme, parsed_again) == ("anyclaude-day", [])
         assert app.has_class("-light-mode", "-theme-anyclaude-day")
         assert app.screen.styles.background.brightness > 0.5
+
+
+async def test_a_screen_that_was_ended_in_its_first_moment_mounts_nothing_more() -> None:
+    async with (app := ControlCenter()).run_test() as pilot:
+        while not app.main.complete:
+            await pilot.pause()
+        main = app.main
+    main._all_mounted.clear()
+    await main.mount_hidden()  # its widgets are gone: to mount more would be a crash, with exit code 1
+    assert not main.complete

@@ -97,7 +97,10 @@ class MainScreen(WithoutRemoved, Ground, SelectionOwner, Screen[None]):
         hidden = [pane for pane in self._panes.values() if pane is not self.current]
         for pane in hidden:
             pane.display = False
-        await self.query_one(PaneSwitcher).mount(*hidden)
+        switcher = next(iter(self.query(PaneSwitcher)), None)
+        if switcher is None or not switcher.is_attached:  # the screen was ended in its first moment
+            return
+        await switcher.mount(*hidden)
         self._all_mounted.set()
         place, self._asked_early = self._asked_early, ""
         if place:
