@@ -14,7 +14,6 @@ from tui.screen.keymap import key_of
 from tui.screen.panes.request_cells import session
 from tui.screen.panes.tools_parts.call_text import argument_pieces
 from tui.screen.styled_line import Line, fit, line_width
-from tui.screen.trace_detail.phase_looks import PHASE_LOOKS
 from tui.screen.trace_list.columns import CLIENT_CLOSED_REQUEST, day_name, did_line, who
 
 if TYPE_CHECKING:
@@ -107,6 +106,8 @@ def phases(row: TraceSummary, trace: Trace | None) -> Line:
 
 def _shape(phase: str, style: str) -> str:
     """That of the phase in Why, where it has the phase."""
+    from tui.screen.trace_detail.phase_looks import PHASE_LOOKS  # not before the first frame
+
     return next((sign for name, (sign, _) in PHASE_LOOKS.items() if name == phase), shape(style))
 
 
