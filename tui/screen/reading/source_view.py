@@ -59,6 +59,11 @@ class SourceView(TextArea):
         self._take_colours()
         self.app.theme_changed_signal.subscribe(self, lambda theme: self._take_colours())
 
+    def on_unmount(self) -> None:
+        # Textual keeps its own watcher of the theme, and with it all of the text, until the theme changes.
+        watchers = getattr(self.app, "__watchers", {}).get("theme", [])
+        watchers[:] = [one for one in watchers if one[0] is not self]
+
     def _take_colours(self) -> None:
         styles: ThemeStyles = self.app.theme_styles  # type: ignore[attr-defined]
         self.register_theme(
