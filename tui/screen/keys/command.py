@@ -94,6 +94,10 @@ class Command:
         """Its name with its place, which no other command has."""
         return f"{self.place}.{self.name}"
 
+    def clicked(self, namespace: str) -> str:
+        """A style by which a click on its text runs it, on the `screen` or in the `app`."""
+        return f"@{namespace}.run({self.title!r})".replace(" ", "~")  # blanks part styles
+
 
 _SHOWN = {
     "slash": "/", "question_mark": "?", "colon": ":", "escape": "esc", "right": "→", "left": "←", "up": "↑",

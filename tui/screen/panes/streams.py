@@ -221,7 +221,7 @@ class StreamsPane(Pane):
     def _order_note(self, tree: SessionTree) -> Line:
         """The order of the sessions, and the key for another one; a click does what it does."""
         command = next(one for one in commands("streams") if one.action == "sort")
-        click = f"@screen.run('{command.title.replace(' ', '~')}')"
+        click = command.clicked("screen")
         if self.room.width >= _ROOMY:
             words: Line = [(command.key, f"accent {click}"), (f" sort: {tree.order}", f"muted {click}")]
         elif tree.order != ORDERS[0]:

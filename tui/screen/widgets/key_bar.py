@@ -33,7 +33,7 @@ class KeyBar(Canvas):
         room = width - line_width(status) - 2
         line: Line = [(" ", "")]
         for command in self._commands:
-            click = f"@{self._namespace}.run('{command.title.replace(' ', '~')}')"
+            click = command.clicked(self._namespace)
             hint: Line = [
                 (command.bar or command.key, f"accent {click}"),
                 (f" {command.short}", f"muted {click}"),
