@@ -4,6 +4,7 @@ import asyncio
 import functools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -51,6 +52,7 @@ QUICK = Timing(
     loading_unresponsive_after=1.0,
     stop_timeouts=StopTimeouts(closed_s=2.0, terminated_s=0.3),
 )
+HUNG = re.compile(r"engine made no progress for \d+ s")  # one second, and on a busy machine more
 
 pytestmark = pytest.mark.slow
 
@@ -429,7 +431,7 @@ async def test_work_without_progress_is_called_stalled_and_then_ended(tmp_path: 
         assert "no progress for" in state.detail
         assert engine.supervisor.gate() is None
         state = await engine.until("restarting")
-        assert "engine made no progress for 1 s" in state.detail
+        assert HUNG.search(state.detail)
         engine.report(state="ready")
         await engine.until("ready")
 
@@ -457,7 +459,7 @@ async def test_an_engine_that_failed_and_does_not_end_is_ended(tmp_path: Path) -
     (tmp_path / "health.json").write_text('{"state": "failed", "detail": "no memory"}')
     async with watched(tmp_path, delays_s=()) as engine:
         assert "no memory" in (await engine.until("stalled")).detail
-        assert "made no progress for 1 s" in (await engine.until("failed")).detail
+        assert HUNG.search((await engine.until("failed")).detail)
 
 
 async def test_the_cache_state_ends_with_its_engine_and_is_published_for_the_next(tmp_path: Path) -> None:
@@ -492,7 +494,7 @@ async def test_an_engine_that_does_not_answer_is_ended(tmp_path: Path) -> None:
 async def test_loading_without_progress_is_ended(tmp_path: Path) -> None:
     (tmp_path / "health.json").write_text('{"state": "loading", "progress": 0.5}')
     async with watched(tmp_path, delays_s=()) as engine:
-        assert "made no progress for 1 s" in (await engine.until("failed")).detail
+        assert HUNG.search((await engine.until("failed")).detail)
 
 
 async def test_an_engine_that_ignores_all_requests_to_end_is_killed(tmp_path: Path) -> None:
