@@ -190,10 +190,12 @@ class MessagesRequest:
     def _by_the_host(self, fault: ProxyError) -> ProxyError:
         """A fault, or why the host ended the engine where that broke the connection to it."""
         end = self._service.engine_gate() if fault.info.cause == "engine died" else None
-        told = end.message if end is not None else ""
-        if end is None or not (told.startswith(RESTART_REQUESTED) or cause_of("", told) == "engine hung"):
+        if end is None:
             return fault
-        error = UpstreamUnavailable(told, cause=cause_of("", told))
+        cause = cause_of("", end.message)
+        if cause != "engine hung" and not end.message.startswith(RESTART_REQUESTED):
+            return fault
+        error = UpstreamUnavailable(end.message, cause=cause)
         error.headers = end.headers
         return error
 

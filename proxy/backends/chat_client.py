@@ -70,10 +70,11 @@ class ChatClient:
                 raise fault_of_status(
                     response.status_code, raw, response.headers, self.who, max_tokens=max_tokens
                 )
-            if response.headers.get("content-type", "").startswith("application/json"):
+            content_type = response.headers.get("content-type", "")
+            if content_type.startswith("application/json"):
                 yield reader.take([await response.aread()], last=True)
                 return
-            if response.headers.get("content-type", "").startswith("text/html"):
+            if content_type.startswith("text/html"):
                 raise fault_of_page(await response.aread(), self.who)
             events = SseReader()
             async for chunk in response.aiter_bytes():

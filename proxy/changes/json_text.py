@@ -121,12 +121,8 @@ def _indent_unit(text: str) -> str:
 
 def _member(key: str, value: Any, indent: str = "", unit: str = "", newline: str = "") -> str:
     """A key and its value; with a `newline`, sections below it have lines of their own."""
-    written = _dumped(value, unit if newline else None)
-    return (
-        f"{_dumped(key)}: {written}".replace("\n", newline + indent)
-        if newline
-        else f"{_dumped(key)}: {written}"
-    )
+    written = f"{_dumped(key)}: {_dumped(value, unit if newline else None)}"
+    return written.replace("\n", newline + indent)  # on one line it has none
 
 
 def _dumped(value: Any, indent: str | None = None) -> str:
